@@ -1,0 +1,1 @@
+//! A photo-printing web app and a photo API that use Keystile's crates as any user would.

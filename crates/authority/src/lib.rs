@@ -1,0 +1,1 @@
+//! What an authorization server may and must do; pure decisions and the ports they need.

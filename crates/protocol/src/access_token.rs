@@ -1,0 +1,220 @@
+//! JWT access tokens (RFC 9068): their claims, and the rules by which whoever receives one
+//! believes it. The authorization server's own endpoints and the resource crate share them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::{Algorithm, JoseError, KeySet, SignedToken};
+use crate::messages::Audience;
+use crate::time::Timestamp;
+use crate::values::{ClientId, Issuer, Scope};
+
+/// The `typ` of such a token (RFC 9068 section 2.1).
+pub const TYPE: &str = "at+jwt";
+
+/// The claims of an access token (RFC 9068 section 2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessTokenClaims {
+    /// Who issued it.
+    pub iss: Issuer,
+    /// On whose behalf: an account's identifier, or the client's own for client credentials.
+    pub sub: String,
+    /// For which resources.
+    pub aud: Audience,
+    /// Seconds since 1970, from which on it is not accepted.
+    pub exp: i64,
+    /// Seconds since 1970, when it was issued.
+    pub iat: i64,
+    /// Seconds since 1970, before which it is not accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    /// The token's own name.
+    pub jti: String,
+    /// The client that it was issued to.
+    pub client_id: ClientId,
+    /// What it allows.
+    #[serde(default, skip_serializing_if = "Scope::is_empty")]
+    pub scope: Scope,
+    /// Seconds since 1970, when the user was last authenticated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// How the user was authenticated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// Keystile's own: the grant that it belongs to; absent for client credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<String>,
+}
+
+/// What a recipient expects of a token.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectations<'a> {
+    /// The issuer, compared as a string.
+    pub issuer: &'a Issuer,
+    /// The recipient's own name; one of the token's audiences. `None` for the issuer itself alone.
+    pub audience: Option<&'a str>,
+    /// Algorithms that are believed.
+    pub algorithms: &'a [Algorithm],
+    /// How far clocks may differ.
+    pub leeway: Duration,
+}
+
+/// Why a token is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccessTokenError {
+    /// Not a JWT, an unknown key, a wrong signature.
+    #[error("the access token is refused: {0}")]
+    Jose(#[from] JoseError),
+    /// "reject tokens carrying any other value" (RFC 9068 section 4).
+    #[error("the token's typ is {0:?}, 'at+jwt' is needed (RFC 9068 section 4)")]
+    Type(Option<String>),
+    /// Another issuer's.
+    #[error("the token comes from another issuer than {expected}")]
+    Issuer {
+        /// Who is believed.
+        expected: Issuer,
+    },
+    /// For somebody else.
+    #[error("the token is not for '{expected}' (its audience, RFC 9068 section 4)")]
+    Audience {
+        /// Who the recipient is.
+        expected: String,
+    },
+    /// Too old, by that many seconds.
+    #[error("the token expired {seconds} s ago")]
+    Expired {
+        /// Seconds, by the recipient's clock.
+        seconds: i64,
+    },
+    /// From the future, by that many seconds.
+    #[error("the token is valid in {seconds} s only: do the clocks differ?")]
+    NotYet {
+        /// Seconds, by the recipient's clock.
+        seconds: i64,
+    },
+}
+
+/// Believes a token, or says why not (RFC 9068 section 4), in the order in which the rules apply.
+pub fn verify(
+    token: &str,
+    keys: &KeySet,
+    expected: &Expectations<'_>,
+    now: Timestamp,
+) -> Result<AccessTokenClaims, AccessTokenError> {
+    let token = SignedToken::parse(token)?;
+    check_type(token.header.typ.as_deref())?;
+    let claims: AccessTokenClaims = token.verify(keys, expected.algorithms)?;
+    check_claims(&claims, expected, now)?;
+    Ok(claims)
+}
+
+fn check_type(typ: Option<&str>) -> Result<(), AccessTokenError> {
+    let named = typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
+    match named {
+        Some(typ) if typ.eq_ignore_ascii_case(TYPE) => Ok(()),
+        _ => Err(AccessTokenError::Type(named.map(|typ| typ.chars().take(40).collect()))),
+    }
+}
+
+/// The rules about claims, for a token whose signature is known to be good.
+pub fn check_claims(
+    claims: &AccessTokenClaims,
+    expected: &Expectations<'_>,
+    now: Timestamp,
+) -> Result<(), AccessTokenError> {
+    if claims.iss != *expected.issuer {
+        return Err(AccessTokenError::Issuer { expected: expected.issuer.clone() });
+    }
+    if let Some(audience) = expected.audience
+        && !claims.aud.contains(audience)
+    {
+        return Err(AccessTokenError::Audience { expected: audience.to_owned() });
+    }
+    let leeway = i64::try_from(expected.leeway.as_secs()).unwrap_or(i64::MAX);
+    let now = now.seconds();
+    if claims.exp.saturating_add(leeway) <= now {
+        return Err(AccessTokenError::Expired { seconds: now.saturating_sub(claims.exp) });
+    }
+    let from = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat));
+    if from > now.saturating_add(leeway) {
+        return Err(AccessTokenError::NotYet { seconds: from.saturating_sub(now) });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::{JwkSet, SigningKey};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn claims() -> AccessTokenClaims {
+        AccessTokenClaims {
+            iss: Issuer::try_from("https://a.example").expect("good"),
+            sub: "alice".into(),
+            aud: Audience::from(vec!["https://api.example".to_owned()]),
+            exp: NOW.seconds() + 300,
+            iat: NOW.seconds(),
+            nbf: None,
+            jti: "j".into(),
+            client_id: ClientId::new("c").expect("good"),
+            scope: Scope::try_from("photos").expect("good"),
+            auth_time: None,
+            acr: None,
+            gid: None,
+        }
+    }
+
+    fn verify_at(
+        claims: &AccessTokenClaims,
+        typ: &str,
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<AccessTokenClaims, AccessTokenError> {
+        let key = SigningKey::generate(Algorithm::ES256).expect("generated").key;
+        let keys = KeySet::from_jwks(&JwkSet { keys: vec![key.public().clone()] });
+        let token = key.sign(typ, claims).expect("signed");
+        let issuer = Issuer::try_from("https://a.example").expect("good");
+        let expected = Expectations {
+            issuer: &issuer,
+            audience: Some(audience),
+            algorithms: &[Algorithm::ES256],
+            leeway: Duration::from_secs(10),
+        };
+        verify(&token, &keys, &expected, now)
+    }
+
+    #[test]
+    fn the_rules_of_rfc_9068_section_4() {
+        let api = "https://api.example";
+        let later = |seconds: u64| NOW.plus(Duration::from_secs(seconds));
+        assert_eq!(verify_at(&claims(), "at+jwt", api, NOW), Ok(claims()));
+        assert_eq!(verify_at(&claims(), "application/AT+JWT", api, later(309)), Ok(claims()));
+        assert_eq!(
+            verify_at(&claims(), "at+jwt", api, later(310)),
+            Err(AccessTokenError::Expired { seconds: 10 })
+        );
+        assert_eq!(
+            verify_at(&claims(), "JWT", api, NOW),
+            Err(AccessTokenError::Type(Some("JWT".into())))
+        );
+        assert!(matches!(
+            verify_at(&claims(), "at+jwt", "https://other.example", NOW),
+            Err(AccessTokenError::Audience { .. })
+        ));
+        assert_eq!(
+            verify_at(&claims(), "at+jwt", api, NOW.minus(Duration::from_secs(11))),
+            Err(AccessTokenError::NotYet { seconds: 11 })
+        );
+        let other = AccessTokenClaims {
+            iss: Issuer::try_from("https://b.example").expect("good"),
+            ..claims()
+        };
+        assert!(matches!(
+            verify_at(&other, "at+jwt", api, NOW),
+            Err(AccessTokenError::Issuer { .. })
+        ));
+    }
+}

@@ -1,0 +1,111 @@
+//! Base64url as RFC 7515 section 2 has it, digests, and comparison in constant time.
+
+use aws_lc_rs::{constant_time, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Base64url without padding.
+pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The bytes that `text` stands for; nothing unless it is the one text for them: no padding, no
+/// other alphabet, no stray bits at the end.
+pub fn from_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// SHA-256.
+pub fn sha256(bytes: impl AsRef<[u8]>) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes.as_ref()).as_ref());
+    out
+}
+
+/// Whether the two are equal, in a time that depends on their lengths alone.
+pub fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+/// HMAC-SHA-256 of the parts one after another. The caller sees to it that the parts cannot be
+/// shifted against each other (fixed lengths, or a length before each).
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
+    let mut context = aws_lc_rs::hmac::Context::with_key(&key);
+    for part in parts {
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.sign().as_ref());
+    out
+}
+
+/// `text` with everything percent-encoded but RFC 3986's unreserved characters.
+pub fn percent_encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+/// Decodes `application/x-www-form-urlencoded` text; nothing where that is not UTF-8. A `%` that
+/// no two hexadecimal digits follow stands for itself, as browsers have it.
+pub fn form_decode(encoded: &[u8]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', [high, low, after @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => {
+                    bytes.push(high << 4 | low);
+                    rest = after;
+                }
+                _ => bytes.push(b'%'),
+            },
+            _ => bytes.push(*first),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64url_has_one_text_for_each_value() {
+        assert_eq!(from_base64url("AA"), Some(vec![0]));
+        for other in ["AB", "AA==", "A", "A+", "A A", "AA\n"] {
+            assert_eq!(from_base64url(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn form_decoding_is_strict_about_utf8_and_lax_about_percent() {
+        assert_eq!(form_decode(b"a+b%20c%C3%A9").as_deref(), Some("a b c\u{e9}"));
+        assert_eq!(form_decode(b"100%").as_deref(), Some("100%"));
+        assert_eq!(form_decode(b"%zz%4").as_deref(), Some("%zz%4"));
+        assert_eq!(form_decode(b"%FF"), None);
+    }
+
+    #[test]
+    fn percent_encoding_round_trips() {
+        let text = "a b&c=d/\u{e9}?%+~";
+        let mut out = String::new();
+        percent_encode(text, &mut out);
+        assert_eq!(out, "a%20b%26c%3Dd%2F%C3%A9%3F%25%2B~");
+        assert_eq!(form_decode(out.as_bytes()).as_deref(), Some(text));
+    }
+}

@@ -1,0 +1,81 @@
+use serde::{Deserialize, Serialize};
+
+use crate::encoding::{base64url, sha256};
+
+/// A public JSON Web Key (RFC 7517 section 4). Members that we do not know are dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Jwk {
+    /// Key type: `EC`, `OKP` or `RSA`.
+    pub kty: String,
+    /// The key's name within its set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// `sig` for keys that sign.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub public_key_use: Option<String>,
+    /// The one algorithm that the key is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    /// Curve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    /// Coordinate, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    /// Coordinate, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    /// Modulus, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// Exponent, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
+}
+
+impl Jwk {
+    /// The key's thumbprint (RFC 7638): a name that follows from the key.
+    pub fn thumbprint(&self) -> String {
+        let part = |value: &Option<String>| value.clone().unwrap_or_default();
+        // The members that the key type requires, in the order of their names, without spaces.
+        let canonical = match self.kty.as_str() {
+            "RSA" => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, part(&self.e), part(&self.n)),
+            "EC" => format!(
+                r#"{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}"#,
+                part(&self.crv),
+                part(&self.x),
+                part(&self.y)
+            ),
+            _ => format!(
+                r#"{{"crv":"{}","kty":"{}","x":"{}"}}"#,
+                part(&self.crv),
+                self.kty,
+                part(&self.x)
+            ),
+        };
+        base64url(sha256(canonical))
+    }
+}
+
+/// A set of keys (RFC 7517 section 5).
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct JwkSet {
+    /// The keys.
+    pub keys: Vec<Jwk>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thumbprint_of_rfc_8037_appendix_a_3() {
+        let jwk = Jwk {
+            kty: "OKP".into(),
+            crv: Some("Ed25519".into()),
+            x: Some("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into()),
+            ..Jwk::default()
+        };
+        assert_eq!(jwk.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+}

@@ -1,0 +1,24 @@
+//! The words of OAuth 2.1 and OpenID Connect that all three parties share.
+//!
+//! Nothing here reads a clock, a file, a socket or the environment: time and randomness arrive as
+//! arguments. The one exception is the randomness that a signature algorithm needs inside itself,
+//! and the making of a new signing key, which stay with the cryptographic library.
+
+pub mod access_token;
+pub mod encoding;
+pub mod error;
+pub mod jose;
+pub mod messages;
+pub mod params;
+pub mod redirect_uri;
+pub mod seal;
+pub mod time;
+pub mod values;
+
+pub use error::{ErrorCode, ProtocolError};
+pub use params::{ParamError, Params};
+pub use redirect_uri::RedirectUri;
+pub use time::Timestamp;
+pub use values::{
+    ClientId, CodeChallenge, CodeVerifier, Issuer, Nonce, Scope, Secret, State, ValueError,
+};

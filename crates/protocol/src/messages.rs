@@ -1,0 +1,220 @@
+//! Requests, answers and claims as they go over the wire.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::Algorithm;
+use crate::values::{ClientId, Issuer, Scope, Secret};
+
+/// One or several audiences; one is written as a plain string (RFC 7519 section 4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// A single one.
+    One(String),
+    /// Any number.
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// Whether `name` is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|audience| audience == name)
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let all = match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many.as_slice(),
+        };
+        all.iter().map(String::as_str)
+    }
+}
+
+impl From<Vec<String>> for Audience {
+    fn from(mut audiences: Vec<String>) -> Self {
+        match audiences.len() {
+            1 => Self::One(audiences.remove(0)),
+            _ => Self::Many(audiences),
+        }
+    }
+}
+
+/// A successful token response (RFC 6749 section 5.1, OpenID Connect Core 1.0 section 3.1.3.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenResponse {
+    /// What the API is called with.
+    pub access_token: Secret,
+    /// `Bearer`, in any case.
+    pub token_type: String,
+    /// The access token's life from now, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+    /// What new access tokens are got with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<Secret>,
+    /// What was granted. May be absent if it is what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// Who the user is, where `openid` was granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<Secret>,
+}
+
+/// The claims of an ID token (OpenID Connect Core 1.0 section 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdTokenClaims {
+    /// Who issued it.
+    pub iss: Issuer,
+    /// Who the user is: never reused, at most 255 characters.
+    pub sub: String,
+    /// For which client.
+    pub aud: Audience,
+    /// Seconds since 1970, from which on it is not accepted.
+    pub exp: i64,
+    /// Seconds since 1970, when it was issued.
+    pub iat: i64,
+    /// Seconds since 1970, when the user was last authenticated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The authorization request's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// How strongly the user was authenticated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// By which means (RFC 8176).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amr: Option<Vec<String>>,
+    /// The client that it was issued to, where that is not the audience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azp: Option<String>,
+    /// Half of the access token's digest (section 3.1.3.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_hash: Option<String>,
+    /// The session at the authorization server (OpenID Connect Back-Channel Logout 1.0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// Claims about the user.
+    #[serde(flatten)]
+    pub user: serde_json::Map<String, serde_json::Value>,
+}
+
+/// `at_hash`: the left half of the access token's SHA-256 (OpenID Connect Core 1.0 section
+/// 3.1.3.6). All our algorithms hash with SHA-256; for EdDSA, whose hash is SHA-512, the common
+/// reading is the left half of that one.
+pub fn access_token_hash(access_token: &str, algorithm: Algorithm) -> String {
+    use aws_lc_rs::digest::{SHA256, SHA512, digest};
+    let hash = if algorithm == Algorithm::EdDSA { &SHA512 } else { &SHA256 };
+    let digest = digest(hash, access_token.as_bytes());
+    crate::encoding::base64url(&digest.as_ref()[..digest.as_ref().len() / 2])
+}
+
+/// The answer to an introspection request (RFC 7662 section 2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the members are the standard's own")]
+pub struct IntrospectionResponse {
+    pub active: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<Issuer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<Audience>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+}
+
+/// What an authorization server says of itself (RFC 8414 section 2, OpenID Connect Discovery 1.0
+/// section 3). Members that are absent are left out; unknown ones are dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the members are the standards' own")]
+pub struct Metadata {
+    pub issuer: Issuer,
+    pub authorization_endpoint: String,
+    pub token_endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_session_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_types_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_modes_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grant_types_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subject_types_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id_token_signing_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocation_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introspection_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code_challenge_methods_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompt_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ui_locales_supported: Vec<String>,
+    #[serde(default)]
+    pub claims_parameter_supported: bool,
+    #[serde(default)]
+    pub request_parameter_supported: bool,
+    /// True where it is absent (OpenID Connect Discovery 1.0 section 3).
+    #[serde(default = "yes")]
+    pub request_uri_parameter_supported: bool,
+    /// RFC 9207 section 3.
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_audience_is_a_string_and_several_are_a_list() {
+        let one = Audience::from(vec!["a".to_owned()]);
+        assert_eq!(serde_json::to_string(&one).expect("json"), r#""a""#);
+        let two: Audience = serde_json::from_str(r#"["a","b"]"#).expect("json");
+        assert!(two.contains("b") && !two.contains("c"));
+    }
+
+    #[test]
+    fn at_hash_of_openid_connect_core_appendix_a_3() {
+        // The access token and the hash of the standard's example.
+        let hash = access_token_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", Algorithm::RS256);
+        assert_eq!(hash, "77QmUPtjPfzWtF2AnpK9RQ");
+    }
+}

@@ -1,0 +1,221 @@
+//! Request parameters as they arrive: form encoded, unchecked, possibly repeated.
+
+use crate::encoding::{form_decode, percent_encode};
+
+/// More parameters than this are no honest request.
+const PARAMETERS_AT_MOST: usize = 100;
+
+/// The parameters of a query or a form body, in the order in which they came.
+///
+/// A value that is not UTF-8 is kept as a fact about that parameter, so that an error in one
+/// parameter can still be told to a client that the others identify.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Params {
+    pairs: Vec<(String, Option<String>)>,
+}
+
+/// What is wrong with a parameter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamError {
+    /// "Parameters MUST NOT be included more than once" (RFC 6749 section 3.1).
+    #[error("the parameter '{0}' is repeated; send it once")]
+    Repeated(&'static str),
+    /// Needed and absent, or empty: "sent without a value MUST be treated as if omitted".
+    #[error("the parameter '{0}' is missing")]
+    Missing(&'static str),
+    /// Bytes that are no text.
+    #[error("the parameter '{0}' is not valid UTF-8")]
+    NotUtf8(&'static str),
+    /// Outside of what the standard allows in this parameter.
+    #[error("the parameter '{name}' is malformed: {problem}")]
+    Malformed {
+        /// The parameter.
+        name: &'static str,
+        /// What is wrong with it, in words.
+        problem: String,
+    },
+    /// More than [`PARAMETERS_AT_MOST`] of them.
+    #[error("there are more than {PARAMETERS_AT_MOST} parameters")]
+    TooMany,
+}
+
+impl ParamError {
+    /// [`ParamError::Malformed`] from whatever says what is wrong.
+    pub fn malformed(name: &'static str, problem: impl ToString) -> Self {
+        Self::Malformed { name, problem: problem.to_string() }
+    }
+}
+
+impl Params {
+    /// Takes apart `application/x-www-form-urlencoded` text.
+    pub fn parse(encoded: &[u8]) -> Result<Self, ParamError> {
+        let mut pairs = Vec::new();
+        for piece in encoded.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty()) {
+            if pairs.len() == PARAMETERS_AT_MOST {
+                return Err(ParamError::TooMany);
+            }
+            let (name, value) = match piece.iter().position(|&byte| byte == b'=') {
+                Some(at) => (&piece[..at], &piece[at + 1..]),
+                None => (piece, &b""[..]),
+            };
+            // A name that is no text is none that we know.
+            if let Some(name) = form_decode(name) {
+                pairs.push((name, form_decode(value)));
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    /// The value of a parameter that may come once; nothing where it is absent or empty.
+    pub fn optional(&self, name: &'static str) -> Result<Option<&str>, ParamError> {
+        let mut found = self.pairs.iter().filter(|(key, _)| key == name);
+        let value = found.next();
+        if found.next().is_some() {
+            return Err(ParamError::Repeated(name));
+        }
+        match value {
+            None => Ok(None),
+            Some((_, None)) => Err(ParamError::NotUtf8(name)),
+            Some((_, Some(value))) => Ok(Some(value.as_str()).filter(|value| !value.is_empty())),
+        }
+    }
+
+    /// The value of a parameter that must come once.
+    pub fn required(&self, name: &'static str) -> Result<&str, ParamError> {
+        self.optional(name)?.ok_or(ParamError::Missing(name))
+    }
+
+    /// A parameter's value turned into one of the types of [`crate::values`].
+    pub fn optional_as<'a, T>(&'a self, name: &'static str) -> Result<Option<T>, ParamError>
+    where
+        T: TryFrom<&'a str>,
+        T::Error: ToString,
+    {
+        let parse = |value| T::try_from(value).map_err(|e| ParamError::malformed(name, e));
+        self.optional(name)?.map(parse).transpose()
+    }
+
+    /// As [`Self::optional_as`], for a parameter that must be there.
+    pub fn required_as<'a, T>(&'a self, name: &'static str) -> Result<T, ParamError>
+    where
+        T: TryFrom<&'a str>,
+        T::Error: ToString,
+    {
+        self.optional_as(name)?.ok_or(ParamError::Missing(name))
+    }
+
+    /// All values of a parameter that may be repeated (`resource`, RFC 8707 section 2).
+    pub fn all(&self, name: &'static str) -> Result<Vec<&str>, ParamError> {
+        let values = self.pairs.iter().filter(|(key, _)| key == name);
+        let text = |value: &'_ Option<String>| value.is_some();
+        if values.clone().any(|(_, value)| !text(value)) {
+            return Err(ParamError::NotUtf8(name));
+        }
+        Ok(values.filter_map(|(_, value)| value.as_deref()).filter(|v| !v.is_empty()).collect())
+    }
+
+    /// Whether the parameter came at all, well formed or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(key, _)| key == name)
+    }
+
+    /// The same parameters, form encoded; those that were no text are left out.
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        for (name, value) in &self.pairs {
+            let Some(value) = value else { continue };
+            append(&mut out, name, value);
+        }
+        out
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Params {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), Some(value.into())));
+        Self { pairs: pairs.collect() }
+    }
+}
+
+fn append(out: &mut String, name: &str, value: &str) {
+    if !out.is_empty() {
+        out.push('&');
+    }
+    percent_encode(name, out);
+    out.push('=');
+    percent_encode(value, out);
+}
+
+/// `uri` with the parameters added to its query, which it keeps (RFC 6749 section 3.1.2).
+pub fn with_query(uri: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = String::with_capacity(256);
+    for (name, value) in pairs {
+        append(&mut query, name, value);
+    }
+    let joint = match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, existing)) if existing.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    format!("{uri}{joint}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Params {
+        Params::parse(text.as_bytes()).expect("few parameters")
+    }
+
+    #[test]
+    fn a_repeated_parameter_is_an_error_rfc_6749_3_1() {
+        let params = parse("a=1&b=2&a=1");
+        assert_eq!(params.optional("a"), Err(ParamError::Repeated("a")));
+        assert_eq!(params.optional("b"), Ok(Some("2")));
+        assert_eq!(params.all("a"), Ok(vec!["1", "1"]));
+    }
+
+    #[test]
+    fn an_empty_parameter_counts_as_omitted_rfc_6749_3_1() {
+        for text in ["a=", "a", "", "b=1"] {
+            assert_eq!(parse(text).optional("a"), Ok(None), "{text}");
+        }
+        assert_eq!(parse("a=").required("a"), Err(ParamError::Missing("a")));
+        assert_eq!(parse("a=&a=1").optional("a"), Err(ParamError::Repeated("a")));
+    }
+
+    #[test]
+    fn broken_utf8_spoils_its_own_parameter_alone() {
+        let params = parse("a=%FF&b=1&%FF=2");
+        assert_eq!(params.optional("a"), Err(ParamError::NotUtf8("a")));
+        assert_eq!(params.all("a"), Err(ParamError::NotUtf8("a")));
+        assert_eq!(params.optional("b"), Ok(Some("1")));
+    }
+
+    #[test]
+    fn the_number_of_parameters_is_bounded() {
+        assert_eq!(Params::parse("a&".repeat(101).as_bytes()), Err(ParamError::TooMany));
+        assert!(Params::parse("a&".repeat(100).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn encoding_round_trips() {
+        let params = parse("a=1%262&b=%C3%A9+x&a=3");
+        assert_eq!(parse(&params.encode()), params);
+    }
+
+    #[test]
+    fn a_query_that_is_there_is_kept_rfc_6749_3_1_2() {
+        let cases = [
+            ("https://a/", "https://a/?x=1%202"),
+            ("https://a/?k=v", "https://a/?k=v&x=1%202"),
+            ("https://a/?", "https://a/?x=1%202"),
+            ("com.example:/cb", "com.example:/cb?x=1%202"),
+        ];
+        for (uri, expected) in cases {
+            assert_eq!(with_query(uri, &[("x", "1 2")]), expected);
+        }
+    }
+}

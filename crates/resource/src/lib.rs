@@ -1,0 +1,1 @@
+//! One layer that guards an API with access tokens.

@@ -1,0 +1,1 @@
+//! The authorization server's face: HTTP, cookies and pages.

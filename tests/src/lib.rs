@@ -1,0 +1,1 @@
+//! Flows over real HTTP, in parallel and in a real browser.
