@@ -1,1 +1,24 @@
-//! What an authorization server may and must do; pure decisions and the ports they need.
+//! What an authorization server may and must do.
+//!
+//! *Read facts → decide (pure) → commit (atomic)*. The rules ([`rules`]) are plain functions; the
+//! endpoints ([`endpoints`]) read facts through the [`ports`], ask the rules in the order in which
+//! they apply, and hand the decision to the store. Nothing here knows HTTP, SQL, a runtime, a
+//! clock or a source of randomness.
+
+pub mod decisions;
+pub mod endpoints;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod ids;
+pub mod incident;
+pub mod keys;
+pub mod mint;
+pub mod policy;
+pub mod ports;
+pub mod records;
+pub mod refresh_token;
+pub mod rules;
+pub mod sealed;
+pub mod throttle;
+
+//pub use endpoints::Authority;

@@ -1,0 +1,125 @@
+//! What the rules decided and the store may write. Only rules can build these: outside of this
+//! crate they can be read and not made.
+
+use keystile_protocol::{ClientId, Scope, Timestamp};
+
+use crate::ids::{AccountId, GrantId, SessionId};
+
+/// A code that may be redeemed: the birth of a grant (RFC 6749 section 4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "as in records::Grant and sealed::Code")]
+pub struct Redemption {
+    pub grant: GrantId,
+    /// 128 random bits of this request: whoever reads them back wrote the row.
+    pub redemption: [u8; 16],
+    pub account: AccountId,
+    pub client: ClientId,
+    pub session: SessionId,
+    pub sid: [u8; 16],
+    /// Whether the grant outlives its session (`offline_access`).
+    pub offline: bool,
+    pub scope: Scope,
+    pub resources: Vec<String>,
+    pub auth_time: Timestamp,
+    pub methods: Vec<String>,
+    pub approved_at: Timestamp,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// The row stays at least until here, whatever ends the grant: it is the proof that the code
+    /// was used.
+    pub keep_until: Timestamp,
+    pub salt: [u8; 16],
+    /// Whether the client has to be added to the session's list.
+    pub first_in_session: bool,
+}
+
+/// What became of a [`Redemption`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// The row is written and on disk: tokens may leave.
+    Done,
+    /// The code was redeemed before. Its grant is revoked now.
+    Replayed,
+    /// Account, client, consent or session ended between approval and redemption.
+    Ended,
+}
+
+/// A move of a refresh token's counter (idea 7 of the design).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// Whose counter.
+    pub grant: GrantId,
+    /// What it must be for the move to count.
+    pub from: u32,
+    /// What it becomes.
+    pub to: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Rotation {
+    pub(crate) fn new(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Self {
+        Self { grant, from, to, at }
+    }
+}
+
+/// What became of a [`Rotation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// The counter moved.
+    Done,
+    /// Somebody else moved it first: read and decide again. Nothing was written.
+    Changed,
+}
+
+/// A consent to be remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsentGiven {
+    /// Whose.
+    pub account: AccountId,
+    /// For whom.
+    pub client: ClientId,
+    /// All that is allowed from now on.
+    pub granted: Scope,
+    /// All that was asked and is not allowed.
+    pub refused: Scope,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl ConsentGiven {
+    pub(crate) fn new(
+        account: AccountId,
+        client: ClientId,
+        granted: Scope,
+        refused: Scope,
+        at: Timestamp,
+    ) -> Self {
+        Self { account, client, granted, refused, at }
+    }
+}
+
+/// A session to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionOpened {
+    /// The session.
+    pub session: crate::records::Session,
+    /// SHA-256 of the secret half of its handle.
+    pub secret_digest: [u8; 32],
+    /// The browser's session until now, which ends.
+    pub instead_of: Option<SessionId>,
+}
+
+impl SessionOpened {
+    pub(crate) fn new(
+        session: crate::records::Session,
+        secret_digest: [u8; 32],
+        instead_of: Option<SessionId>,
+    ) -> Self {
+        Self { session, secret_digest, instead_of }
+    }
+}

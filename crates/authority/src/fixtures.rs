@@ -1,0 +1,249 @@
+//! Facts for tests: of the rules here, and of every store (behind the feature `fixtures`, which
+//! only dev-dependencies name).
+
+#![allow(clippy::missing_panics_doc, clippy::expect_used, missing_docs, reason = "for tests")]
+
+use keystile_protocol::access_token::AccessTokenClaims;
+use keystile_protocol::encoding::{base64url, sha256};
+use keystile_protocol::jose::Algorithm;
+use keystile_protocol::messages::{Audience, IdTokenClaims};
+use keystile_protocol::redirect_uri::UriPolicy;
+use keystile_protocol::{
+    ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp,
+};
+
+use crate::decisions::{ConsentGiven, Redemption, Rotation, SessionOpened};
+use crate::ids::{AccountId, GrantId, SessionId};
+use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
+use crate::records::{
+    About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, SecretMethod,
+    Session, SignedIn, UserClaims,
+};
+use crate::rules::code::{self, RedemptionRandom};
+use crate::rules::request::{Prompt, ValidRequest};
+use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction};
+
+pub const SECRET: &str = "a client secret of forty-three characters ok";
+
+pub fn client_id(text: &str) -> ClientId {
+    ClientId::new(text).expect("good")
+}
+
+pub fn redirect_uri(text: &str) -> RedirectUri {
+    RedirectUri::register(text, UriPolicy::Native).expect("good")
+}
+
+fn scope(text: &str) -> Scope {
+    Scope::try_from(text).expect("tokens")
+}
+
+/// A confidential client for the code grant.
+pub fn client() -> Client {
+    Client {
+        id: client_id("app"),
+        name: "App".into(),
+        kind: ClientKind::Confidential {
+            method: SecretMethod::ClientSecretBasic,
+            secrets: vec![ClientSecret::of(&Secret::new(SECRET), None)],
+            require_pkce: true,
+        },
+        enabled: true,
+        redirect_uris: vec![redirect_uri("https://app.example/cb")],
+        post_logout_redirect_uris: vec!["https://app.example/bye".into()],
+        grant_types: vec![GrantType::AuthorizationCode],
+        scope: scope("openid profile photos:read photos:order offline_access"),
+        id_token_algorithm: Algorithm::ES256,
+        trusted: false,
+        allow_embedded_browser: false,
+        several_audiences: false,
+        apis: Vec::new(),
+        about: About::default(),
+    }
+}
+
+/// Two APIs with scopes of their own.
+pub fn policy() -> Policy {
+    let mut policy = Policy::new(Issuer::try_from("https://login.example").expect("good"));
+    let own = |name: &str, optional| ScopeDefinition {
+        name: name.into(),
+        title: Some(format!("do {name}")),
+        detail: None,
+        optional,
+        identity: false,
+    };
+    policy.scopes.extend([
+        own("photos:read", false),
+        own("photos:order", true),
+        own("mail:read", false),
+    ]);
+    policy.apis = vec![
+        Api { audience: "https://photos.example".into(), scopes: scope("photos:read photos:order") },
+        Api { audience: "https://mail.example".into(), scopes: scope("mail:read") },
+    ];
+    policy
+}
+
+pub fn valid_request(text: &str) -> ValidRequest {
+    ValidRequest {
+        scope: scope(text),
+        resources: Vec::new(),
+        nonce: None,
+        challenge: Some(verifier().challenge()),
+        prompt: Prompt::default(),
+        max_age: None,
+        login_hint: None,
+        ui_locales: None,
+    }
+}
+
+pub fn account(byte: u8) -> Account {
+    Account {
+        id: AccountId::from_bytes([byte; 16]),
+        username: format!("user{byte}"),
+        enabled: true,
+        valid_from: Timestamp::default(),
+        claims: UserClaims::new(),
+    }
+}
+
+/// A session that began at `auth_time` and lives for two weeks.
+pub fn signed_in(auth_time: Timestamp) -> SignedIn {
+    SignedIn {
+        session: Session {
+            id: SessionId::from_bytes([2; 16]),
+            sid: [3; 16],
+            account: AccountId::from_bytes([1; 16]),
+            auth_time,
+            methods: vec!["pwd".into()],
+            created_at: auth_time,
+            last_used: auth_time,
+            expires_at: auth_time.plus(Lifetimes::default().session),
+            user_agent: "a browser".into(),
+        },
+        username: "user1".into(),
+        consent: Consent::default(),
+        client_is_listed: false,
+    }
+}
+
+pub fn session_opened(session: Session, secret_digest: [u8; 32]) -> SessionOpened {
+    SessionOpened::new(session, secret_digest, None)
+}
+
+pub fn consent_page(signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> ConsentPage {
+    ConsentPage {
+        interaction: Interaction {
+            format: FORMAT,
+            destination: Destination::Client(String::new()),
+            requested_at: Timestamp::default(),
+            browser: [0; 16],
+        },
+        session: signed_in.session.id,
+        account: signed_in.session.account,
+        client: client.id.clone(),
+        shown,
+    }
+}
+
+pub fn verifier() -> CodeVerifier {
+    CodeVerifier::from_random([4; 32])
+}
+
+/// A code of [`client`] in the session of [`signed_in`], approved at that moment.
+pub fn code(approved_at: Timestamp) -> Code {
+    Code {
+        format: FORMAT,
+        grant: GrantId::new(approved_at, [5; 10]),
+        client: client_id("app"),
+        account: AccountId::from_bytes([1; 16]),
+        session: SessionId::from_bytes([2; 16]),
+        sid: [3; 16],
+        redirect_uri: sha256("https://app.example/cb"),
+        challenge: Some(verifier().challenge()),
+        scope: scope("openid photos:read"),
+        resources: Vec::new(),
+        nonce: None,
+        auth_time: approved_at,
+        methods: vec!["pwd".into()],
+        approved_at,
+        first_in_session: true,
+    }
+}
+
+/// What the rule makes of a code that is redeemed at once by `client`.
+pub fn redemption(code: &Code, client: &Client, random: u8) -> Redemption {
+    let random = RedemptionRandom { redemption: [random; 16], salt: [random; 16] };
+    code::redeem(
+        code,
+        client,
+        Some("https://app.example/cb"),
+        Some(&verifier()),
+        &Lifetimes::default(),
+        random,
+        code.approved_at,
+    )
+    .expect("everything is right")
+}
+
+pub fn rotation(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Rotation {
+    Rotation::new(grant, from, to, at)
+}
+
+pub fn consent_given(account: AccountId, client: &str, granted: &str, at: Timestamp) -> ConsentGiven {
+    ConsentGiven::new(account, client_id(client), scope(granted), Scope::empty(), at)
+}
+
+pub fn grant(now: Timestamp) -> Grant {
+    Grant {
+        id: GrantId::new(now, [5; 10]),
+        account: AccountId::from_bytes([1; 16]),
+        client: client_id("app"),
+        session: None,
+        sid: [3; 16],
+        scope: scope("openid photos:read"),
+        resources: Vec::new(),
+        auth_time: now,
+        methods: vec!["pwd".into()],
+        expires_at: now.plus(Lifetimes::default().refresh),
+        generation: 0,
+        rotated_at: now,
+        last_used: now,
+        salt: [6; 16],
+    }
+}
+
+pub fn access_token_claims() -> AccessTokenClaims {
+    AccessTokenClaims {
+        iss: policy().issuer,
+        sub: "alice".into(),
+        aud: Audience::One("https://photos.example".into()),
+        exp: 1_800_000_600,
+        iat: 1_800_000_000,
+        nbf: None,
+        jti: "j".into(),
+        client_id: client_id("app"),
+        scope: scope("photos:read"),
+        auth_time: None,
+        acr: None,
+        gid: None,
+    }
+}
+
+pub fn id_token_claims(client: &Client) -> IdTokenClaims {
+    let session = signed_in(Timestamp::default()).session;
+    IdTokenClaims {
+        iss: policy().issuer,
+        sub: session.account.to_string(),
+        aud: Audience::One(client.id.to_string()),
+        exp: 0,
+        iat: 0,
+        auth_time: None,
+        nonce: None,
+        acr: None,
+        amr: None,
+        azp: None,
+        at_hash: None,
+        sid: Some(base64url(session.sid)),
+        user: serde_json::Map::new(),
+    }
+}

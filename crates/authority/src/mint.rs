@@ -1,0 +1,121 @@
+//! The tokens of a grant, signed. Everything that can fail here happens before anything is
+//! written.
+
+use keystile_protocol::access_token::{self, AccessTokenClaims};
+use keystile_protocol::encoding::base64url;
+use keystile_protocol::jose::{Algorithm, JoseError};
+use keystile_protocol::messages::{Audience, IdTokenClaims, access_token_hash};
+use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
+
+use crate::ids::GrantId;
+use crate::keys::Keys;
+use crate::policy::Lifetimes;
+
+/// Access tokens are always signed with this.
+pub const ACCESS_TOKEN_ALGORITHM: Algorithm = Algorithm::ES256;
+
+/// Why nothing could be signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// The key is still being made: try again in a moment.
+    #[error("the signing key for {0} is not ready yet")]
+    NotReady(Algorithm),
+    /// The library failed.
+    #[error(transparent)]
+    Signing(#[from] JoseError),
+}
+
+/// What goes into an access token.
+#[derive(Debug)]
+pub struct AccessToken<'a> {
+    /// Whose, or the client itself.
+    pub subject: String,
+    /// For whom.
+    pub client: &'a ClientId,
+    /// Of which grant.
+    pub grant: Option<GrantId>,
+    /// For what.
+    pub scope: Scope,
+    /// Where.
+    pub audience: Vec<String>,
+    /// When the user was authenticated.
+    pub auth_time: Option<Timestamp>,
+    /// 16 random bytes.
+    pub jti: [u8; 16],
+}
+
+/// Signs an access token (RFC 9068).
+pub fn access_token(
+    token: AccessToken<'_>,
+    issuer: &Issuer,
+    keys: &Keys,
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Result<String, MintError> {
+    let key = keys
+        .signing(ACCESS_TOKEN_ALGORITHM)
+        .ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
+    let claims = AccessTokenClaims {
+        iss: issuer.clone(),
+        sub: token.subject,
+        aud: Audience::from(token.audience),
+        exp: now.plus(lifetimes.access_token).seconds(),
+        iat: now.seconds(),
+        nbf: None,
+        jti: base64url(token.jti),
+        client_id: token.client.clone(),
+        scope: token.scope,
+        auth_time: token.auth_time.map(Timestamp::seconds),
+        acr: None,
+        gid: token.grant.map(|grant| grant.to_string()),
+    };
+    Ok(key.sign(access_token::TYPE, &claims)?)
+}
+
+/// What goes into an ID token.
+#[derive(Debug)]
+pub struct IdToken<'a> {
+    /// Whose.
+    pub subject: String,
+    /// For whom.
+    pub client: &'a ClientId,
+    /// What the client wants it signed with.
+    pub algorithm: Algorithm,
+    /// The authorization request's.
+    pub nonce: Option<&'a Nonce>,
+    /// When the user was authenticated.
+    pub auth_time: Timestamp,
+    /// By which means.
+    pub methods: Vec<String>,
+    /// The session.
+    pub sid: [u8; 16],
+    /// The access token beside it.
+    pub access_token: &'a str,
+}
+
+/// Signs an ID token (OpenID Connect Core 1.0 section 2). Claims about the user stay at userinfo.
+pub fn id_token(
+    token: IdToken<'_>,
+    issuer: &Issuer,
+    keys: &Keys,
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Result<String, MintError> {
+    let key = keys.signing(token.algorithm).ok_or(MintError::NotReady(token.algorithm))?;
+    let claims = IdTokenClaims {
+        iss: issuer.clone(),
+        sub: token.subject,
+        aud: Audience::One(token.client.to_string()),
+        exp: now.plus(lifetimes.id_token).seconds(),
+        iat: now.seconds(),
+        auth_time: Some(token.auth_time.seconds()),
+        nonce: token.nonce.map(Nonce::to_string),
+        acr: None,
+        amr: Some(token.methods),
+        azp: None,
+        at_hash: Some(access_token_hash(token.access_token, token.algorithm)),
+        sid: Some(base64url(token.sid)),
+        user: serde_json::Map::new(),
+    };
+    Ok(key.sign("JWT", &claims)?)
+}

@@ -1,0 +1,151 @@
+//! What the operator decides for the whole server.
+
+use std::time::Duration;
+
+use keystile_protocol::{Issuer, Scope};
+use serde::{Deserialize, Serialize};
+
+/// The operator's decisions, as the rules read them.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who we are. Endpoint URLs are built from it alone, never from a `Host` header.
+    pub issuer: Issuer,
+    /// The scopes that exist, the standard ones among them.
+    pub scopes: Vec<ScopeDefinition>,
+    /// The APIs that access tokens are for.
+    pub apis: Vec<Api>,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// How fast passwords may be guessed; nothing switches it off (for a test bench).
+    pub guessing: Option<Guessing>,
+}
+
+/// A scope and the words that the consent page has for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeDefinition {
+    /// The token.
+    pub name: String,
+    /// What it allows, in words: "see your photos". The pages have words of their own for the
+    /// standard scopes.
+    pub title: Option<String>,
+    /// A sentence more.
+    pub detail: Option<String>,
+    /// Whether the user may refuse it and allow the rest.
+    pub optional: bool,
+    /// Whether it is about who the user is, rather than about what the app may do.
+    pub identity: bool,
+}
+
+/// An API that access tokens are for (RFC 8707).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Api {
+    /// Its name in `aud` and `resource`: an absolute URI.
+    pub audience: String,
+    /// The scopes that are its own.
+    pub scopes: Scope,
+}
+
+/// How long things live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// From approval to redemption; no leeway (RFC 6749 section 4.1.2).
+    pub code: Duration,
+    /// Access tokens.
+    pub access_token: Duration,
+    /// ID tokens.
+    pub id_token: Duration,
+    /// Refresh tokens, from the login on.
+    pub refresh: Duration,
+    /// Refresh tokens, since their last use.
+    pub refresh_idle: Duration,
+    /// Sessions, from the login on.
+    pub session: Duration,
+    /// Sessions, since their last use.
+    pub session_idle: Duration,
+    /// A login or consent page, before it counts as a new request.
+    pub page: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self {
+            code: Duration::from_secs(60),
+            access_token: Duration::from_secs(600),
+            id_token: Duration::from_secs(600),
+            refresh: hours(90 * 24),
+            refresh_idle: hours(30 * 24),
+            session: hours(14 * 24),
+            session_idle: hours(24),
+            page: Duration::from_secs(900),
+        }
+    }
+}
+
+/// How many attempts at once, and how long until the next is allowed after those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Attempts in a row.
+    pub burst: u32,
+    /// Time that gives one back.
+    pub every: Duration,
+}
+
+/// The bounds on guessing passwords and client secrets, for each node by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guessing {
+    /// On one account, from anywhere.
+    pub account: Rate,
+    /// On one account from one network, or from one browser that signed in to it before.
+    pub account_from_network: Rate,
+    /// From one network, on any account.
+    pub network: Rate,
+    /// Failed client authentications from one network.
+    pub client: Rate,
+}
+
+impl Default for Guessing {
+    fn default() -> Self {
+        let rate = |burst, seconds| Rate { burst, every: Duration::from_secs(seconds) };
+        Self {
+            account: rate(20, 10),
+            account_from_network: rate(6, 10),
+            network: rate(60, 2),
+            client: rate(60, 1),
+        }
+    }
+}
+
+/// Scopes that OpenID Connect Core 1.0 sections 5.4 and 11 define.
+pub const STANDARD_SCOPES: [&str; 6] =
+    ["openid", "profile", "email", "address", "phone", "offline_access"];
+
+impl Policy {
+    /// The standard's scopes, and no API.
+    pub fn new(issuer: Issuer) -> Self {
+        let scopes = STANDARD_SCOPES.map(|name| ScopeDefinition {
+            name: name.to_owned(),
+            title: None,
+            detail: None,
+            optional: matches!(name, "address" | "phone"),
+            identity: name != "offline_access",
+        });
+        Self {
+            issuer,
+            scopes: scopes.to_vec(),
+            apis: Vec::new(),
+            lifetimes: Lifetimes::default(),
+            guessing: Some(Guessing::default()),
+        }
+    }
+
+    /// The scope of that name.
+    pub fn scope(&self, name: &str) -> Option<&ScopeDefinition> {
+        self.scopes.iter().find(|scope| scope.name == name)
+    }
+
+    /// The API of that name.
+    pub fn api(&self, audience: &str) -> Option<&Api> {
+        self.apis.iter().find(|api| api.audience == audience)
+    }
+}

@@ -1,0 +1,344 @@
+//! What the store keeps, as the rules see it.
+
+use std::sync::Arc;
+
+use keystile_protocol::encoding::equal_in_constant_time;
+use keystile_protocol::jose::Algorithm;
+use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, GrantId, SessionId};
+
+/// A registered client (RFC 6749 section 2, RFC 7591 section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// `client_id`.
+    pub id: ClientId,
+    /// `client_name`: what people are told. The identifier where it was left out.
+    pub name: String,
+    /// Whether it can keep a secret, and what follows from that.
+    pub kind: ClientKind,
+    /// A switched-off client is treated as unknown, and its grants are dead.
+    pub enabled: bool,
+    /// Where answers may go; never empty for the code grant.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// `post_logout_redirect_uris` (OpenID Connect RP-Initiated Logout 1.0 section 3.1).
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<String>,
+    /// `grant_types`.
+    pub grant_types: Vec<GrantType>,
+    /// All that it may ask for.
+    pub scope: Scope,
+    /// `id_token_signed_response_alg`.
+    pub id_token_algorithm: Algorithm,
+    /// Run by the same people as the server: no consent is asked for.
+    #[serde(default)]
+    pub trusted: bool,
+    /// Whether people may sign in to it from within an embedded browser (row 4.3).
+    #[serde(default)]
+    pub allow_embedded_browser: bool,
+    /// Whether one access token may be for several APIs (RFC 8707 section 3 advises against it).
+    #[serde(default)]
+    pub several_audiences: bool,
+    /// The APIs that this client is the face of: it may introspect the tokens for them.
+    #[serde(default)]
+    pub apis: Vec<String>,
+    /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
+    #[serde(default)]
+    pub about: About,
+}
+
+/// What a client says of itself for people (RFC 7591 section 2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// Its home page.
+    pub client_uri: Option<String>,
+    /// What it does with the user's data.
+    pub policy_uri: Option<String>,
+    /// Its terms of service.
+    pub tos_uri: Option<String>,
+    /// Who runs it, in words.
+    pub operator: Option<String>,
+}
+
+/// Whether a client can keep a secret (RFC 6749 section 2.1). A public client has no PKCE switch
+/// (row 5.1): there is nothing to turn off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKind {
+    /// A server-side app.
+    Confidential {
+        /// How it proves itself.
+        method: SecretMethod,
+        /// Its secret, and the one before while the two overlap.
+        secrets: Vec<ClientSecret>,
+        /// False only by the operator's word, for a client that cannot do PKCE.
+        require_pkce: bool,
+    },
+    /// An app that runs on people's own devices.
+    Public {
+        /// Loopback redirect URIs with any port and private-use schemes (RFC 8252).
+        native: bool,
+    },
+}
+
+/// `token_endpoint_auth_method` of a client with a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretMethod {
+    /// HTTP Basic (RFC 6749 section 2.3.1).
+    ClientSecretBasic,
+    /// In the request's body (RFC 6749 section 2.3.1).
+    ClientSecretPost,
+}
+
+impl SecretMethod {
+    /// The registered name (RFC 7591 section 2).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
+
+/// What is kept of a client secret. Its 256 bits make a password hash needless.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSecret {
+    digest: [u8; 32],
+    /// When it ends; never, if absent.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl ClientSecret {
+    /// Keeps a secret's digest.
+    pub fn of(secret: &Secret, expires_at: Option<Timestamp>) -> Self {
+        Self { digest: secret.digest(), expires_at }
+    }
+
+    /// Whether `presented` is the secret and its time has not run out.
+    pub fn accepts(&self, presented: &Secret, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+            && equal_in_constant_time(&self.digest, &presented.digest())
+    }
+}
+
+impl std::fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientSecret(expires_at: {:?})", self.expires_at)
+    }
+}
+
+/// `grant_types` that a client may be registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// RFC 6749 section 4.1.
+    AuthorizationCode,
+    /// RFC 6749 section 6.
+    RefreshToken,
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+}
+
+impl GrantType {
+    /// All of them.
+    pub const ALL: [Self; 3] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    /// The grant type of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant_type| grant_type.as_str() == name)
+    }
+}
+
+impl Client {
+    /// Whether it may use the grant.
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
+    }
+
+    /// Whether it has no secret.
+    pub fn is_public(&self) -> bool {
+        matches!(self.kind, ClientKind::Public { .. })
+    }
+
+    /// Whether it is a native app (RFC 8252).
+    pub fn is_native(&self) -> bool {
+        matches!(self.kind, ClientKind::Public { native: true })
+    }
+
+    /// Whether its requests must carry a PKCE challenge (row 1.7).
+    pub fn must_use_pkce(&self) -> bool {
+        match self.kind {
+            ClientKind::Confidential { require_pkce, .. } => require_pkce,
+            ClientKind::Public { .. } => true,
+        }
+    }
+
+    /// `token_endpoint_auth_method`.
+    pub fn authentication_method(&self) -> &'static str {
+        match self.kind {
+            ClientKind::Confidential { method, .. } => method.as_str(),
+            ClientKind::Public { .. } => "none",
+        }
+    }
+}
+
+/// Claims about a user, by their standard names (OpenID Connect Core 1.0 section 5.1).
+pub type UserClaims = serde_json::Map<String, serde_json::Value>;
+
+/// A user's account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Whose `sub` it is.
+    pub id: AccountId,
+    /// What the user types.
+    pub username: String,
+    /// A switched-off account cannot sign in, and its grants are dead.
+    pub enabled: bool,
+    /// Grants approved and sessions begun before are dead: the last change of the password, or
+    /// "sign out everywhere".
+    pub valid_from: Timestamp,
+    /// Name, email and so on.
+    pub claims: UserClaims,
+}
+
+/// What a sign-in needs to know.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Whose they are.
+    pub account: Account,
+    /// In PHC string format; an account without one cannot sign in by password.
+    pub password_hash: Option<String>,
+}
+
+/// A browser's session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its key in the store; the first half of the handle in the cookie.
+    pub id: SessionId,
+    /// What clients are told (`sid`); says nothing about the handle.
+    pub sid: [u8; 16],
+    /// Who signed in.
+    pub account: AccountId,
+    /// When, with a password or the like.
+    pub auth_time: Timestamp,
+    /// By which means (`amr`, RFC 8176).
+    pub methods: Vec<String>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last seen, within a tenth of the idle lifetime.
+    pub last_used: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// The browser's name for itself, for the account page.
+    pub user_agent: String,
+}
+
+/// What a user allowed a client, remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// Allowed.
+    pub granted: Scope,
+    /// Asked and not allowed: not asked again until the client says `prompt=consent`.
+    pub refused: Scope,
+}
+
+/// What is known about the browser that makes an authorization request, read in one statement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// The live session, with its account enabled; nothing otherwise.
+    pub signed_in: Option<SignedIn>,
+}
+
+/// A live session and what its user allowed the client before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Session,
+    /// What its user typed to sign in.
+    pub username: String,
+    /// What was allowed before.
+    pub consent: Consent,
+    /// Whether the session's list of clients has this one already.
+    pub client_is_listed: bool,
+}
+
+/// A grant as it is read for a use of one of its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its key.
+    pub id: GrantId,
+    /// Whose.
+    pub account: AccountId,
+    /// For whom.
+    pub client: ClientId,
+    /// In which session, unless it outlives it.
+    pub session: Option<SessionId>,
+    /// `sid` of the session that it was born in.
+    pub sid: [u8; 16],
+    /// What was allowed.
+    pub scope: Scope,
+    /// The APIs that were asked for; empty means whichever the scopes belong to.
+    pub resources: Vec<String>,
+    /// When the user was authenticated.
+    pub auth_time: Timestamp,
+    /// By which means.
+    pub methods: Vec<String>,
+    /// The end of its refresh token, fixed at birth; of its last access token if it has none.
+    pub expires_at: Timestamp,
+    /// The refresh token's counter.
+    pub generation: u32,
+    /// When the counter last moved.
+    pub rotated_at: Timestamp,
+    /// When it was last refreshed, within a tenth of the idle lifetime.
+    pub last_used: Timestamp,
+    /// Goes into the refresh token's MAC.
+    pub salt: [u8; 16],
+}
+
+/// A grant with what the store says of its life right now: unrevoked, account and client enabled,
+/// approved after the last withdrawal, session open where it needs one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantNow {
+    /// The grant.
+    pub grant: Grant,
+    /// Whether it is alive.
+    pub alive: bool,
+    /// Whether the access token that was asked about has been revoked by itself.
+    pub token_revoked: bool,
+}
+
+/// A signing key as it is kept: encrypted under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    /// Its name in key sets.
+    pub kid: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// PKCS #8, sealed.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// One of a user's sessions or apps, for the account page and the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppAccess {
+    /// The app.
+    pub client: Arc<Client>,
+    /// What it may do.
+    pub granted: Scope,
+    /// Since when.
+    pub since: Timestamp,
+}

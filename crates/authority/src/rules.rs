@@ -1,0 +1,17 @@
+//! The rules: plain functions from facts to a decision, in the order in which they apply. None of
+//! them waits, reads a clock or draws a random number.
+
+pub mod claims;
+pub mod client_auth;
+pub mod client_credentials;
+pub mod code;
+pub mod consent;
+pub mod introspect;
+pub mod logout;
+pub mod next_step;
+pub mod redirect;
+pub mod refresh;
+pub mod registration;
+pub mod request;
+pub mod revoke;
+pub mod scope;

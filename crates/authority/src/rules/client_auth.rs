@@ -1,0 +1,233 @@
+//! Who sends this request to the token endpoint? (RFC 6749 section 2.3, OAuth 2.1 section 2.4.)
+
+use std::sync::Arc;
+
+use keystile_protocol::encoding::form_decode;
+use keystile_protocol::{ClientId, ErrorCode, Params, ProtocolError, Secret, Timestamp};
+
+use crate::records::{Client, ClientKind, SecretMethod};
+
+/// Longest secret that is looked at, in bytes.
+const SECRET_AT_MOST: usize = 512;
+
+/// What a request presents to say who sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// Who it claims to be.
+    pub client_id: ClientId,
+    /// How it claims to prove it.
+    pub proof: Proof,
+}
+
+/// How a client claims to prove who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A secret, sent by that method.
+    Secret(SecretMethod, Secret),
+    /// None: a public client.
+    None,
+}
+
+/// A client that has proved who it is. Only [`prove`] makes one.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedClient {
+    client: Arc<Client>,
+}
+
+impl AuthenticatedClient {
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+fn invalid_client(words: impl AsRef<str>) -> ProtocolError {
+    ProtocolError::new(ErrorCode::InvalidClient, words)
+}
+
+fn invalid_request(words: impl ToString) -> ProtocolError {
+    ProtocolError::new(ErrorCode::InvalidRequest, words.to_string())
+}
+
+/// Reads the credentials of a request. `authorization` are its `Authorization` headers. Two
+/// credentials in one request are refused (RFC 6749 section 2.3).
+pub fn presented(authorization: &[&[u8]], params: &Params) -> Result<Presented, ProtocolError> {
+    let named: Option<ClientId> = params.optional_as("client_id").map_err(invalid_request)?;
+    let secret = params.optional("client_secret").map_err(invalid_request)?;
+    for unsupported in ["client_assertion", "client_assertion_type"] {
+        if params.has(unsupported) {
+            return Err(invalid_client("client assertions are not supported here"));
+        }
+    }
+    match (authorization, secret) {
+        ([], None) => {
+            let words = "no client authentication: send HTTP Basic, client_secret, or client_id \
+                         of a public client (RFC 6749 section 2.3)";
+            named
+                .map(|client_id| Presented { client_id, proof: Proof::None })
+                .ok_or_else(|| invalid_client(words))
+        }
+        ([], Some(secret)) => {
+            let client_id =
+                named.ok_or_else(|| invalid_request("client_secret came without client_id"))?;
+            let proof = Proof::Secret(SecretMethod::ClientSecretPost, bounded(secret)?);
+            Ok(Presented { client_id, proof })
+        }
+        ([header], None) => {
+            let (client_id, secret) = basic(header)?;
+            if named.is_some_and(|named| named != client_id) {
+                return Err(invalid_request(
+                    "client_id differs from the one in the Authorization header",
+                ));
+            }
+            let proof = Proof::Secret(SecretMethod::ClientSecretBasic, secret);
+            Ok(Presented { client_id, proof })
+        }
+        _ => Err(invalid_request(
+            "more than one client credential came; send one (RFC 6749 section 2.3)",
+        )),
+    }
+}
+
+fn bounded(secret: &str) -> Result<Secret, ProtocolError> {
+    if secret.len() > SECRET_AT_MOST {
+        return Err(invalid_client("the client secret is too long"));
+    }
+    Ok(Secret::new(secret))
+}
+
+/// HTTP Basic with both halves form encoded (RFC 6749 section 2.3.1).
+fn basic(header: &[u8]) -> Result<(ClientId, Secret), ProtocolError> {
+    let malformed = || invalid_client("the Authorization header is not HTTP Basic (RFC 7617)");
+    if header.len() > 2048 {
+        return Err(malformed());
+    }
+    let header = std::str::from_utf8(header).map_err(|_| malformed())?;
+    let (scheme, encoded) = header.split_once(' ').ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(malformed());
+    }
+    let decoded = from_base64(encoded.trim()).ok_or_else(malformed)?;
+    let colon = decoded.iter().position(|&byte| byte == b':').ok_or_else(malformed)?;
+    let client_id = form_decode(&decoded[..colon]).ok_or_else(malformed)?;
+    let secret = form_decode(&decoded[colon + 1..]).ok_or_else(malformed)?;
+    let client_id = ClientId::new(client_id).map_err(|_| malformed())?;
+    if secret.is_empty() {
+        return Err(invalid_client("the client secret is empty"));
+    }
+    Ok((client_id, bounded(&secret)?))
+}
+
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    // The standard alphabet differs from the URL's in two characters.
+    let text: String = text
+        .trim_end_matches('=')
+        .chars()
+        .map(|c| match c {
+            '+' => '-',
+            '/' => '_',
+            other => other,
+        })
+        .collect();
+    keystile_protocol::encoding::from_base64url(text)
+}
+
+/// Whether the client is who it says. Unknown client, wrong secret and wrong method answer alike.
+pub fn prove(
+    client: Option<Arc<Client>>,
+    presented: &Presented,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, ProtocolError> {
+    let failed = || {
+        invalid_client(
+            "client authentication failed: unknown client, wrong secret, or another \
+             token_endpoint_auth_method than registered",
+        )
+    };
+    let client = client.filter(|client| client.enabled).ok_or_else(failed)?;
+    let proved = match (&client.kind, &presented.proof) {
+        (ClientKind::Confidential { method, secrets, .. }, Proof::Secret(by, secret)) => {
+            method == by && secrets.iter().any(|known| known.accepts(secret, now))
+        }
+        (ClientKind::Public { .. }, Proof::None) => true,
+        // A public client that sends a secret believes to be another.
+        _ => false,
+    };
+    if proved { Ok(AuthenticatedClient { client }) } else { Err(failed()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{self, SECRET};
+    use crate::records::ClientSecret;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn read(authorization: &[&str], body: &str) -> Result<Presented, ErrorCode> {
+        let headers: Vec<&[u8]> = authorization.iter().map(|header| header.as_bytes()).collect();
+        let params = Params::parse(body.as_bytes()).expect("few parameters");
+        presented(&headers, &params).map_err(|error| error.error)
+    }
+
+    #[test]
+    fn basic_is_decoded_twice_rfc_6749_2_3_1() {
+        // "a b:c%3Ad+e" in base64, with and without padding.
+        for header in ["Basic YStiOmMlM0FkK2U=", "basic YStiOmMlM0FkK2U"] {
+            let got = read(&[header], "").expect("well formed");
+            assert_eq!(got.client_id.as_str(), "a b");
+            let secret = Proof::Secret(SecretMethod::ClientSecretBasic, Secret::new("c:d e"));
+            assert_eq!(got.proof, secret);
+        }
+    }
+
+    #[test]
+    fn two_credentials_and_malformed_ones_are_refused_rfc_6749_2_3() {
+        use ErrorCode::{InvalidClient, InvalidRequest};
+        let good = "Basic YTpi";
+        let cases: [(&[&str], &str, ErrorCode); 13] = [
+            (&[good, good], "", InvalidRequest),
+            (&[good], "client_secret=x", InvalidRequest),
+            (&[good], "client_id=other", InvalidRequest),
+            (&[], "client_secret=x", InvalidRequest),
+            (&[], "client_id=a&client_id=a", InvalidRequest),
+            (&[], "", InvalidClient),
+            (&["Bearer abc"], "", InvalidClient),
+            (&["Basic"], "", InvalidClient),
+            (&["Basic !!!"], "", InvalidClient),
+            (&["Basic YQ=="], "", InvalidClient),
+            (&["Basic YTo="], "", InvalidClient),
+            (&["Basic /zpi"], "", InvalidClient),
+            (&[], "client_id=a&client_assertion=x", InvalidClient),
+        ];
+        for (headers, body, expected) in cases {
+            assert_eq!(read(headers, body), Err(expected), "{headers:?} {body}");
+        }
+    }
+
+    #[test]
+    fn row_1_4_a_confidential_client_proves_itself_by_its_secret() {
+        let prove = |proof: Proof, client: Client| {
+            let presented = Presented { client_id: client.id.clone(), proof };
+            prove(Some(Arc::new(client)), &presented, NOW).is_ok()
+        };
+        let basic = |s: &str| Proof::Secret(SecretMethod::ClientSecretBasic, Secret::new(s));
+        let post = |s: &str| Proof::Secret(SecretMethod::ClientSecretPost, Secret::new(s));
+        assert!(prove(basic(SECRET), fixtures::client()));
+        assert!(!prove(basic("another secret of some length, no doubt"), fixtures::client()));
+        assert!(!prove(post(SECRET), fixtures::client()), "another method than registered");
+        assert!(!prove(Proof::None, fixtures::client()), "a secret is needed");
+        assert!(!prove(basic(SECRET), Client { enabled: false, ..fixtures::client() }));
+        let public = Client { kind: ClientKind::Public { native: true }, ..fixtures::client() };
+        assert!(prove(Proof::None, public.clone()));
+        assert!(!prove(post(SECRET), public));
+    }
+
+    #[test]
+    fn row_0_3_two_secrets_overlap_until_the_old_one_ends() {
+        let until = NOW.plus(std::time::Duration::from_secs(60));
+        let old = ClientSecret::of(&Secret::new("old"), Some(until));
+        assert!(old.accepts(&Secret::new("old"), NOW));
+        assert!(!old.accepts(&Secret::new("old"), until));
+    }
+}

@@ -1,0 +1,236 @@
+//! Refreshing (RFC 6749 section 6, RFC 9700 section 4.14): never lose an honest user.
+//!
+//! A confidential client's refresh token does not rotate: it is worth nothing without the
+//! client's credential. A public client's rotates, and a repeated one gets the same successor
+//! again for a while, because answers get lost.
+
+use std::time::Duration;
+
+use keystile_protocol::{ErrorCode, ProtocolError, Scope, Timestamp};
+
+use crate::decisions::Rotation;
+use crate::policy::Lifetimes;
+use crate::records::{Client, Grant, GrantNow, GrantType};
+
+/// How long the token before the newest still gets the newest.
+pub const REPEAT_WINDOW: Duration = Duration::from_secs(20);
+
+/// What a refresh does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// New access token; the refresh token stays. `touch`: note that it was used.
+    Keep {
+        /// Whether the last use is to be written.
+        touch: bool,
+    },
+    /// New access token and the refresh token of generation [`Rotation::to`], if the counter
+    /// moves.
+    Rotate(Rotation),
+    /// New access token and the current refresh token again.
+    Repeat,
+}
+
+/// A refused refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshRefusal {
+    /// What the client is told.
+    pub error: ProtocolError,
+    /// Whether an old token was used again, so that the grant ends.
+    pub revoke: bool,
+}
+
+/// Decides about an authentic refresh token (its MAC is right) of an authenticated client.
+pub fn decide(
+    presented: u32,
+    now_in_store: &GrantNow,
+    client: &Client,
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Result<Refresh, RefreshRefusal> {
+    let refuse = |words: &str, revoke| {
+        let error = ProtocolError::new(ErrorCode::InvalidGrant, words);
+        Err(RefreshRefusal { error, revoke })
+    };
+    let grant = &now_in_store.grant;
+    if !client.may_use(GrantType::RefreshToken) {
+        let words = "the client is not registered for the grant type 'refresh_token'";
+        let error = ProtocolError::new(ErrorCode::UnauthorizedClient, words);
+        return Err(RefreshRefusal { error, revoke: false });
+    }
+    if !now_in_store.alive {
+        return refuse("the grant was revoked or has ended", false);
+    }
+    if now >= grant.expires_at {
+        return refuse("the refresh token has expired; the user has to sign in again", false);
+    }
+    if now.since(grant.last_used) >= lifetimes.refresh_idle {
+        return refuse("the refresh token was not used for too long", false);
+    }
+    if !client.is_public() {
+        return Ok(Refresh::Keep { touch: is_worth_noting(grant, lifetimes, now) });
+    }
+    rotation(presented, grant, now)
+}
+
+fn rotation(presented: u32, grant: &Grant, now: Timestamp) -> Result<Refresh, RefreshRefusal> {
+    let current = grant.generation;
+    if presented == current {
+        return Ok(Refresh::Rotate(Rotation::new(grant.id, current, current + 1, now)));
+    }
+    if presented > current {
+        // The store is older than the token (a restore): the token is the one that is right.
+        return Ok(Refresh::Rotate(Rotation::new(grant.id, current, presented + 1, now)));
+    }
+    if presented + 1 == current && now.since(grant.rotated_at) < REPEAT_WINDOW {
+        return Ok(Refresh::Repeat);
+    }
+    let words = "the refresh token was used before; all tokens of its grant are revoked \
+                 (RFC 9700 section 4.14.2)";
+    Err(RefreshRefusal { error: ProtocolError::new(ErrorCode::InvalidGrant, words), revoke: true })
+}
+
+/// Last use is written once in a tenth of the idle lifetime.
+fn is_worth_noting(grant: &Grant, lifetimes: &Lifetimes, now: Timestamp) -> bool {
+    now.since(grant.last_used) >= lifetimes.refresh_idle / 10
+}
+
+/// The scope of the new access token: what is asked for, if it was granted; by default all of it
+/// that today's registration still allows. The grant itself keeps its scope.
+pub fn scope(
+    asked: Option<Scope>,
+    grant: &Grant,
+    client: &Client,
+) -> Result<Scope, ProtocolError> {
+    if let Some(more) = asked.as_ref().and_then(|asked| asked.first_missing_in(&grant.scope)) {
+        return Err(ProtocolError::new(
+            ErrorCode::InvalidScope,
+            format!("the scope '{more}' was not granted (RFC 6749 section 6)"),
+        ));
+    }
+    let scope = asked.filter(|asked| !asked.is_empty()).unwrap_or_else(|| grant.scope.clone());
+    let scope = scope.filter(|token| client.scope.contains(token));
+    if scope.is_empty() {
+        return Err(ProtocolError::new(
+            ErrorCode::InvalidScope,
+            "the client is no longer registered for anything that was granted",
+        ));
+    }
+    Ok(scope)
+}
+
+/// The resources of the new access token: those asked for, if the grant allows them (RFC 8707
+/// section 2.2); by default the grant's.
+pub fn resources(asked: Vec<String>, grant: &Grant) -> Result<Vec<String>, ProtocolError> {
+    if asked.is_empty() {
+        return Ok(grant.resources.clone());
+    }
+    let foreign = asked.iter().find(|resource| !grant.resources.contains(resource));
+    match foreign {
+        Some(foreign) if !grant.resources.is_empty() => Err(ProtocolError::new(
+            ErrorCode::InvalidTarget,
+            format!("the resource '{foreign}' was not granted (RFC 8707 section 2.2)"),
+        )),
+        _ => Ok(asked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+    use crate::records::ClientKind;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn public() -> Client {
+        let mut client = fixtures::client();
+        client.kind = ClientKind::Public { native: false };
+        client.grant_types.push(GrantType::RefreshToken);
+        client
+    }
+
+    fn confidential() -> Client {
+        let mut client = fixtures::client();
+        client.grant_types.push(GrantType::RefreshToken);
+        client
+    }
+
+    /// At generation 5, rotated ten seconds ago.
+    fn state() -> GrantNow {
+        let mut grant = fixtures::grant(NOW);
+        grant.generation = 5;
+        grant.rotated_at = NOW.minus(Duration::from_secs(10));
+        GrantNow { grant, alive: true, token_revoked: false }
+    }
+
+    fn of(presented: u32, state: &GrantNow, client: &Client) -> Result<Refresh, RefreshRefusal> {
+        decide(presented, state, client, &Lifetimes::default(), NOW)
+    }
+
+    #[test]
+    fn a_public_clients_counter_rfc_9700_4_14_2() {
+        let to = |from, to| Ok(Refresh::Rotate(Rotation::new(state().grant.id, from, to, NOW)));
+        assert_eq!(of(5, &state(), &public()), to(5, 6), "the current one rotates");
+        assert_eq!(of(4, &state(), &public()), Ok(Refresh::Repeat), "a lost answer");
+        let mut later = state();
+        later.grant.rotated_at = NOW.minus(REPEAT_WINDOW);
+        assert!(of(4, &later, &public()).expect_err("too late").revoke);
+        assert!(of(3, &state(), &public()).expect_err("reuse").revoke);
+        assert_eq!(of(9, &state(), &public()), to(5, 10), "the store went back in time");
+    }
+
+    #[test]
+    fn a_confidential_clients_token_does_not_rotate() {
+        for presented in [0, 4, 5, 9] {
+            assert_eq!(of(presented, &state(), &confidential()), Ok(Refresh::Keep { touch: false }));
+        }
+        let mut seldom = state();
+        seldom.grant.last_used = NOW.minus(Lifetimes::default().refresh_idle / 10);
+        assert_eq!(of(5, &seldom, &confidential()), Ok(Refresh::Keep { touch: true }));
+    }
+
+    #[test]
+    fn a_dead_expired_or_idle_grant_refreshes_nothing() {
+        let lifetimes = Lifetimes::default();
+        let changes: [&dyn Fn(&mut GrantNow); 3] = [
+            &|s| s.alive = false,
+            &|s| s.grant.expires_at = NOW,
+            &|s| s.grant.last_used = NOW.minus(lifetimes.refresh_idle),
+        ];
+        for change in changes {
+            for client in [public(), confidential()] {
+                let mut state = state();
+                change(&mut state);
+                let refusal = of(5, &state, &client).expect_err("ended");
+                assert!(!refusal.revoke);
+                assert_eq!(refusal.error.error, ErrorCode::InvalidGrant);
+            }
+        }
+        let unregistered = Client { grant_types: vec![GrantType::AuthorizationCode], ..public() };
+        let refusal = of(5, &state(), &unregistered).expect_err("not registered");
+        assert_eq!(refusal.error.error, ErrorCode::UnauthorizedClient);
+    }
+
+    #[test]
+    fn scope_can_be_narrowed_and_never_widened_rfc_6749_6() {
+        let text = |t: &str| Scope::try_from(t).expect("tokens");
+        let grant = state().grant;
+        let client = confidential();
+        assert_eq!(scope(None, &grant, &client), Ok(grant.scope.clone()));
+        assert_eq!(scope(Some(text("openid")), &grant, &client), Ok(text("openid")));
+        assert!(scope(Some(text("openid photos:order")), &grant, &client).is_err());
+        let nothing_left = Client { scope: text("mail:read"), ..client };
+        assert!(scope(None, &grant, &nothing_left).is_err());
+    }
+
+    #[test]
+    fn resources_can_be_narrowed_and_never_widened_rfc_8707_2_2() {
+        let mut grant = state().grant;
+        let names = |r: &[&str]| r.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>();
+        assert_eq!(resources(names(&["a"]), &grant), Ok(names(&["a"])));
+        grant.resources = names(&["a", "b"]);
+        assert_eq!(resources(vec![], &grant), Ok(names(&["a", "b"])));
+        assert_eq!(resources(names(&["b"]), &grant), Ok(names(&["b"])));
+        assert!(resources(names(&["c"]), &grant).is_err());
+    }
+}

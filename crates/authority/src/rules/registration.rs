@@ -1,0 +1,339 @@
+//! What a client may be registered as (RFC 7591 section 2), whoever registers it: the
+//! configuration file or the command line.
+
+use keystile_protocol::jose::Algorithm;
+use keystile_protocol::redirect_uri::UriPolicy;
+use keystile_protocol::{ClientId, RedirectUri, Scope, Secret};
+use serde::{Deserialize, Serialize};
+
+use crate::records::{About, Client, ClientKind, ClientSecret, GrantType, SecretMethod};
+
+/// A secret that is shorter could be guessed: secrets are kept as a plain digest.
+pub const SECRET_AT_LEAST: usize = 32;
+
+/// A client's metadata by their registered names, and ours.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the names are RFC 7591's, or documented in records::Client")]
+pub struct ClientMetadata {
+    pub client_id: String,
+    pub client_secret: Option<Secret>,
+    pub client_name: Option<String>,
+    pub client_uri: Option<String>,
+    pub policy_uri: Option<String>,
+    pub tos_uri: Option<String>,
+    pub redirect_uris: Vec<String>,
+    pub post_logout_redirect_uris: Vec<String>,
+    pub grant_types: Option<Vec<String>>,
+    pub response_types: Option<Vec<String>>,
+    pub scope: Option<String>,
+    pub token_endpoint_auth_method: Option<String>,
+    pub id_token_signed_response_alg: Option<String>,
+    pub application_type: Option<String>,
+    /// Ours: who runs the app, for the consent page.
+    pub operator: Option<String>,
+    /// Ours: false for a confidential client that cannot do PKCE.
+    pub require_pkce: Option<bool>,
+    /// Ours: run by the same people, no consent is asked for.
+    pub trusted: bool,
+    /// Ours.
+    pub allow_embedded_browser: bool,
+    /// Ours.
+    pub several_audiences: bool,
+    /// Ours: the audiences of the APIs that this client is the face of.
+    pub apis: Vec<String>,
+}
+
+/// Why metadata are refused: which member, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{member}: {problem}")]
+pub struct MetadataError {
+    /// The member's name.
+    pub member: &'static str,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+fn wrong<T>(member: &'static str, problem: impl ToString) -> Result<T, MetadataError> {
+    Err(MetadataError { member, problem: problem.to_string() })
+}
+
+/// Makes a client of its metadata. `development`: the issuer is http on loopback.
+pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, MetadataError> {
+    let id = ClientId::new(metadata.client_id.as_str())
+        .or_else(|problem| wrong("client_id", problem))?;
+    let native = native(metadata)?;
+    let kind = kind(metadata, native)?;
+    let grant_types = grant_types(metadata)?;
+    let public = matches!(kind, ClientKind::Public { .. });
+    if public && grant_types.contains(&GrantType::ClientCredentials) {
+        return wrong("grant_types", "client_credentials needs a client with a secret");
+    }
+    let client = Client {
+        name: name(metadata)?,
+        redirect_uris: redirect_uris(metadata, native, development)?,
+        post_logout_redirect_uris: post_logout_uris(metadata, native, development)?,
+        scope: scope(metadata)?,
+        id_token_algorithm: id_token_algorithm(metadata)?,
+        enabled: true,
+        trusted: metadata.trusted,
+        allow_embedded_browser: metadata.allow_embedded_browser,
+        several_audiences: metadata.several_audiences,
+        apis: metadata.apis.clone(),
+        about: about(metadata)?,
+        id,
+        kind,
+        grant_types,
+    };
+    if !crate::rules::redirect::can_be_answered(&client) {
+        return wrong("redirect_uris", "the grant type authorization_code needs at least one");
+    }
+    Ok(client)
+}
+
+fn name(metadata: &ClientMetadata) -> Result<String, MetadataError> {
+    let name = metadata.client_name.as_deref().unwrap_or(&metadata.client_id).trim();
+    if name.is_empty() || name.chars().count() > 100 || name.contains(char::is_control) {
+        return wrong("client_name", "it has 1 to 100 printable characters");
+    }
+    Ok(name.to_owned())
+}
+
+fn native(metadata: &ClientMetadata) -> Result<bool, MetadataError> {
+    match metadata.application_type.as_deref() {
+        None | Some("web") => Ok(false),
+        Some("native") => Ok(true),
+        Some(other) => wrong("application_type", format!("'{other}' is neither web nor native")),
+    }
+}
+
+fn kind(metadata: &ClientMetadata, native: bool) -> Result<ClientKind, MetadataError> {
+    let method = match metadata.token_endpoint_auth_method.as_deref() {
+        None | Some("client_secret_basic") => SecretMethod::ClientSecretBasic,
+        Some("client_secret_post") => SecretMethod::ClientSecretPost,
+        Some("none") => return public(metadata, native),
+        Some(other) => {
+            return wrong(
+                "token_endpoint_auth_method",
+                format!("'{other}' is not supported; use client_secret_basic, client_secret_post \
+                         or none"),
+            );
+        }
+    };
+    let Some(secret) = &metadata.client_secret else {
+        return wrong(
+            "client_secret",
+            format!("{} needs one; 'keystile client rotate-secret' makes a good one, or say \
+                     token_endpoint_auth_method = \"none\" for a public client", method.as_str()),
+        );
+    };
+    if secret.expose().len() < SECRET_AT_LEAST {
+        return wrong(
+            "client_secret",
+            format!("it has {} bytes, at least {SECRET_AT_LEAST} random ones are needed; \
+                     'keystile client add' and 'keystile client rotate-secret' make good ones",
+                    secret.expose().len()),
+        );
+    }
+    Ok(ClientKind::Confidential {
+        method,
+        secrets: vec![ClientSecret::of(secret, None)],
+        require_pkce: metadata.require_pkce.unwrap_or(true),
+    })
+}
+
+/// Row 5.1: a client without a secret uses PKCE, and cannot be told not to.
+fn public(metadata: &ClientMetadata, native: bool) -> Result<ClientKind, MetadataError> {
+    if metadata.client_secret.is_some() {
+        return wrong("client_secret", "a client with token_endpoint_auth_method none has none");
+    }
+    if metadata.require_pkce == Some(false) {
+        return wrong("require_pkce", "a public client always uses PKCE (RFC 9700 section 2.1.1)");
+    }
+    Ok(ClientKind::Public { native })
+}
+
+fn grant_types(metadata: &ClientMetadata) -> Result<Vec<GrantType>, MetadataError> {
+    let Some(names) = &metadata.grant_types else {
+        return Ok(vec![GrantType::AuthorizationCode]);
+    };
+    let response_types = metadata.response_types.iter().flatten();
+    if let Some(other) = response_types.clone().find(|name| *name != "code") {
+        return wrong("response_types", format!("'{other}' is not supported; only code is"));
+    }
+    let parse = |name: &String| match GrantType::from_name(name) {
+        Some(grant_type) => Ok(grant_type),
+        None => wrong("grant_types", format!("'{name}' is not supported")),
+    };
+    names.iter().map(parse).collect()
+}
+
+fn redirect_uris(
+    metadata: &ClientMetadata,
+    native: bool,
+    development: bool,
+) -> Result<Vec<RedirectUri>, MetadataError> {
+    if metadata.redirect_uris.len() > 50 {
+        return wrong("redirect_uris", "more than 50");
+    }
+    let register = |uri: &String| {
+        RedirectUri::register(uri, uri_policy(native, development))
+            .or_else(|problem| wrong("redirect_uris", format!("'{uri}': {problem}")))
+    };
+    metadata.redirect_uris.iter().map(register).collect()
+}
+
+fn uri_policy(native: bool, development: bool) -> UriPolicy {
+    match (native, development) {
+        (true, _) => UriPolicy::Native,
+        (false, true) => UriPolicy::Development,
+        (false, false) => UriPolicy::Web,
+    }
+}
+
+fn post_logout_uris(
+    metadata: &ClientMetadata,
+    native: bool,
+    development: bool,
+) -> Result<Vec<String>, MetadataError> {
+    for uri in &metadata.post_logout_redirect_uris {
+        RedirectUri::register(uri, uri_policy(native, development))
+            .or_else(|problem| wrong("post_logout_redirect_uris", format!("'{uri}': {problem}")))?;
+    }
+    Ok(metadata.post_logout_redirect_uris.clone())
+}
+
+fn scope(metadata: &ClientMetadata) -> Result<Scope, MetadataError> {
+    let scope = metadata.scope.as_deref().unwrap_or("openid profile email");
+    Scope::try_from(scope).or_else(|problem| wrong("scope", problem))
+}
+
+/// "The default, if omitted, is RS256" (OpenID Connect Dynamic Client Registration 1.0 section 2).
+fn id_token_algorithm(metadata: &ClientMetadata) -> Result<Algorithm, MetadataError> {
+    let name = metadata.id_token_signed_response_alg.as_deref().unwrap_or("RS256");
+    match Algorithm::from_name(name) {
+        Some(algorithm) => Ok(algorithm),
+        None => wrong(
+            "id_token_signed_response_alg",
+            format!("'{name}' is not supported; use ES256, EdDSA, PS256 or RS256"),
+        ),
+    }
+}
+
+fn about(metadata: &ClientMetadata) -> Result<About, MetadataError> {
+    let pages = [
+        ("client_uri", &metadata.client_uri),
+        ("policy_uri", &metadata.policy_uri),
+        ("tos_uri", &metadata.tos_uri),
+    ];
+    for (member, uri) in pages {
+        let good = |uri: &str| uri.starts_with("https://") || uri.starts_with("http://localhost");
+        if uri.as_deref().is_some_and(|uri| !good(uri) || uri.len() > 500) {
+            return wrong(member, "it is not an https URL");
+        }
+    }
+    Ok(About {
+        client_uri: metadata.client_uri.clone(),
+        policy_uri: metadata.policy_uri.clone(),
+        tos_uri: metadata.tos_uri.clone(),
+        operator: metadata.operator.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::SECRET;
+
+    fn good() -> ClientMetadata {
+        ClientMetadata {
+            client_id: "app".into(),
+            client_secret: Some(SECRET.into()),
+            redirect_uris: vec!["https://app.example/cb".into()],
+            ..ClientMetadata::default()
+        }
+    }
+
+    fn member(change: impl FnOnce(&mut ClientMetadata)) -> &'static str {
+        let mut metadata = good();
+        change(&mut metadata);
+        register(&metadata, false).map_or_else(|error| error.member, |_| "good")
+    }
+
+    #[test]
+    fn the_defaults_are_the_standards_and_pkce_is_on_rfc_7591_2() {
+        let client = register(&good(), false).expect("good");
+        assert_eq!(client.name, "app");
+        assert_eq!(client.grant_types, [GrantType::AuthorizationCode]);
+        assert_eq!(client.id_token_algorithm, Algorithm::RS256);
+        assert!(client.must_use_pkce() && !client.trusted);
+    }
+
+    #[test]
+    fn row_0_3_a_short_secret_is_refused_with_the_way_to_a_good_one() {
+        assert_eq!(member(|m| m.client_secret = Some("short".into())), "client_secret");
+        assert_eq!(member(|m| m.client_secret = None), "client_secret");
+    }
+
+    #[test]
+    fn row_5_1_a_public_client_has_no_pkce_switch() {
+        let public = |m: &mut ClientMetadata| {
+            m.client_secret = None;
+            m.token_endpoint_auth_method = Some("none".into());
+        };
+        assert_eq!(member(public), "good");
+        assert_eq!(
+            member(|m| {
+                public(m);
+                m.require_pkce = Some(false);
+            }),
+            "require_pkce"
+        );
+        assert_eq!(
+            member(|m| {
+                public(m);
+                m.client_secret = Some(SECRET.into());
+            }),
+            "client_secret"
+        );
+        assert_eq!(member(|m| m.require_pkce = Some(false)), "good", "a confidential one has");
+    }
+
+    #[test]
+    fn each_member_is_checked() {
+        let set = |to: &str| Some(to.to_owned());
+        assert_eq!(member(|m| m.client_id.clear()), "client_id");
+        assert_eq!(member(|m| m.client_name = set("a\nb")), "client_name");
+        assert_eq!(member(|m| m.redirect_uris.clear()), "redirect_uris");
+        assert_eq!(member(|m| m.redirect_uris = vec!["http://a.example".into()]), "redirect_uris");
+        assert_eq!(
+            member(|m| m.redirect_uris = vec!["http://localhost/cb".into()]),
+            "redirect_uris",
+            "row 5.2: loopback http needs a development issuer or a native app"
+        );
+        assert_eq!(
+            member(|m| m.post_logout_redirect_uris = vec!["javascript:x".into()]),
+            "post_logout_redirect_uris"
+        );
+        assert_eq!(member(|m| m.grant_types = Some(vec!["implicit".into()])), "grant_types");
+        assert_eq!(member(|m| m.scope = set("a\"b")), "scope");
+        assert_eq!(member(|m| m.application_type = set("desktop")), "application_type");
+        assert_eq!(member(|m| m.policy_uri = set("javascript:x")), "policy_uri");
+        assert_eq!(
+            member(|m| m.token_endpoint_auth_method = set("magic")),
+            "token_endpoint_auth_method"
+        );
+        assert_eq!(
+            member(|m| m.id_token_signed_response_alg = set("none")),
+            "id_token_signed_response_alg"
+        );
+    }
+
+    #[test]
+    fn row_5_2_a_development_issuer_takes_loopback_http() {
+        let mut metadata = good();
+        metadata.redirect_uris = vec!["http://localhost:4001/callback".into()];
+        assert!(register(&metadata, true).is_ok());
+        assert!(register(&metadata, false).is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! What travels sealed through browsers and comes back. Each kind has a purpose of its own, so
+//! that none can be opened as another, and a format number that a later release can tell apart.
+
+use keystile_protocol::seal::Sealable;
+use keystile_protocol::{ClientId, CodeChallenge, Nonce, Scope, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, GrantId, SessionId};
+
+/// The format that this release writes.
+pub const FORMAT: u8 = 1;
+
+/// An authorization code: the approval itself (RFC 6749 section 4.1.2). Nothing is stored until
+/// it is redeemed; the grant's row is what makes it single use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// The key of the row that redemption writes.
+    pub grant: GrantId,
+    /// Who may redeem it.
+    pub client: ClientId,
+    /// Whose approval it is.
+    pub account: AccountId,
+    /// In which session it was given.
+    pub session: SessionId,
+    /// That session's `sid`.
+    pub sid: [u8; 16],
+    /// SHA-256 of the redirect URI that was asked for.
+    pub redirect_uri: [u8; 32],
+    /// PKCE; absent only for a client that is registered so.
+    pub challenge: Option<CodeChallenge>,
+    /// What was allowed.
+    pub scope: Scope,
+    /// The APIs that were asked for by name.
+    pub resources: Vec<String>,
+    /// For the ID token.
+    pub nonce: Option<Nonce>,
+    /// When the user was authenticated.
+    pub auth_time: Timestamp,
+    /// By which means.
+    pub methods: Vec<String>,
+    /// When it was given: its life begins here.
+    pub approved_at: Timestamp,
+    /// Whether the session's list of clients lacks this one.
+    pub first_in_session: bool,
+}
+
+impl Sealable for Code {
+    const PURPOSE: &'static str = "code";
+}
+
+/// An authorization request that waits for login or consent. It carries the question, never an
+/// answer: nothing in it says that anybody signed in or allowed anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interaction {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// What it leads to.
+    pub destination: Destination,
+    /// When the request came, or became new again.
+    pub requested_at: Timestamp,
+    /// Digest of the browser cookie of the browser that the page was made for.
+    pub browser: [u8; 16],
+}
+
+impl Sealable for Interaction {
+    const PURPOSE: &'static str = "interaction";
+}
+
+/// Where a sign-in leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Destination {
+    /// To the client, by this authorization request (form encoded, as received).
+    Client(String),
+    /// To the user's own account page.
+    Account,
+}
+
+/// A consent page: who was asked what. A post under another session, account or request shows the
+/// page again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsentPage {
+    /// The request that it belongs to.
+    pub interaction: Interaction,
+    /// Who was signed in.
+    pub session: SessionId,
+    /// Whose consent it is.
+    pub account: AccountId,
+    /// Who asks.
+    pub client: ClientId,
+    /// Digest of what was shown.
+    pub shown: [u8; 16],
+}
+
+impl Sealable for ConsentPage {
+    const PURPOSE: &'static str = "consent";
+}
+
+/// A page of ours with a form that changes something outside of an authorization request: it is
+/// bound to session and browser (CSRF).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormToken {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// Which form.
+    pub form: FormKind,
+    /// Of whose session.
+    pub session: Option<SessionId>,
+    /// Digest of the browser cookie.
+    pub browser: [u8; 16],
+    /// When the page was made.
+    pub made_at: Timestamp,
+    /// What the form goes on with, form encoded.
+    pub params: String,
+}
+
+/// Forms that a [`FormToken`] can be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FormKind {
+    /// The page that asks whether to sign out.
+    SignOut,
+    /// The account page.
+    Account,
+}
+
+impl Sealable for FormToken {
+    const PURPOSE: &'static str = "csrf";
+}
+
+/// A cookie of a browser that signed in before: its attempts have a bucket of their own, so that
+/// an account under attack stays open to its owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownBrowser {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// A random name for the browser.
+    pub browser: [u8; 16],
+    /// The accounts that signed in from it, the latest first.
+    pub accounts: Vec<AccountId>,
+}
+
+impl Sealable for KnownBrowser {
+    const PURPOSE: &'static str = "known-browser";
+}

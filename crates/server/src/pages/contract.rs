@@ -1,0 +1,79 @@
+//! What other programs rely on in a page: field names and ids, for password managers and scripts.
+
+use super::error::PagesError;
+use super::overrides::Overrides;
+use super::views::Shown;
+
+/// What the page of each template must contain, whatever it looks like.
+pub(super) const CONTRACT: &[(&str, &[&str])] = &[
+    (
+        "sign_in.html",
+        &[
+            r#"action="/login""#,
+            r#"id="login-form""#,
+            r#"name="request""#,
+            r#"id="username""#,
+            r#"name="username""#,
+            r#"autocomplete="username""#,
+            r#"id="password""#,
+            r#"name="password""#,
+            r#"autocomplete="current-password""#,
+            r#"id="login-submit""#,
+            r#"id="login-cancel""#,
+            r#"formaction="/cancel""#,
+        ],
+    ),
+    (
+        "consent.html",
+        &[
+            r#"action="/consent""#,
+            r#"id="consent-form""#,
+            r#"name="consent""#,
+            r#"name="decision""#,
+            r#"id="consent-allow""#,
+            r#"value="allow""#,
+            r#"id="consent-deny""#,
+            r#"value="deny""#,
+            r#"id="consent-switch""#,
+            r#"value="switch""#,
+        ],
+    ),
+    ("go_on.html", &[r#"id="go-on""#]),
+    (
+        "sign_out.html",
+        &[
+            r#"action="/logout""#,
+            r#"name="request""#,
+            r#"id="logout-confirm""#,
+            r#"id="logout-cancel""#,
+            r#"value="stay""#,
+        ],
+    ),
+    (
+        "account.html",
+        &[
+            r#"action="/account""#,
+            r#"name="token""#,
+            r#"name="action""#,
+            r#"value="change-password""#,
+            r#"name="current_password""#,
+            r#"name="new_password""#,
+            r#"autocomplete="new-password""#,
+            r#"value="sign-out-everywhere""#,
+        ],
+    ),
+    ("form_post.html", &["method=\"post\"", "<button"]),
+];
+
+/// Refuses a page that lost something that others rely on.
+pub(super) fn check(page: &Shown, html: &str, overrides: &Overrides) -> Result<(), PagesError> {
+    let rules = CONTRACT.iter().find(|(template, _)| *template == page.template);
+    let missing = rules.and_then(|(_, rules)| rules.iter().find(|rule| !html.contains(**rule)));
+    match missing {
+        None => Ok(()),
+        Some(rule) => {
+            let message = format!("the page lacks {rule}, which it does not work without; add it.");
+            Err(PagesError::new(overrides.source_of(page.template), message))
+        }
+    }
+}

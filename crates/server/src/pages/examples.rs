@@ -1,0 +1,249 @@
+//! Example pages: what a template is tried out with, and what a designer looks at.
+//!
+//! Together they take every branch of every template of ours.
+
+use super::views::{
+    Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Developer,
+    EmbeddedBrowser, FormPost, Framed, GoOn, Home, Permission, PermissionGroup, PermissionKind,
+    Platform, Problem, ProblemKind, Shown, SignIn, SignInError, SignInReason, SignOut,
+    SignOutProblem, SignedOut, View,
+};
+
+const REFERENCE: &str = "K7QD-2M9X";
+const SEALED: &str = "v1.c2VhbGVkLXJlcXVlc3QtYXMtYW4tZXhhbXBsZQ.dGFn";
+
+/// All examples.
+pub(super) fn all() -> Vec<Shown> {
+    [sign_ins(), consents(), problems(), sign_outs(), ways_out(), accounts()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn named(name: &'static str, view: &impl View) -> Shown {
+    Shown { name, ..view.shown() }
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn printer() -> App {
+    App {
+        name: text("Photo Printer"),
+        domain: Some(text("print.example")),
+        logo: None,
+        operator: Some(text("Print & Paper Ltd")),
+        policy: Some(text("https://print.example/privacy")),
+        terms: Some(text("https://print.example/terms")),
+    }
+}
+
+/// An app that registered its name and nothing else.
+fn bare() -> App {
+    App { name: text("Notes"), ..App::default() }
+}
+
+fn sign_ins() -> Vec<Shown> {
+    let plain = SignIn { app: Some(printer()), request: text(SEALED), ..SignIn::default() };
+    let known = SignIn { username: text("ada"), ..plain.clone() };
+    let with_error = |error| SignIn { error: Some(error), ..known.clone() };
+    vec![
+        named("sign-in", &SignIn { forgot: Some(text("/forgot")), ..plain.clone() }),
+        named("sign-in-direct", &SignIn { app: None, ..plain.clone() }),
+        named("sign-in-rejected", &with_error(SignInError::Rejected)),
+        named("sign-in-throttled", &with_error(SignInError::Throttled { seconds: 30 })),
+        named("sign-in-busy", &with_error(SignInError::Busy)),
+        named(
+            "sign-in-again",
+            &SignIn { username_fixed: true, reason: Some(SignInReason::AskedAgain), ..known },
+        ),
+        named(
+            "sign-in-old-page",
+            &SignIn { app: Some(bare()), reason: Some(SignInReason::OldPage), ..plain },
+        ),
+    ]
+}
+
+fn permission(scope: &str, title: &str) -> Permission {
+    Permission { scope: text(scope), title: text(title), ..Permission::default() }
+}
+
+fn consents() -> Vec<Shown> {
+    let identity = PermissionGroup {
+        kind: PermissionKind::Identity,
+        permissions: vec![
+            permission("profile", "See your name"),
+            Permission { optional: true, ..permission("email", "See your email address") },
+        ],
+    };
+    let albums = Permission {
+        optional: true,
+        checked: true,
+        already: true,
+        detail: Some(text("So that you find the prints again.")),
+        ..permission("albums:write", "Make albums for you")
+    };
+    let photos = Permission {
+        detail: Some(text("All of them, also those that you did not share.")),
+        ..permission("photos:read", "See your photos")
+    };
+    let access =
+        PermissionGroup { kind: PermissionKind::Access, permissions: vec![photos, albums] };
+    let full = Consent {
+        app: printer(),
+        account: text("ada"),
+        consent: text(SEALED),
+        groups: vec![identity, access],
+        manage: Some(text("/account")),
+    };
+    let small = Consent {
+        app: bare(),
+        manage: None,
+        groups: vec![PermissionGroup {
+            kind: PermissionKind::Access,
+            permissions: vec![permission("notes", "Read and change your notes")],
+        }],
+        ..full.clone()
+    };
+    vec![named("consent", &full), named("consent-small", &small)]
+}
+
+fn problems() -> Vec<Shown> {
+    let name = |kind| match kind {
+        ProblemKind::UnknownClient => "problem-unknown-client",
+        ProblemKind::BadRedirectUri => "problem-bad-redirect-uri",
+        ProblemKind::MissingClient => "problem-missing-client",
+        ProblemKind::BadRequest => "problem-bad-request",
+        ProblemKind::RequestTooOld => "problem-request-too-old",
+        ProblemKind::CannotGoOn => "problem-cannot-go-on",
+        ProblemKind::NotFound => "problem-not-found",
+        ProblemKind::MethodNotAllowed => "problem-method-not-allowed",
+        ProblemKind::TooLarge => "problem-too-large",
+        ProblemKind::Internal => "problem-internal",
+    };
+    let problem = |kind, developer| Problem { kind, reference: text(REFERENCE), developer };
+    let mut all: Vec<_> =
+        ProblemKind::ALL.into_iter().map(|kind| named(name(kind), &problem(kind, None))).collect();
+    for (name, developer) in developers() {
+        all.push(named(name, &problem(ProblemKind::BadRedirectUri, Some(developer))));
+    }
+    all
+}
+
+fn developers() -> [(&'static str, Developer); 3] {
+    let differs = Developer {
+        rule: text("The redirect URI is compared as a string, character by character."),
+        section: text("OAuth 2.1, section 4.1.3"),
+        received: Some(text("https://print.example/Callback")),
+        expected: vec![
+            text("http://localhost:4001/callback"),
+            text("https://print.example/callback"),
+        ],
+        first_difference: Some(22),
+        closest: Some(1),
+        hint: text("Register this address for the app, or send one that is registered."),
+    };
+    let longer = Developer {
+        received: Some(text("https://print.example/callback/")),
+        expected: vec![text("https://print.example/callback")],
+        first_difference: Some(30),
+        closest: Some(0),
+        ..differs.clone()
+    };
+    let nothing = Developer {
+        received: None,
+        expected: Vec::new(),
+        first_difference: None,
+        closest: None,
+        ..differs.clone()
+    };
+    [("developer", differs), ("developer-longer", longer), ("developer-nothing", nothing)]
+}
+
+fn sign_outs() -> Vec<Shown> {
+    let full = SignedOut {
+        app: Some(printer()),
+        return_to: Some((text("Photo Printer"), text("https://print.example/bye"))),
+        told: vec![text("Photo Printer"), text("Notes")],
+        frames: vec![text("https://print.example/signed-out")],
+    };
+    vec![
+        named("sign-out", &SignOut { account: Some(text("ada")), token: text(SEALED) }),
+        named("sign-out-stranger", &SignOut { account: None, token: text(SEALED) }),
+        named("signed-out", &full),
+        named("signed-out-plain", &SignedOut::default()),
+        named("sign-out-problem", &SignOutProblem { reference: text(REFERENCE) }),
+    ]
+}
+
+fn ways_out() -> Vec<Shown> {
+    let go_on = GoOn {
+        app: Some(printer()),
+        action: text("/authorize"),
+        token_field: text("request"),
+        token: text(SEALED),
+    };
+    let url = text("https://id.example/authorize?request=c2VhbGVk");
+    let embedded = |app, platform, open| EmbeddedBrowser { app, url: url.clone(), open, platform };
+    let intent = text("intent://id.example/authorize?request=c2VhbGVk#Intent;scheme=https;end");
+    let busy = Busy { reference: text(REFERENCE), seconds: 5, retry: None };
+    let fields = vec![(text("code"), text("an-example")), (text("state"), text("s"))];
+    vec![
+        named("go-on-direct", &GoOn { app: None, ..go_on.clone() }),
+        named("go-on", &go_on),
+        named("embedded-android", &embedded(Some(printer()), Platform::Android, Some(intent))),
+        named("embedded-ios", &embedded(None, Platform::Ios, None)),
+        named("embedded-other", &embedded(None, Platform::Other, None)),
+        named("framed", &Framed { url: url.clone() }),
+        named("busy", &busy),
+        named("busy-retry", &Busy { retry: Some(text("/authorize?request=c2VhbGVk")), ..busy }),
+        named("form-post", &FormPost { action: text("https://print.example/cb"), fields }),
+        named("home", &Home::default()),
+        named("home-signed-in", &Home { signed_in: Some(text("ada")) }),
+    ]
+}
+
+fn accounts() -> Vec<Shown> {
+    let session = |id: &str, current, agent: Option<&str>| AccountSession {
+        id: text(id),
+        started: text("2026-03-02T08:15:00Z"),
+        last_used: text("2026-03-09T19:40:00Z"),
+        current,
+        agent: agent.map(text),
+    };
+    let access = |app, permissions: &[&str]| AccountApp {
+        app,
+        client_id: text("an-app"),
+        since: text("2026-03-02"),
+        permissions: permissions.iter().copied().map(text).collect(),
+    };
+    let full = Account {
+        account: text("ada"),
+        name: Some(text("Ada Lovelace")),
+        apps: vec![access(printer(), &["See your name", "See your photos"]), access(bare(), &[])],
+        sessions: vec![
+            session("s1", true, Some("Firefox on Linux")),
+            session("s2", false, Some("Safari on iPhone")),
+            session("s3", false, None),
+        ],
+        token: text(SEALED),
+        notice: None,
+    };
+    let noticed = |notice| Account { notice: Some(notice), ..full.clone() };
+    let empty = Account {
+        name: None,
+        apps: Vec::new(),
+        sessions: vec![session("s1", true, None)],
+        ..full.clone()
+    };
+    vec![
+        named("account", &full),
+        named("account-empty", &empty),
+        named("account-access-removed", &noticed(AccountNotice::AccessRemoved)),
+        named("account-signed-out-elsewhere", &noticed(AccountNotice::SignedOutElsewhere)),
+        named("account-password-changed", &noticed(AccountNotice::PasswordChanged)),
+        named("account-password-wrong", &noticed(AccountNotice::PasswordWrong)),
+        named("account-password-too-short", &noticed(AccountNotice::PasswordTooShort)),
+    ]
+}
