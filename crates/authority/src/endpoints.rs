@@ -1,1 +1,177 @@
-//! x
+//! The endpoints: each reads facts, asks the rules in their order, and commits.
+
+mod account;
+mod answer;
+mod authorize;
+mod client;
+mod introspect;
+mod logout;
+mod metadata;
+mod resume;
+mod revoke;
+mod sign_in;
+mod token;
+mod userinfo;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use keystile_protocol::encoding::sha256;
+use keystile_protocol::jose::GeneratedKey;
+use keystile_protocol::seal::{Sealed, Seals};
+use keystile_protocol::{Params, Timestamp};
+
+pub use account::{AccountAction, AccountNotice, AccountView, PASSWORD_AT_LEAST};
+pub use answer::{
+    Answer, ConsentView, Cookies, EndpointError, Fault, Outcome, SessionCookie, SignInError,
+    SignInView,
+};
+pub use client::ClientRequest;
+pub use logout::{LogoutOutcome, SignedOutView};
+pub use metadata::paths;
+pub use resume::ConsentForm;
+pub use sign_in::SignInForm;
+pub use userinfo::Bearer;
+
+use crate::incident::{Incident, Reference};
+use crate::keys::{self, KeyUnreadable, Keys};
+use crate::policy::Policy;
+use crate::ports::{Clock, Entropy, Passwords, SessionHandle, Store, StoreError};
+use crate::sealed::KnownBrowser;
+use crate::throttle::Throttle;
+
+/// The authorization server without a face: what is asked comes in as values, and what is
+/// answered goes out as values.
+pub struct Authority {
+    policy: Policy,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    passwords: Arc<dyn Passwords>,
+    seals: Seals,
+    keys: RwLock<Arc<Keys>>,
+    throttle: Option<Throttle>,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Authority({})", self.policy.issuer)
+    }
+}
+
+/// What an [`Authority`] needs of the world.
+#[allow(missing_debug_implementations, reason = "ports have nothing to show")]
+pub struct Ports {
+    /// The memory.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Password hashing.
+    pub passwords: Arc<dyn Passwords>,
+}
+
+/// What is known about the browser behind a request.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    /// From the session cookie.
+    pub session: Option<SessionHandle>,
+    /// From the browser cookie: random, and no authority by itself.
+    pub token: Option<[u8; 16]>,
+    /// From the cookie of a browser that signed in before.
+    pub known: Option<Sealed<KnownBrowser>>,
+    /// Its network: /24 or /56 of its address.
+    pub network: String,
+    /// Its name for itself, cut short.
+    pub user_agent: String,
+}
+
+impl Browser {
+    /// What pages are bound to.
+    fn digest(token: &[u8; 16]) -> [u8; 16] {
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&sha256(token)[..16]);
+        digest
+    }
+
+    /// Whether a page was made for this browser.
+    fn is(&self, digest: &[u8; 16]) -> bool {
+        self.token.as_ref().is_some_and(|token| Self::digest(token) == *digest)
+    }
+}
+
+impl Authority {
+    /// An authority that has no signing keys yet: see [`Self::load_keys`].
+    pub fn new(policy: Policy, seals: Seals, ports: Ports) -> Self {
+        let Ports { store, clock, entropy, passwords } = ports;
+        let throttle = policy.guessing.as_ref().map(Throttle::new);
+        let keys = RwLock::default();
+        Self { policy, store, clock, entropy, passwords, seals, keys, throttle }
+    }
+
+    /// The operator's decisions.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Reads the signing keys from the store and works with them from now on.
+    pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
+        let keys = Arc::new(Keys::open(self.store.keys().await?, &self.seals)?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+        Ok(keys)
+    }
+
+    /// Keeps a new key. Another node may have kept one for its algorithm first; load the keys
+    /// afterwards.
+    pub async fn add_key(&self, key: GeneratedKey) -> Result<(), StoreError> {
+        let stored = keys::to_store(key, &self.seals, self.clock.now(), self.entropy.bytes());
+        self.store.add_key(stored).await
+    }
+
+    /// The keys that tokens are signed with now.
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A new reference number.
+    pub fn reference(&self) -> Reference {
+        Reference::from_random(self.entropy.bytes())
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Keeps an incident for `keystile explain`.
+    pub async fn record(&self, incident: &Incident) -> Result<(), StoreError> {
+        self.store.record_incident(incident).await
+    }
+
+    /// Whether the store answers.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    fn seal<T: keystile_protocol::seal::Sealable>(&self, value: &T, now: Timestamp) -> Sealed<T> {
+        self.seals.seal(value, self.store.epoch(), now, self.entropy.bytes())
+    }
+
+    fn open<T: keystile_protocol::seal::Sealable>(&self, sealed: &str) -> Option<T> {
+        self.seals.open(&Sealed::from_text(sealed), self.store.epoch()).ok()
+    }
+}
+
+/// Why the signing keys could not be loaded.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LoadKeysError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The master key is another one.
+    #[error(transparent)]
+    Unreadable(#[from] KeyUnreadable),
+}
+
+/// A request's parameters, or why they could not be taken apart.
+pub type ReceivedParams = Result<Params, keystile_protocol::ParamError>;

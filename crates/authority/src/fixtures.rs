@@ -8,9 +8,7 @@ use keystile_protocol::encoding::{base64url, sha256};
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
-use keystile_protocol::{
-    ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp,
-};
+use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp};
 
 use crate::decisions::{ConsentGiven, Redemption, Rotation, SessionOpened};
 use crate::ids::{AccountId, GrantId, SessionId};
@@ -77,7 +75,10 @@ pub fn policy() -> Policy {
         own("mail:read", false),
     ]);
     policy.apis = vec![
-        Api { audience: "https://photos.example".into(), scopes: scope("photos:read photos:order") },
+        Api {
+            audience: "https://photos.example".into(),
+            scopes: scope("photos:read photos:order"),
+        },
         Api { audience: "https://mail.example".into(), scopes: scope("mail:read") },
     ];
     policy
@@ -189,7 +190,12 @@ pub fn rotation(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Rotation {
     Rotation::new(grant, from, to, at)
 }
 
-pub fn consent_given(account: AccountId, client: &str, granted: &str, at: Timestamp) -> ConsentGiven {
+pub fn consent_given(
+    account: AccountId,
+    client: &str,
+    granted: &str,
+    at: Timestamp,
+) -> ConsentGiven {
     ConsentGiven::new(account, client_id(client), scope(granted), Scope::empty(), at)
 }
 

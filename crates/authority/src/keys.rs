@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keystile_protocol::Timestamp;
 use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::seal::Seals;
-use keystile_protocol::Timestamp;
 
 use crate::records::StoredKey;
 
@@ -38,8 +38,7 @@ impl Keys {
             let unreadable = || KeyUnreadable(key.kid.clone());
             let pkcs8 =
                 seals.open_bytes(PURPOSE, &key.sealed, NO_EPOCH).map_err(|_| unreadable())?;
-            let opened =
-                SigningKey::from_pkcs8(key.algorithm, &pkcs8).map_err(|_| unreadable())?;
+            let opened = SigningKey::from_pkcs8(key.algorithm, &pkcs8).map_err(|_| unreadable())?;
             keys.published.keys.push(opened.public().clone());
             keys.signing.insert(key.algorithm, Arc::new(opened));
         }

@@ -21,4 +21,4 @@ pub mod rules;
 pub mod sealed;
 pub mod throttle;
 
-//pub use endpoints::Authority;
+pub use endpoints::Authority;

@@ -52,9 +52,8 @@ pub fn access_token(
     lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Result<String, MintError> {
-    let key = keys
-        .signing(ACCESS_TOKEN_ALGORITHM)
-        .ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
+    let key =
+        keys.signing(ACCESS_TOKEN_ALGORITHM).ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
     let claims = AccessTokenClaims {
         iss: issuer.clone(),
         sub: token.subject,

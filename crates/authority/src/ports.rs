@@ -6,9 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use keystile_protocol::{ClientId, Secret, Timestamp};
 
-use crate::decisions::{
-    ConsentGiven, Redeemed, Redemption, Rotated, Rotation, SessionOpened,
-};
+use crate::decisions::{ConsentGiven, Redeemed, Redemption, Rotated, Rotation, SessionOpened};
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::incident::Incident;
 use crate::records::{
@@ -55,8 +53,12 @@ pub trait Store: Send + Sync {
     /// An account.
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>>;
     /// A grant and its life, and whether the access token `jti` was revoked by itself.
-    async fn grant(&self, id: &GrantId, jti: Option<&str>, now: Timestamp)
-    -> Stored<Option<GrantNow>>;
+    async fn grant(
+        &self,
+        id: &GrantId,
+        jti: Option<&str>,
+        now: Timestamp,
+    ) -> Stored<Option<GrantNow>>;
     /// Whether an access token without a grant was revoked.
     async fn token_revoked(&self, jti: &str) -> Stored<bool>;
 
@@ -74,15 +76,23 @@ pub trait Store: Send + Sync {
     /// Opens a session and ends the one before it.
     async fn open_session(&self, opened: SessionOpened) -> Stored<()>;
     /// Notes that a session was used and when it now ends.
-    async fn touch_session(&self, id: &SessionId, now: Timestamp, expires_at: Timestamp)
-    -> Stored<()>;
+    async fn touch_session(
+        &self,
+        id: &SessionId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Stored<()>;
     /// Ends a session of the account.
     async fn end_session(&self, id: &SessionId, account: &AccountId, now: Timestamp) -> Stored<()>;
     /// Remembers a consent.
     async fn remember_consent(&self, given: ConsentGiven) -> Stored<()>;
     /// Takes a consent back; the client's grants die with it.
-    async fn withdraw_consent(&self, account: &AccountId, client: &ClientId, now: Timestamp)
-    -> Stored<()>;
+    async fn withdraw_consent(
+        &self,
+        account: &AccountId,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> Stored<()>;
     /// Sets a password's hash, and with it ends all sessions and grants of the account.
     async fn change_password(&self, account: &AccountId, hash: &str, now: Timestamp) -> Stored<()>;
     /// Replaces a password's hash by a stronger one of the same password.
@@ -203,8 +213,11 @@ pub struct PasswordChecked {
 #[async_trait]
 pub trait Passwords: Send + Sync {
     /// Checks a password. Without a hash it does the same work and says no.
-    async fn check(&self, password: Secret, hash: Option<String>)
-    -> Result<PasswordChecked, HashBusy>;
+    async fn check(
+        &self,
+        password: Secret,
+        hash: Option<String>,
+    ) -> Result<PasswordChecked, HashBusy>;
     /// Hashes a password.
     async fn hash(&self, password: Secret) -> Result<String, HashBusy>;
 }

@@ -32,7 +32,8 @@ struct Table {
 impl Table {
     fn new(rate: Rate) -> Self {
         // Zeroed pages cost no memory until they are touched.
-        let full_at: Vec<AtomicI64> = std::iter::repeat_with(AtomicI64::default).take(BUCKETS).collect();
+        let full_at: Vec<AtomicI64> =
+            std::iter::repeat_with(AtomicI64::default).take(BUCKETS).collect();
         Self { rate, full_at: full_at.into_boxed_slice() }
     }
 

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn serde_and_as_str_agree() {
-        for code in [ErrorCode::InvalidRequestUri, ErrorCode::AccessDenied, ErrorCode::InvalidTarget]
+        for code in
+            [ErrorCode::InvalidRequestUri, ErrorCode::AccessDenied, ErrorCode::InvalidTarget]
         {
             assert_eq!(serde_json::to_value(code).expect("plain enum"), code.as_str());
         }

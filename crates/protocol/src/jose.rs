@@ -26,7 +26,9 @@ pub enum JoseError {
     #[error("its algorithm '{0}' is not one that is allowed")]
     Algorithm(String),
     /// A `crit` or `b64` header (RFC 7515 section 4.1.11, RFC 7797).
-    #[error("its header has critical extensions, which are not supported (RFC 7515 section 4.1.11)")]
+    #[error(
+        "its header has critical extensions, which are not supported (RFC 7515 section 4.1.11)"
+    )]
     Critical,
     /// The header names a key that is not in the set.
     #[error("it is signed with the key '{0}', which is not in the key set")]

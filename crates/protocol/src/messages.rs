@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn at_hash_of_openid_connect_core_appendix_a_3() {
         // The access token and the hash of the standard's example.
-        let hash = access_token_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", Algorithm::RS256);
+        let hash =
+            access_token_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", Algorithm::RS256);
         assert_eq!(hash, "77QmUPtjPfzWtF2AnpK9RQ");
     }
 }

@@ -119,9 +119,8 @@ pub fn is_loopback(url: &Url) -> bool {
 /// for texts in which the port is not plain digits.
 fn loopback_without_port(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("http://")?;
-    let host = ["127.0.0.1", "[::1]", "localhost"]
-        .into_iter()
-        .find(|host| rest.starts_with(*host))?;
+    let host =
+        ["127.0.0.1", "[::1]", "localhost"].into_iter().find(|host| rest.starts_with(*host))?;
     let rest = &rest[host.len()..];
     let rest = match rest.strip_prefix(':') {
         None => rest,
@@ -187,9 +186,15 @@ mod tests {
         let uri = RedirectUri::register("https://app.example/cb", UriPolicy::Web).expect("good");
         assert!(uri.matches("https://app.example/cb", false));
         let others = [
-            "https://app.example/cb/", "https://app.example/CB", "https://app.example:443/cb",
-            "https://APP.example/cb", "https://app.example/cb?", "https://app.example/%63b",
-            "https://app.example/x/../cb", "https://app.example.evil/cb", "",
+            "https://app.example/cb/",
+            "https://app.example/CB",
+            "https://app.example:443/cb",
+            "https://APP.example/cb",
+            "https://app.example/cb?",
+            "https://app.example/%63b",
+            "https://app.example/x/../cb",
+            "https://app.example.evil/cb",
+            "",
         ];
         for other in others {
             assert!(!uri.matches(other, false) && !uri.matches(other, true), "{other}");
@@ -204,9 +209,13 @@ mod tests {
         }
         assert!(!uri.matches("http://127.0.0.1:50123/cb", false), "only for native apps");
         let others = [
-            "http://127.0.0.1:50123/cb2", "http://localhost:1/cb", "https://127.0.0.1:1/cb",
-            "http://127.0.0.1:1@evil.example/cb", "http://127.0.0.1.evil.example/cb",
-            "http://127.0.0.1:99999/cb", "http://127.0.0.1:/cb",
+            "http://127.0.0.1:50123/cb2",
+            "http://localhost:1/cb",
+            "https://127.0.0.1:1/cb",
+            "http://127.0.0.1:1@evil.example/cb",
+            "http://127.0.0.1.evil.example/cb",
+            "http://127.0.0.1:99999/cb",
+            "http://127.0.0.1:/cb",
         ];
         for other in others {
             assert!(!uri.matches(other, true), "{other}");

@@ -82,7 +82,7 @@ impl fmt::Debug for MasterKey {
 pub struct Seals {
     context: String,
     masters: Vec<MasterKey>,
-    derived: RwLock<HashMap<(&'static str, u8, u16), Arc<LessSafeKey>>>,
+    derived: RwLock<HashMap<KeyName, Arc<LessSafeKey>>>,
 }
 
 impl fmt::Debug for Seals {
@@ -90,6 +90,9 @@ impl fmt::Debug for Seals {
         write!(f, "Seals({})", self.context)
     }
 }
+
+/// Purpose, master key and day.
+type KeyName = (&'static str, u8, u16);
 
 /// Derived keys kept at once: a handful of purposes, today's and a few days before.
 const DERIVED_AT_MOST: usize = 256;

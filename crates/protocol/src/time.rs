@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// Milliseconds, because "logged in after this request" has to hold within one second; tokens
 /// carry whole seconds ([`Timestamp::seconds`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 

@@ -484,8 +484,16 @@ mod tests {
         for good in ["https://login.example", "https://a.example/t/", "http://localhost:4000"] {
             assert!(Issuer::try_from(good).is_ok(), "{good}");
         }
-        let bad = ["", "login.example", "http://login.example", "https://a/?q", "https://a/#",
-            "https://u:p@a/", "ftp://a/", "http://localhost.example/"];
+        let bad = [
+            "",
+            "login.example",
+            "http://login.example",
+            "https://a/?q",
+            "https://a/#",
+            "https://u:p@a/",
+            "ftp://a/",
+            "http://localhost.example/",
+        ];
         for bad in bad {
             assert!(Issuer::try_from(bad).is_err(), "{bad}");
         }

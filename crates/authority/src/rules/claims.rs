@@ -5,8 +5,20 @@ use keystile_protocol::Scope;
 use crate::records::UserClaims;
 
 const PROFILE: [&str; 14] = [
-    "name", "family_name", "given_name", "middle_name", "nickname", "preferred_username",
-    "profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at",
+    "name",
+    "family_name",
+    "given_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "profile",
+    "picture",
+    "website",
+    "gender",
+    "birthdate",
+    "zoneinfo",
+    "locale",
+    "updated_at",
 ];
 
 /// The claims that a standard scope opens.

@@ -21,7 +21,9 @@ pub fn grant(
     let about_a_user =
         |token: &str| token == "offline_access" || policy.scope(token).is_some_and(|s| s.identity);
     match asked.filter(|asked| !asked.is_empty()) {
-        None => Ok(client.scope.filter(|token| policy.scope(token).is_some() && !about_a_user(token))),
+        None => {
+            Ok(client.scope.filter(|token| policy.scope(token).is_some() && !about_a_user(token)))
+        }
         Some(asked) => {
             let asked = scope::requested(Some(asked), client, policy)?;
             if let Some(token) = asked.iter().find(|token| about_a_user(token)) {

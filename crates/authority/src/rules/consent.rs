@@ -29,7 +29,11 @@ pub struct Permission {
 }
 
 /// What the page shows. `openid` itself is no permission that anybody could weigh.
-pub fn permissions(request: &ValidRequest, remembered: &Consent, policy: &Policy) -> Vec<Permission> {
+pub fn permissions(
+    request: &ValidRequest,
+    remembered: &Consent,
+    policy: &Policy,
+) -> Vec<Permission> {
     let definitions = request.scope.iter().filter_map(|token| policy.scope(token));
     definitions
         .filter(|scope| scope.name != "openid")
@@ -72,7 +76,12 @@ pub fn shown_digest(request: &ValidRequest, client: &Client, shown: &[Permission
 }
 
 /// Whether the page that was posted is the one that would be shown now to this session.
-pub fn is_current(page: &ConsentPage, signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> bool {
+pub fn is_current(
+    page: &ConsentPage,
+    signed_in: &SignedIn,
+    client: &Client,
+    shown: [u8; 16],
+) -> bool {
     page.session == signed_in.session.id
         && page.account == signed_in.session.account
         && page.client == client.id
@@ -118,7 +127,8 @@ mod tests {
     fn a_new_optional_permission_is_never_ticked_beforehand() {
         let request = fixtures::valid_request("openid photos:read photos:order");
         let page = permissions(&request, &Consent::default(), &fixtures::policy());
-        let boxes: Vec<_> = page.iter().map(|p| (p.scope.as_str(), p.optional, p.checked)).collect();
+        let boxes: Vec<_> =
+            page.iter().map(|p| (p.scope.as_str(), p.optional, p.checked)).collect();
         assert_eq!(boxes, [("photos:read", false, true), ("photos:order", true, false)]);
         let before = Consent { granted: scope("photos:order"), refused: Scope::empty() };
         let page = permissions(&request, &before, &fixtures::policy());

@@ -141,7 +141,8 @@ fn allowed(
         return Some(request.scope.clone());
     }
     let remembered = &signed_in.consent;
-    let known = |token: &str| remembered.granted.contains(token) || remembered.refused.contains(token);
+    let known =
+        |token: &str| remembered.granted.contains(token) || remembered.refused.contains(token);
     request
         .scope
         .iter()
@@ -181,7 +182,8 @@ mod tests {
     /// A user who signed in ten minutes ago and allowed everything before.
     fn case() -> Case {
         let mut signed_in = fixtures::signed_in(ago(600));
-        signed_in.consent = Consent { granted: scope("openid photos:read"), refused: Scope::empty() };
+        signed_in.consent =
+            Consent { granted: scope("openid photos:read"), refused: Scope::empty() };
         Case {
             request: fixtures::valid_request("openid photos:read"),
             client: fixtures::client(),

@@ -89,8 +89,7 @@ impl PageError {
                 client_id: Some(client_id.to_string()),
                 received: Some(received.chars().take(2000).collect()),
                 expected: registered.clone(),
-                hint: "Send a registered URI character for character, or register this one."
-                    .into(),
+                hint: "Send a registered URI character for character, or register this one.".into(),
                 ..base
             },
         }
@@ -277,11 +276,9 @@ mod tests {
 
     #[test]
     fn the_incident_shows_the_first_difference() {
-        let error = outcome(
-            "client_id=app&redirect_uri=https://app.example/cB",
-            Some(fixtures::client()),
-        )
-        .expect_err("another");
+        let error =
+            outcome("client_id=app&redirect_uri=https://app.example/cB", Some(fixtures::client()))
+                .expect_err("another");
         let incident = error.incident(Reference::from_random([0; 5]), Timestamp::default());
         let difference = incident.first_difference().expect("they differ");
         assert_eq!((difference.closest, difference.at), (0, 21));

@@ -96,11 +96,7 @@ fn is_worth_noting(grant: &Grant, lifetimes: &Lifetimes, now: Timestamp) -> bool
 
 /// The scope of the new access token: what is asked for, if it was granted; by default all of it
 /// that today's registration still allows. The grant itself keeps its scope.
-pub fn scope(
-    asked: Option<Scope>,
-    grant: &Grant,
-    client: &Client,
-) -> Result<Scope, ProtocolError> {
+pub fn scope(asked: Option<Scope>, grant: &Grant, client: &Client) -> Result<Scope, ProtocolError> {
     if let Some(more) = asked.as_ref().and_then(|asked| asked.first_missing_in(&grant.scope)) {
         return Err(ProtocolError::new(
             ErrorCode::InvalidScope,
@@ -182,7 +178,10 @@ mod tests {
     #[test]
     fn a_confidential_clients_token_does_not_rotate() {
         for presented in [0, 4, 5, 9] {
-            assert_eq!(of(presented, &state(), &confidential()), Ok(Refresh::Keep { touch: false }));
+            assert_eq!(
+                of(presented, &state(), &confidential()),
+                Ok(Refresh::Keep { touch: false })
+            );
         }
         let mut seldom = state();
         seldom.grant.last_used = NOW.minus(Lifetimes::default().refresh_idle / 10);
@@ -192,11 +191,10 @@ mod tests {
     #[test]
     fn a_dead_expired_or_idle_grant_refreshes_nothing() {
         let lifetimes = Lifetimes::default();
-        let changes: [&dyn Fn(&mut GrantNow); 3] = [
-            &|s| s.alive = false,
-            &|s| s.grant.expires_at = NOW,
-            &|s| s.grant.last_used = NOW.minus(lifetimes.refresh_idle),
-        ];
+        let changes: [&dyn Fn(&mut GrantNow); 3] =
+            [&|s| s.alive = false, &|s| s.grant.expires_at = NOW, &|s| {
+                s.grant.last_used = NOW.minus(lifetimes.refresh_idle)
+            }];
         for change in changes {
             for client in [public(), confidential()] {
                 let mut state = state();

@@ -115,24 +115,31 @@ fn kind(metadata: &ClientMetadata, native: bool) -> Result<ClientKind, MetadataE
         Some(other) => {
             return wrong(
                 "token_endpoint_auth_method",
-                format!("'{other}' is not supported; use client_secret_basic, client_secret_post \
-                         or none"),
+                format!(
+                    "'{other}' is not supported; use client_secret_basic, client_secret_post \
+                         or none"
+                ),
             );
         }
     };
     let Some(secret) = &metadata.client_secret else {
         return wrong(
             "client_secret",
-            format!("{} needs one; 'keystile client rotate-secret' makes a good one, or say \
-                     token_endpoint_auth_method = \"none\" for a public client", method.as_str()),
+            format!(
+                "{} needs one; 'keystile client rotate-secret' makes a good one, or say \
+                     token_endpoint_auth_method = \"none\" for a public client",
+                method.as_str()
+            ),
         );
     };
     if secret.expose().len() < SECRET_AT_LEAST {
         return wrong(
             "client_secret",
-            format!("it has {} bytes, at least {SECRET_AT_LEAST} random ones are needed; \
+            format!(
+                "it has {} bytes, at least {SECRET_AT_LEAST} random ones are needed; \
                      'keystile client add' and 'keystile client rotate-secret' make good ones",
-                    secret.expose().len()),
+                secret.expose().len()
+            ),
         );
     }
     Ok(ClientKind::Confidential {

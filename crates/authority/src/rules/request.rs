@@ -123,7 +123,10 @@ fn response_mode(params: &Params) -> Result<(), ProtocolError> {
         None | Some("query" | "form_post") => Ok(()),
         Some(other) => Err(ProtocolError::new(
             ErrorCode::InvalidRequest,
-            format!("response_mode is '{}', only 'query' and 'form_post' are supported", cut(other)),
+            format!(
+                "response_mode is '{}', only 'query' and 'form_post' are supported",
+                cut(other)
+            ),
         )),
     }
 }
@@ -310,8 +313,9 @@ mod tests {
 
     #[test]
     fn prompt_and_max_age_are_read() {
-        let request = checked(&format!("{GOOD}&prompt=login+consent&max_age=0"), &fixtures::client())
-            .expect("good");
+        let request =
+            checked(&format!("{GOOD}&prompt=login+consent&max_age=0"), &fixtures::client())
+                .expect("good");
         assert!(request.prompt.login && request.prompt.consent && !request.prompt.none);
         assert_eq!(request.max_age, Some(Duration::ZERO));
     }

@@ -81,14 +81,25 @@ impl SigningKey {
             Algorithm::EdDSA => {
                 let pair = Ed25519KeyPair::from_pkcs8(der).map_err(refused)?;
                 let x = base64url(pair.public_key().as_ref());
-                (Pair::Ed25519(pair), Jwk { kty: "OKP".into(), crv: Some("Ed25519".into()), x: Some(x), ..Jwk::default() })
+                (
+                    Pair::Ed25519(pair),
+                    Jwk {
+                        kty: "OKP".into(),
+                        crv: Some("Ed25519".into()),
+                        x: Some(x),
+                        ..Jwk::default()
+                    },
+                )
             }
             Algorithm::RS256 | Algorithm::PS256 => {
                 let pair = RsaKeyPair::from_pkcs8(der).map_err(refused)?;
                 let public = pair.public_key();
                 let n = base64url(public.modulus().big_endian_without_leading_zero());
                 let e = base64url(public.exponent().big_endian_without_leading_zero());
-                (Pair::Rsa(pair), Jwk { kty: "RSA".into(), n: Some(n), e: Some(e), ..Jwk::default() })
+                (
+                    Pair::Rsa(pair),
+                    Jwk { kty: "RSA".into(), n: Some(n), e: Some(e), ..Jwk::default() },
+                )
             }
         };
         let kid = public.thumbprint();
@@ -133,14 +144,16 @@ impl SigningKey {
         let failed = |_| JoseError::Key("signing failed");
         let random = SystemRandom::new();
         match &self.pair {
-            Pair::Ecdsa(pair) => {
-                Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec())
-            }
+            Pair::Ecdsa(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 let padding: &'static dyn aws_lc_rs::signature::RsaEncoding =
-                    if self.algorithm == Algorithm::PS256 { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+                    if self.algorithm == Algorithm::PS256 {
+                        &RSA_PSS_SHA256
+                    } else {
+                        &RSA_PKCS1_SHA256
+                    };
                 pair.sign(padding, &random, message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }

@@ -4,9 +4,9 @@
 
 use super::views::{
     Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Developer,
-    EmbeddedBrowser, FormPost, Framed, GoOn, Home, Permission, PermissionGroup, PermissionKind,
-    Platform, Problem, ProblemKind, Shown, SignIn, SignInError, SignInReason, SignOut,
-    SignOutProblem, SignedOut, View,
+    EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission, PermissionGroup,
+    PermissionKind, Platform, Problem, ProblemKind, Shown, SignIn, SignInError, SignInReason,
+    SignOut, SignOutProblem, SignedOut, View,
 };
 
 const REFERENCE: &str = "K7QD-2M9X";
@@ -14,7 +14,7 @@ const SEALED: &str = "v1.c2VhbGVkLXJlcXVlc3QtYXMtYW4tZXhhbXBsZQ.dGFn";
 
 /// All examples.
 pub(super) fn all() -> Vec<Shown> {
-    [sign_ins(), consents(), problems(), sign_outs(), ways_out(), accounts()]
+    [sign_ins(), consents(), problems(), sign_outs(), ways_out(), help(), accounts()]
         .into_iter()
         .flatten()
         .collect()
@@ -202,6 +202,15 @@ fn ways_out() -> Vec<Shown> {
         named("home", &Home::default()),
         named("home-signed-in", &Home { signed_in: Some(text("ada")) }),
     ]
+}
+
+fn help() -> Vec<Shown> {
+    let help = ErrorHelp {
+        code: text("invalid_scope"),
+        meaning: text("The scope is unknown, malformed or more than the app may ask for."),
+        section: text("RFC 6749 section 4.1.2.1"),
+    };
+    vec![named("error-help", &help)]
 }
 
 fn accounts() -> Vec<Shown> {

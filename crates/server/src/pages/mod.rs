@@ -29,9 +29,9 @@ pub use error::PagesError;
 pub use language::Language;
 pub use views::{
     Account, AccountApp, AccountNotice, AccountSession, App, Brand, Busy, Consent, Developer,
-    EmbeddedBrowser, FormPost, Framed, GoOn, Home, Permission, PermissionGroup, PermissionKind,
-    Platform, Problem, ProblemKind, SignIn, SignInError, SignInReason, SignOut, SignOutProblem,
-    SignedOut,
+    EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission, PermissionGroup,
+    PermissionKind, Platform, Problem, ProblemKind, SignIn, SignInError, SignInReason, SignOut,
+    SignOutProblem, SignedOut,
 };
 
 use assets::Assets;
@@ -133,6 +133,16 @@ impl Pages {
         self.show(language, page)
     }
 
+    /// What a standard error means, for a developer who follows `error_uri`.
+    pub fn error_help(&self, language: Language, page: &ErrorHelp) -> String {
+        self.show(language, page)
+    }
+
+    /// The words for a scope that the standards define; nothing for others.
+    pub fn standard_permission(&self, language: Language, scope: &str) -> Option<String> {
+        self.languages.get(language).plain(&format!("permission.{scope}"))
+    }
+
     /// Says what this place is.
     pub fn home(&self, language: Language, page: &Home) -> String {
         self.show(language, page)
@@ -175,6 +185,7 @@ impl Pages {
         Surroundings {
             dictionary: self.languages.get(language),
             place: &self.brand.name,
+            base: &self.brand.base,
             assets: &self.assets,
         }
     }

@@ -28,6 +28,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "consent.html",
     "developer.html",
     "embedded_browser.html",
+    "error_help.html",
     "form_post.html",
     "framed.html",
     "go_on.html",
@@ -63,6 +64,7 @@ pub(super) fn sources() -> impl Iterator<Item = &'static str> {
 pub(super) struct Surroundings<'a> {
     pub(super) dictionary: &'a Arc<Dictionary>,
     pub(super) place: &'a str,
+    pub(super) base: &'a str,
     pub(super) assets: &'a Assets,
 }
 
@@ -139,6 +141,7 @@ fn render(
         lang => words.tag(),
         rtl => words.is_right_to_left(),
         place => around.place,
+        base => around.base,
         icon => around.assets.icon(),
         logo => around.assets.logo().map(|logo| logo.0),
         style => around.assets.stylesheet().0,

@@ -48,11 +48,21 @@ impl Dictionary {
         let mut out = String::new();
         for part in &text.0 {
             match part {
-                Part::Words(words) => out.push_str(words),
+                Part::Words(words) => out.push_str(&escape(words)),
                 Part::Placeholder(name) => out.push_str(&fill(name)?),
             }
         }
         Ok(Value::from_safe_string(out))
+    }
+
+    /// A text without placeholders, as it is; nothing if there is none of that key.
+    pub(super) fn plain(&self, key: &str) -> Option<String> {
+        let text = self.texts.get(key)?;
+        let words = text.0.iter().map(|part| match part {
+            Part::Words(words) => words.as_str(),
+            Part::Placeholder(_) => "",
+        });
+        Some(words.collect())
     }
 
     /// What templates call `t`: the text `key`, filled in from the arguments.
@@ -126,7 +136,6 @@ struct Text(Vec<Part>);
 
 #[derive(Debug, Clone)]
 enum Part {
-    /// Words, already escaped.
     Words(String),
     Placeholder(String),
 }
@@ -137,11 +146,11 @@ impl Text {
         let mut parts = Vec::new();
         while let Some((words, rest)) = text.split_once('{') {
             let (name, rest) = rest.split_once('}')?;
-            parts.push(Part::Words(escape(words)));
+            parts.push(Part::Words(words.to_owned()));
             parts.push(Part::Placeholder(name.to_owned()));
             text = rest;
         }
-        parts.push(Part::Words(escape(text)));
+        parts.push(Part::Words(text.to_owned()));
         Some(Self(parts))
     }
 

@@ -12,7 +12,7 @@ use super::views::Shown;
 use super::{Brand, Consent, Framed, Language, Pages, SignIn, examples, templates};
 
 pub(super) fn pages() -> Pages {
-    Pages::load(None, Brand { name: "Example".to_owned() }).unwrap()
+    Pages::load(None, Brand { name: "Example".to_owned(), ..Brand::default() }).unwrap()
 }
 
 fn german(pages: &Pages) -> Language {
@@ -100,7 +100,9 @@ fn whatever_is_in_a_field_stays_text() {
 
 #[test]
 fn the_name_of_the_place_is_escaped() {
-    let pages = Pages::load(None, Brand { name: "<b>\"A & B\"</b>".to_owned() }).unwrap();
+    let pages =
+        Pages::load(None, Brand { name: "<b>\"A & B\"</b>".to_owned(), ..Brand::default() })
+            .unwrap();
     for (name, html) in pages.examples(Language::default()) {
         assert!(!html.contains("<b>"), "{name}");
         assert!(html.contains("&lt;b&gt;&quot;A &amp; B&quot;"), "{name}");

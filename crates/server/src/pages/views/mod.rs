@@ -14,18 +14,22 @@ pub use sign_in::{
     SignInReason,
 };
 pub use sign_out::{SignOut, SignOutProblem, SignedOut};
-pub use trouble::{Busy, Developer, EmbeddedBrowser, Framed, Platform, Problem, ProblemKind};
+pub use trouble::{
+    Busy, Developer, EmbeddedBrowser, ErrorHelp, Framed, Platform, Problem, ProblemKind,
+};
 
 /// The place that people sign in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brand {
     /// Its name, as in the title of each page.
     pub name: String,
+    /// The path that it is below, without a slash at the end; empty at the root.
+    pub base: String,
 }
 
 impl Default for Brand {
     fn default() -> Self {
-        Self { name: "Keystile".to_owned() }
+        Self { name: "Keystile".to_owned(), base: String::new() }
     }
 }
 

@@ -155,3 +155,18 @@ pub struct Busy {
 impl View for Busy {
     const TEMPLATE: &'static str = "busy.html";
 }
+
+/// What a standard error means, for a developer.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ErrorHelp {
+    /// The error's name.
+    pub code: String,
+    /// What it means and what to do, in English: it is about the standards' own terms.
+    pub meaning: String,
+    /// Where it is defined.
+    pub section: String,
+}
+
+impl View for ErrorHelp {
+    const TEMPLATE: &'static str = "error_help.html";
+}

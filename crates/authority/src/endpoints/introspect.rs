@@ -1,0 +1,65 @@
+//! `/introspect` (RFC 7662).
+
+use keystile_protocol::Timestamp;
+use keystile_protocol::messages::{Audience, IntrospectionResponse};
+
+use super::Authority;
+use super::answer::EndpointError;
+use super::client::ClientRequest;
+use crate::records::Client;
+use crate::refresh_token::{Binding, PresentedRefreshToken};
+use crate::rules::introspect;
+
+impl Authority {
+    /// What a token is worth right now, for those who may know.
+    pub async fn introspect(
+        &self,
+        request: &ClientRequest<'_>,
+    ) -> Result<IntrospectionResponse, EndpointError> {
+        let now = self.clock.now();
+        let caller = self.authenticated(request, now).await?;
+        let token = request.required("token")?;
+        if let Some(presented) = PresentedRefreshToken::parse(token) {
+            return self.introspect_refresh_token(&presented, caller.client(), now).await;
+        }
+        let Ok(claims) = self.believed(token, now) else {
+            return Ok(introspect::inactive());
+        };
+        if !introspect::may_ask(caller.client(), &claims) || !self.is_alive(&claims, now).await? {
+            return Ok(introspect::inactive());
+        }
+        Ok(introspect::active(claims, None))
+    }
+
+    async fn introspect_refresh_token(
+        &self,
+        presented: &PresentedRefreshToken,
+        caller: &Client,
+        now: Timestamp,
+    ) -> Result<IntrospectionResponse, EndpointError> {
+        let Some(state) = self.store.grant(&presented.grant, None, now).await? else {
+            return Ok(introspect::inactive());
+        };
+        let grant = state.grant;
+        let binding =
+            Binding { issuer: &self.policy.issuer, client: &caller.id, salt: &grant.salt };
+        let live = state.alive
+            && now < grant.expires_at
+            && grant.client == caller.id
+            && !caller.is_public()
+            && presented.is_authentic(&self.seals, binding);
+        if !live {
+            return Ok(introspect::inactive());
+        }
+        Ok(IntrospectionResponse {
+            active: true,
+            iss: Some(self.policy.issuer.clone()),
+            sub: Some(grant.account.to_string()),
+            aud: Some(Audience::One(self.policy.issuer.to_string())),
+            client_id: Some(grant.client),
+            scope: Some(grant.scope),
+            exp: Some(grant.expires_at.seconds()),
+            ..IntrospectionResponse::default()
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What the server says of itself (RFC 8414, OpenID Connect Discovery 1.0).
+
+use keystile_protocol::jose::Algorithm;
+use keystile_protocol::messages::Metadata;
+
+use super::Authority;
+use crate::records::GrantType;
+use crate::rules::claims;
+
+/// Where each endpoint is, below the issuer.
+pub mod paths {
+    #![allow(missing_docs, reason = "the names say it")]
+    pub const AUTHORIZE: &str = "/authorize";
+    pub const TOKEN: &str = "/token";
+    pub const USERINFO: &str = "/userinfo";
+    pub const JWKS: &str = "/jwks";
+    pub const REVOKE: &str = "/revoke";
+    pub const INTROSPECT: &str = "/introspect";
+    pub const LOGOUT: &str = "/logout";
+}
+
+impl Authority {
+    /// The metadata document, the same for both well-known addresses. Built from the configured
+    /// issuer alone; it lists what is on and works.
+    pub fn metadata(&self) -> Metadata {
+        let issuer = &self.policy.issuer;
+        let at = |path: &str| Some(issuer.endpoint(path));
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let with_secret = names(&["client_secret_basic", "client_secret_post"]);
+        let with_none = names(&["client_secret_basic", "client_secret_post", "none"]);
+        let mut claims_supported =
+            names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid"]);
+        claims_supported.extend(claims::supported().map(str::to_owned));
+        Metadata {
+            issuer: issuer.clone(),
+            authorization_endpoint: issuer.endpoint(paths::AUTHORIZE),
+            token_endpoint: issuer.endpoint(paths::TOKEN),
+            jwks_uri: at(paths::JWKS),
+            userinfo_endpoint: at(paths::USERINFO),
+            revocation_endpoint: at(paths::REVOKE),
+            introspection_endpoint: at(paths::INTROSPECT),
+            end_session_endpoint: at(paths::LOGOUT),
+            scopes_supported: self.policy.scopes.iter().map(|scope| scope.name.clone()).collect(),
+            response_types_supported: names(&["code"]),
+            response_modes_supported: names(&["query", "form_post"]),
+            grant_types_supported: GrantType::ALL.map(|g| g.as_str().to_owned()).into(),
+            subject_types_supported: names(&["public"]),
+            id_token_signing_alg_values_supported: Algorithm::ALL
+                .map(|algorithm| algorithm.as_str().to_owned())
+                .into(),
+            token_endpoint_auth_methods_supported: with_none.clone(),
+            revocation_endpoint_auth_methods_supported: with_none,
+            introspection_endpoint_auth_methods_supported: with_secret,
+            code_challenge_methods_supported: names(&["S256"]),
+            claims_supported,
+            acr_values_supported: Vec::new(),
+            prompt_values_supported: names(&["none", "login", "consent", "select_account"]),
+            ui_locales_supported: Vec::new(),
+            claims_parameter_supported: false,
+            request_parameter_supported: false,
+            request_uri_parameter_supported: false,
+            authorization_response_iss_parameter_supported: true,
+        }
+    }
+}

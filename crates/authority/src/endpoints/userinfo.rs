@@ -1,0 +1,77 @@
+//! `/userinfo` (OpenID Connect Core 1.0 section 5.3), and how our own endpoints believe a token.
+
+use std::time::Duration;
+
+use keystile_protocol::access_token::{self, AccessTokenClaims, Expectations};
+use keystile_protocol::{ErrorCode, Timestamp};
+
+use super::Authority;
+use super::answer::EndpointError;
+use crate::ids::GrantId;
+use crate::mint::ACCESS_TOKEN_ALGORITHM;
+use crate::records::UserClaims;
+use crate::rules::claims;
+
+/// A bearer token as a request carried it (RFC 6750 section 2).
+#[derive(Debug)]
+pub struct Bearer<'a>(pub &'a str);
+
+/// Our own clock signed the token; other nodes' clocks may differ a little.
+const LEEWAY: Duration = Duration::from_secs(2);
+
+impl Authority {
+    /// What the token's user allowed its client to know.
+    pub async fn userinfo(&self, token: Bearer<'_>) -> Result<UserClaims, EndpointError> {
+        let now = self.clock.now();
+        let invalid = |words: &str| EndpointError::protocol(ErrorCode::InvalidToken, words);
+        let token = self
+            .believed(token.0, now)
+            .map_err(|e| EndpointError::protocol(ErrorCode::InvalidToken, e.to_string()))?;
+        if !token.scope.contains("openid") {
+            return Err(EndpointError::protocol(
+                ErrorCode::InsufficientScope,
+                "userinfo needs a token with the scope 'openid' (OpenID Connect Core 5.3)",
+            ));
+        }
+        let ended = || invalid("the token was revoked or its grant has ended");
+        let grant = token.gid.as_deref().and_then(GrantId::from_text).ok_or_else(ended)?;
+        let state = self.store.grant(&grant, Some(&token.jti), now).await?.ok_or_else(ended)?;
+        if !state.alive || state.token_revoked {
+            return Err(ended());
+        }
+        let account = self.store.account(&state.grant.account).await?.ok_or_else(ended)?;
+        Ok(claims::userinfo(&token.sub, &account.claims, &token.scope))
+    }
+
+    /// An access token that we signed and that has not expired. Whether it is still alive is the
+    /// store's to say.
+    pub(super) fn believed(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<AccessTokenClaims, access_token::AccessTokenError> {
+        let expected = Expectations {
+            issuer: &self.policy.issuer,
+            audience: None,
+            algorithms: &[ACCESS_TOKEN_ALGORITHM],
+            leeway: LEEWAY,
+        };
+        access_token::verify(token, self.keys().verifying(), &expected, now)
+    }
+
+    /// Whether a believed token is still alive.
+    pub(super) async fn is_alive(
+        &self,
+        token: &AccessTokenClaims,
+        now: Timestamp,
+    ) -> Result<bool, EndpointError> {
+        match &token.gid {
+            None => Ok(!self.store.token_revoked(&token.jti).await?),
+            Some(grant) => {
+                let Some(grant) = GrantId::from_text(grant) else { return Ok(false) };
+                let state = self.store.grant(&grant, Some(&token.jti), now).await?;
+                Ok(state.is_some_and(|state| state.alive && !state.token_revoked))
+            }
+        }
+    }
+}

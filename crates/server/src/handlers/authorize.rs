@@ -1,0 +1,35 @@
+//! `/authorize`.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::response::Response;
+use keystile_authority::endpoints::Fault;
+
+use crate::face::SharedFace;
+use crate::received::{Form, FromBrowser};
+use crate::respond::{self, Place};
+
+pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Response {
+    let answer = face.authority.authorize(from.params(), &from.browser).await;
+    respond::answer(&face, &from, answer, Place::Elsewhere)
+}
+
+/// The same request as GET (OpenID Connect Core 1.0 section 3.1.2.1 asks for POST). A cross-site
+/// POST comes without our cookies: it neither decides nor sets any.
+pub(crate) async fn post(
+    State(face): State<SharedFace>,
+    from: FromBrowser,
+    form: Form,
+) -> Response {
+    match form.0 {
+        Ok(params) => respond::see_other(&face.path(&format!("/authorize?{}", params.encode()))),
+        Err(error) => respond::bad_form(&face, &from, &error),
+    }
+}
+
+/// An authorization request that there is no room for.
+pub(crate) async fn refuse(face: &SharedFace, request: Request, fault: Fault) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let Ok(from) = FromBrowser::from_request_parts(&mut parts, face).await;
+    let answer = face.authority.refuse_authorization(from.params(), fault).await;
+    respond::answer(face, &from, answer, Place::Elsewhere)
+}

@@ -1,0 +1,83 @@
+//! `/token`, `/revoke`, `/introspect`: what clients call, with their credentials.
+
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use keystile_authority::endpoints::{ClientRequest, EndpointError};
+use keystile_protocol::{ErrorCode, ProtocolError};
+
+use crate::face::SharedFace;
+use crate::received::{Form, network};
+use crate::respond::json;
+
+pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> Response {
+    let received = match Received::from(request, &face).await {
+        Ok(received) => received,
+        Err(response) => return response,
+    };
+    // "Try again" would be wrong for a code that may have been redeemed.
+    let may_repeat = !received.is_redemption;
+    match face.authority.token(&received.client_request()).await {
+        Ok(tokens) => json::private(StatusCode::OK, &tokens),
+        Err(error) => json::endpoint_error(&face, error, may_repeat),
+    }
+}
+
+pub(crate) async fn revoke(State(face): State<SharedFace>, request: Request) -> Response {
+    let received = match Received::from(request, &face).await {
+        Ok(received) => received,
+        Err(response) => return response,
+    };
+    match face.authority.revoke(&received.client_request()).await {
+        Ok(()) => json::private(StatusCode::OK, &serde_json::json!({})),
+        Err(error) => json::endpoint_error(&face, error, true),
+    }
+}
+
+pub(crate) async fn introspect(State(face): State<SharedFace>, request: Request) -> Response {
+    let received = match Received::from(request, &face).await {
+        Ok(received) => received,
+        Err(response) => return response,
+    };
+    match face.authority.introspect(&received.client_request()).await {
+        Ok(answer) => json::private(StatusCode::OK, &answer),
+        Err(error) => json::endpoint_error(&face, error, true),
+    }
+}
+
+/// A request whose form could be read.
+struct Received {
+    headers: axum::http::HeaderMap,
+    params: keystile_protocol::Params,
+    network: String,
+    is_redemption: bool,
+}
+
+impl Received {
+    async fn from(request: Request, face: &SharedFace) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let network = network(face, &parts);
+        let headers = parts.headers.clone();
+        let Ok(form) = Form::from_request(Request::from_parts(parts, body), face).await;
+        let params = form.0.map_err(|error| {
+            let protocol = ProtocolError::new(ErrorCode::InvalidRequest, error.to_string());
+            json::private(error.status(), &protocol)
+        })?;
+        let is_redemption = matches!(params.optional("grant_type"), Ok(Some("authorization_code")));
+        Ok(Self { headers, params, network, is_redemption })
+    }
+
+    fn client_request(&self) -> ClientRequest<'_> {
+        let authorization = self.headers.get_all(header::AUTHORIZATION).iter();
+        ClientRequest {
+            params: self.params.clone(),
+            authorization: authorization.map(axum::http::HeaderValue::as_bytes).collect(),
+            network: self.network.clone(),
+        }
+    }
+}
+
+/// For handlers that find their own errors.
+pub(crate) fn invalid_request(words: &str) -> EndpointError {
+    EndpointError::protocol(ErrorCode::InvalidRequest, words)
+}

@@ -1,0 +1,69 @@
+//! `/logout`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use keystile_authority::endpoints::{Cookies, LogoutOutcome};
+
+use super::pages::text;
+use crate::face::SharedFace;
+use crate::pages::{SignOut, SignOutProblem, SignedOut};
+use crate::received::{Form, FromBrowser};
+use crate::respond;
+
+pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Response {
+    let (outcome, cookies) = face.authority.logout(from.params(), &from.browser).await;
+    show(&face, &from, outcome, cookies)
+}
+
+pub(crate) async fn post(
+    State(face): State<SharedFace>,
+    from: FromBrowser,
+    form: Form,
+) -> Response {
+    let params = match form.0 {
+        Ok(params) => params,
+        Err(error) => return respond::bad_form(&face, &from, &error),
+    };
+    let (outcome, cookies) = if text(&params, "decision") == "stay" {
+        return respond::see_other(&face.path("/account"));
+    } else if params.has("request") && !params.has("id_token_hint") {
+        face.authority.confirm_logout(&text(&params, "request"), &from.browser).await
+    } else {
+        face.authority.logout(Ok(params), &from.browser).await
+    };
+    show(&face, &from, outcome, cookies)
+}
+
+fn show(
+    face: &SharedFace,
+    from: &FromBrowser,
+    outcome: LogoutOutcome,
+    cookies: Cookies,
+) -> Response {
+    let language = respond::language(face, from, None);
+    let mut response = match outcome {
+        LogoutOutcome::Ask { username, form } => {
+            let page = SignOut { account: Some(username), token: form.into_string() };
+            respond::page(face, language, face.pages.sign_out(language, &page))
+        }
+        LogoutOutcome::Redirect(uri) => respond::see_other(&uri),
+        LogoutOutcome::Done(view) => {
+            let app = view.client.as_deref().map(respond::app);
+            let page = SignedOut { app, ..SignedOut::default() };
+            respond::page(face, language, face.pages.signed_out(language, &page))
+        }
+        LogoutOutcome::Refused(_, incident) => {
+            face.incidents.report(&incident);
+            let page = SignOutProblem { reference: incident.reference.to_string() };
+            let html = face.pages.sign_out_problem(language, &page);
+            respond::page_with(face, language, StatusCode::BAD_REQUEST, html)
+        }
+        LogoutOutcome::Fault(fault, incident) => {
+            face.incidents.report_fault(&incident);
+            respond::fault_page(face, language, &fault, &incident)
+        }
+    };
+    face.cookies.write(cookies, face.session_life(), response.headers_mut());
+    response
+}

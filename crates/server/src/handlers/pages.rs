@@ -1,0 +1,93 @@
+//! The sign-in and consent pages: shown and posted. They decide nothing; the authority does.
+
+use axum::extract::State;
+use axum::response::Response;
+use keystile_authority::endpoints::{ConsentForm, SignInForm};
+use keystile_protocol::{Params, Secret};
+
+use crate::face::SharedFace;
+use crate::pages::Home;
+use crate::received::{Form, FormError, FromBrowser};
+use crate::respond::{self, Place};
+
+pub(crate) async fn home(State(face): State<SharedFace>, from: FromBrowser) -> Response {
+    let language = respond::language(&face, &from, None);
+    respond::page(&face, language, face.pages.home(language, &Home { signed_in: None }))
+}
+
+pub(crate) async fn resume_sign_in(State(face): State<SharedFace>, from: FromBrowser) -> Response {
+    resume(&face, &from, Place::SignIn).await
+}
+
+pub(crate) async fn resume_consent(State(face): State<SharedFace>, from: FromBrowser) -> Response {
+    resume(&face, &from, Place::Consent).await
+}
+
+async fn resume(face: &SharedFace, from: &FromBrowser, place: Place) -> Response {
+    match from.params().map(|params| text(&params, "request")) {
+        // Somebody opened the page's bare address: there is only the account to sign in to.
+        Ok(request) if request.is_empty() => respond::see_other(&face.path("/account")),
+        Ok(request) => {
+            let answer = face.authority.resume(&request, &from.browser).await;
+            respond::answer(face, from, answer, place)
+        }
+        Err(error) => respond::bad_form(face, from, &FormError::Params(error)),
+    }
+}
+
+pub(crate) async fn sign_in(
+    State(face): State<SharedFace>,
+    from: FromBrowser,
+    form: Form,
+) -> Response {
+    let params = match form.0 {
+        Ok(params) => params,
+        Err(error) => return respond::bad_form(&face, &from, &error),
+    };
+    let form = SignInForm {
+        request: text(&params, "request"),
+        username: text(&params, "username"),
+        password: Secret::new(text(&params, "password")),
+    };
+    let answer = face.authority.sign_in(form, &from.browser).await;
+    respond::answer(&face, &from, answer, Place::SignInPosted)
+}
+
+pub(crate) async fn consent(
+    State(face): State<SharedFace>,
+    from: FromBrowser,
+    form: Form,
+) -> Response {
+    let params = match form.0 {
+        Ok(params) => params,
+        Err(error) => return respond::bad_form(&face, &from, &error),
+    };
+    let ticked = params.all("scope").unwrap_or_default();
+    let form = ConsentForm {
+        page: text(&params, "consent"),
+        decision: text(&params, "decision"),
+        ticked: ticked.into_iter().map(str::to_owned).collect(),
+    };
+    let answer = face.authority.consent(form, &from.browser).await;
+    respond::answer(&face, &from, answer, Place::ConsentPosted)
+}
+
+pub(crate) async fn cancel(
+    State(face): State<SharedFace>,
+    from: FromBrowser,
+    form: Form,
+) -> Response {
+    match form.0 {
+        Ok(params) => {
+            let request = text(&params, "request");
+            let answer = face.authority.cancel(&request, &from.browser).await;
+            respond::answer(&face, &from, answer, Place::Elsewhere)
+        }
+        Err(error) => respond::bad_form(&face, &from, &error),
+    }
+}
+
+/// A field of our own form; empty if it is missing, repeated or no text.
+pub(crate) fn text(params: &Params, name: &'static str) -> String {
+    params.optional(name).ok().flatten().unwrap_or_default().to_owned()
+}

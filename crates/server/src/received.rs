@@ -1,0 +1,129 @@
+//! What came in, as values for the authority.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use keystile_authority::endpoints::{Browser, ReceivedParams};
+use keystile_protocol::Params;
+
+use crate::face::{Face, SharedFace};
+use crate::proxy::Neighbourhood;
+
+/// The socket's other end, put into each request by whoever accepted the connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Longest `User-Agent` that is kept, in characters.
+const USER_AGENT_AT_MOST: usize = 200;
+
+/// A request from a browser, without its body.
+pub(crate) struct FromBrowser {
+    pub(crate) browser: Browser,
+    /// What a GET asks.
+    pub(crate) query: String,
+    pub(crate) accept_language: Option<String>,
+    pub(crate) sec_fetch_dest: Option<String>,
+}
+
+impl FromBrowser {
+    /// The query's parameters.
+    pub(crate) fn params(&self) -> ReceivedParams {
+        Params::parse(self.query.as_bytes())
+    }
+}
+
+impl FromRequestParts<SharedFace> for FromBrowser {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        face: &SharedFace,
+    ) -> Result<Self, Self::Rejection> {
+        let headers = &parts.headers;
+        let cookies = face.cookies.read(headers);
+        let browser = Browser {
+            session: cookies.session,
+            token: cookies.browser,
+            known: cookies.known,
+            network: network(face, parts),
+            user_agent: text(headers, header::USER_AGENT)
+                .map(|agent| agent.chars().take(USER_AGENT_AT_MOST).collect())
+                .unwrap_or_default(),
+        };
+        Ok(Self {
+            browser,
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            accept_language: text(headers, header::ACCEPT_LANGUAGE).map(str::to_owned),
+            sec_fetch_dest: headers
+                .get("sec-fetch-dest")
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+        })
+    }
+}
+
+/// The network that a request comes from.
+pub(crate) fn network(face: &Face, parts: &Parts) -> String {
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let peer = parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.0.ip());
+    Neighbourhood(face.proxy.address(peer, &parts.headers)).to_string()
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A form's bytes: only `application/x-www-form-urlencoded`, only within the bound.
+pub(crate) struct Form(pub(crate) Result<Params, FormError>);
+
+/// Why a body is not a form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FormError {
+    #[error("the body is not application/x-www-form-urlencoded (RFC 6749 appendix B)")]
+    ContentType,
+    #[error("the body is larger than is taken")]
+    TooLarge,
+    #[error("the body ended early")]
+    Incomplete,
+    #[error("{0}")]
+    Params(keystile_protocol::ParamError),
+}
+
+impl FormError {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Incomplete | Self::Params(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl FromRequest<SharedFace> for Form {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: Request, face: &SharedFace) -> Result<Self, Self::Rejection> {
+        Ok(Self(form(request, face).await))
+    }
+}
+
+async fn form(request: Request, face: &SharedFace) -> Result<Params, FormError> {
+    let content_type = text(request.headers(), header::CONTENT_TYPE).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    // A body that is absent needs no type.
+    let body = Bytes::from_request(request, face).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            FormError::TooLarge
+        } else {
+            FormError::Incomplete
+        }
+    })?;
+    if !is_form && !body.is_empty() {
+        return Err(FormError::ContentType);
+    }
+    Params::parse(&body).map_err(FormError::Params)
+}

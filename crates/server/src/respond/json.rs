@@ -1,0 +1,128 @@
+//! JSON answers to clients and APIs.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use keystile_authority::endpoints::{EndpointError, Fault};
+use keystile_authority::incident::Incident;
+use keystile_protocol::{ErrorCode, ProtocolError};
+use serde::Serialize;
+
+use crate::face::SharedFace;
+use crate::headers;
+
+/// Seconds after which a client may try again when something was away.
+const RETRY_AFTER: u64 = 2;
+
+/// An answer that is not to be kept.
+pub(crate) fn private(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    headers::private_json(response.headers_mut());
+    response
+}
+
+/// An error of the token, revocation or introspection endpoint (RFC 6749 section 5.2).
+/// `may_repeat`: whether the same request can be sent again after a fault.
+pub(crate) fn endpoint_error(
+    face: &SharedFace,
+    error: EndpointError,
+    may_repeat: bool,
+) -> Response {
+    match error {
+        EndpointError::Protocol(error) => {
+            tracing::info!(error = %error.error, "{}", error.error_description);
+            protocol_error(face, &error)
+        }
+        EndpointError::Throttled(throttled) => {
+            let error = ProtocolError::new(
+                ErrorCode::TemporarilyUnavailable,
+                "too many failed attempts from this network; wait before the next one",
+            );
+            let mut response = private(StatusCode::TOO_MANY_REQUESTS, &error);
+            let seconds = HeaderValue::from(throttled.retry_after.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            response
+        }
+        EndpointError::Fault(cause) => fault(face, &cause, may_repeat),
+    }
+}
+
+fn protocol_error(face: &SharedFace, error: &ProtocolError) -> Response {
+    let invalid_client = error.error == ErrorCode::InvalidClient;
+    let status = if invalid_client { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+    let mut response = private(status, error);
+    if invalid_client {
+        challenge(&mut response, format!("Basic realm=\"{}\"", face.authority.policy().issuer));
+    }
+    response
+}
+
+/// An error of an endpoint that takes access tokens (RFC 6750 section 3). Nothing is said about
+/// errors to a request without a token.
+pub(crate) fn bearer_error(face: &SharedFace, error: Option<EndpointError>) -> Response {
+    let realm = format!("Bearer realm=\"{}\"", face.authority.policy().issuer);
+    match error {
+        None => {
+            let mut response = private(StatusCode::UNAUTHORIZED, &serde_json::json!({}));
+            challenge(&mut response, realm);
+            response
+        }
+        Some(EndpointError::Protocol(error)) => {
+            let status = match error.error {
+                ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+                ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            let mut response = private(status, &error);
+            let ProtocolError { error, error_description } = error;
+            let text =
+                format!("{realm}, error=\"{error}\", error_description=\"{error_description}\"");
+            challenge(&mut response, text);
+            response
+        }
+        Some(other) => endpoint_error(face, other, true),
+    }
+}
+
+fn challenge(response: &mut Response, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+}
+
+/// A fault of ours, under a reference number.
+pub(crate) fn fault(face: &SharedFace, fault: &Fault, may_repeat: bool) -> Response {
+    let incident = incident(face, fault);
+    face.incidents.report_fault(&incident);
+    let (status, words) = match fault {
+        Fault::Unavailable(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the server cannot answer right now")
+        }
+        Fault::Broken(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "something went wrong at the server")
+        }
+    };
+    let words = format!("{words} (reference {})", incident.reference);
+    let mut response = private(status, &ProtocolError::new(fault.code(), words));
+    if may_repeat && status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
+    }
+    response
+}
+
+/// The incident behind a fault.
+pub(crate) fn incident(face: &SharedFace, fault: &Fault) -> Incident {
+    Incident {
+        reference: face.authority.reference(),
+        at: face.authority.now(),
+        error: fault.code().to_string(),
+        summary: fault.to_string(),
+        section: fault.code().section().to_owned(),
+        client_id: None,
+        received: None,
+        expected: Vec::new(),
+        hint: "This is the server's fault, not the app's: see its log.".to_owned(),
+    }
+}

@@ -1,0 +1,52 @@
+//! Every address that we answer, in one table.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post};
+
+use crate::FaceLimits;
+use crate::face::SharedFace;
+use crate::handlers::{
+    account, assets, authorize, client_endpoints, errors, health, logout, metadata, pages, userinfo,
+};
+use crate::limits::{self, Bounded};
+
+pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
+    let bounded = Bounded::new(SharedFace::clone(&face), limits.concurrent_requests);
+    let base = face.authority.policy().issuer.path().to_owned();
+    let oauth_metadata = format!("/.well-known/oauth-authorization-server{base}");
+
+    let for_browsers = Router::new()
+        .route("/", get(pages::home))
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/login", get(pages::resume_sign_in).post(pages::sign_in))
+        .route("/consent", get(pages::resume_consent).post(pages::consent))
+        .route("/cancel", post(pages::cancel))
+        .route("/logout", get(logout::get).post(logout::post))
+        .route("/account", get(account::get).post(account::post))
+        .route("/errors/{code}", get(errors::help))
+        .method_not_allowed_fallback(errors::page_method_not_allowed);
+
+    let for_clients = Router::new()
+        .route("/token", post(client_endpoints::token))
+        .route("/revoke", post(client_endpoints::revoke))
+        .route("/introspect", post(client_endpoints::introspect))
+        .route("/userinfo", get(userinfo::get).post(userinfo::post))
+        .route("/.well-known/openid-configuration", get(metadata::document))
+        .route("/jwks", get(metadata::keys))
+        .method_not_allowed_fallback(errors::json_method_not_allowed);
+
+    let work = for_browsers.merge(for_clients);
+    let work = work.layer(from_fn_with_state(bounded, limits::bound));
+    let work = work.route("/assets/{name}", get(assets::get));
+    let below = if base.is_empty() { work } else { Router::new().nest(&base, work) };
+    below
+        .route(&oauth_metadata, get(metadata::document))
+        .route("/healthz", any(health::alive))
+        .route("/readyz", any(health::ready))
+        .fallback(errors::not_found)
+        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(limits::catch_panic(SharedFace::clone(&face)))
+        .with_state(face)
+}
