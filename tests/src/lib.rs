@@ -1,1 +1,1 @@
-//! Flows over real HTTP, in parallel and in a real browser.
+//! Nothing but tests: see `tests/it`.

@@ -1,2 +1,67 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask test` runs every test, `cargo xtask check` formatting and lints.
+
+#![allow(clippy::print_stdout, reason = "what a task does is what it prints")]
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    let task = std::env::args().nth(1).unwrap_or_default();
+    let result = match task.as_str() {
+        "test" => test(),
+        "check" => check(),
+        _ => Err("usage: cargo xtask test | check".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Build, unit, contract, flow and browser tests.
+fn test() -> Result<(), String> {
+    install_browser()?;
+    // The flows start the program itself, as a user would.
+    run("cargo", &["build", "--package", "keystile"])?;
+    run("cargo", &["test", "--workspace", "--no-fail-fast"])
+}
+
+/// Formatting and lints, with warnings refused.
+fn check() -> Result<(), String> {
+    run("cargo", &["fmt", "--all", "--check"])?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// The browser tests need Debian's chromium and chromium-driver.
+fn install_browser() -> Result<(), String> {
+    let there = |path: &str| Path::new(path).exists();
+    if there("/usr/bin/chromium") && there("/usr/bin/chromedriver") {
+        return Ok(());
+    }
+    if !there("/usr/bin/apt-get") {
+        return Err("the browser tests need chromium and chromedriver in /usr/bin; install them \
+                    with your system's package manager"
+            .to_owned());
+    }
+    println!("xtask: installing Debian's chromium and chromium-driver for the browser tests");
+    let install = "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+                   --no-install-recommends chromium chromium-driver fonts-dejavu-core";
+    let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+    if root {
+        run("sh", &["-c", install])
+    } else {
+        run("sudo", &["sh", "-c", install])
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    println!("xtask: {program} {}", arguments.join(" "));
+    match Command::new(program).args(arguments).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("'{program} {}' failed: {status}", arguments.join(" "))),
+        Err(error) => Err(format!("'{program}' cannot be started: {error}")),
+    }
+}

@@ -68,7 +68,7 @@ impl CookieNames {
                 self.set(&self.session, value.expose(), Some(session_life), headers);
             }
             Some(SessionCookie::Clear) => {
-                self.set(&self.session, "", Some(Duration::ZERO), headers)
+                self.set(&self.session, "", Some(Duration::ZERO), headers);
             }
             None => {}
         }

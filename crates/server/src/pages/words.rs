@@ -260,6 +260,7 @@ mod tests {
         "account.access_removed",
         "account.signed_out_elsewhere",
         "account.password_changed",
+        "permission.",
         "time.",
         "date.",
     ];

@@ -1,0 +1,15 @@
+//! Flows over real HTTP.
+
+mod account;
+mod bad_input;
+mod code_grant;
+mod errors;
+mod experience;
+mod grants;
+mod logout;
+mod metadata;
+mod pages;
+mod program;
+mod security;
+mod setting;
+mod sign_in;

@@ -1,0 +1,10 @@
+//! What the tests stand on.
+
+mod app;
+mod browser;
+mod html;
+mod program;
+
+pub(crate) use app::App;
+pub(crate) use browser::{Browser, Page};
+pub(crate) use program::{Keystile, PASSWORD, command_in, free_port, new_directory};

@@ -1,0 +1,239 @@
+//! `keystile serve`, started on a free port in a directory of its own.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::App;
+
+/// The password of `alice`, and of `bob`.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A hash of [`PASSWORD`] that is quick to check: what these tests are about is not the hash.
+const QUICK_HASH: &str = "[password_hash]\nmemory_kib = 256\niterations = 1\n";
+
+/// A running authorization server.
+pub(crate) struct Keystile {
+    process: Child,
+    pub(crate) directory: PathBuf,
+    pub(crate) issuer: String,
+}
+
+impl Keystile {
+    /// The server that most tests want: two users, an app, an API.
+    pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) async fn start_with(more: &str) -> Self {
+        let directory = new_directory();
+        let port = free_port();
+        std::fs::write(directory.join("keystile.toml"), config(port, more)).unwrap();
+        Self::start_in(directory, port).await
+    }
+
+    /// Starts the program on what is in the directory.
+    pub(crate) async fn start_in(directory: PathBuf, port: u16) -> Self {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(directory.join("log"))
+            .unwrap();
+        let process = Command::new(program())
+            .args(["serve", "--config", "keystile.toml"])
+            .current_dir(&directory)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let issuer = format!("http://localhost:{port}");
+        let mut server = Self { process, directory, issuer };
+        server.wait_until_ready().await;
+        server
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let started = Instant::now();
+        let client = reqwest::Client::new();
+        loop {
+            let ready = client.get(self.url("/readyz")).send().await;
+            if ready.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none(), "the server ended: {ended:?}\n{}", self.log());
+            assert!(started.elapsed() < Duration::from_secs(60), "not ready\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Stops it and starts it again on the same store.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.stop();
+        let directory = std::mem::take(&mut self.directory);
+        let port = self.issuer.rsplit(':').next().unwrap().parse().unwrap();
+        drop(self);
+        Self::start_in(directory, port).await
+    }
+
+    /// Kills the process at once.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// The app of the configuration.
+    pub(crate) fn app(&self) -> App {
+        App::new(&self.issuer, "app", Some(APP_SECRET), "https://app.example/callback")
+    }
+
+    /// Another app of the configuration.
+    pub(crate) fn other_app(&self) -> App {
+        App::new(&self.issuer, "other", Some(OTHER_SECRET), "https://other.example/callback")
+    }
+
+    /// The public, native app of the configuration.
+    pub(crate) fn native_app(&self) -> App {
+        App::new(&self.issuer, "native", None, "http://127.0.0.1:50123/callback")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.directory.join("data.db")
+    }
+
+    /// Runs the program's command line on the same store.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        command_in(&self.directory, arguments)
+    }
+}
+
+impl Drop for Keystile {
+    fn drop(&mut self) {
+        self.stop();
+        if !self.directory.as_os_str().is_empty() && !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// Runs the program in a directory.
+pub(crate) fn command_in(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).current_dir(directory).output().unwrap()
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A new, empty directory.
+pub(crate) fn new_directory() -> PathBuf {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("keystile-test-{}-{number}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+/// The program, built once with this run's profile.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "keystile"]);
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        build.env("CARGO_TARGET_DIR", profile.parent().unwrap());
+        assert!(build.status().unwrap().success(), "the program does not build");
+        profile.join("keystile")
+    })
+}
+
+const APP_SECRET: &str = "the secret of the app, forty characters long";
+const OTHER_SECRET: &str = "the secret of the other app, just as long ok";
+
+fn config(port: u16, more: &str) -> String {
+    let mut config = format!(
+        r#"
+issuer = "http://localhost:{port}"
+listen = "127.0.0.1:{port}"
+
+[store]
+url = "sqlite://data.db"
+
+{QUICK_HASH}
+[[apis]]
+audience = "https://photos.example"
+scopes = ["photos:read", "photos:order"]
+
+[[scopes]]
+name = "photos:read"
+title = "see your photos"
+
+[[scopes]]
+name = "photos:order"
+title = "order prints of your photos"
+optional = true
+
+[[clients]]
+client_id = "app"
+client_secret = "{APP_SECRET}"
+client_name = "Photo App"
+redirect_uris = ["https://app.example/callback"]
+post_logout_redirect_uris = ["https://app.example/bye"]
+grant_types = ["authorization_code", "refresh_token", "client_credentials"]
+scope = "openid profile email offline_access photos:read photos:order"
+id_token_signed_response_alg = "ES256"
+
+[[clients]]
+client_id = "other"
+client_secret = "{OTHER_SECRET}"
+token_endpoint_auth_method = "client_secret_post"
+redirect_uris = ["https://other.example/callback", "https://other.example/second"]
+scope = "openid photos:read"
+
+[[clients]]
+client_id = "native"
+token_endpoint_auth_method = "none"
+application_type = "native"
+redirect_uris = ["http://127.0.0.1/callback", "com.example.app:/callback"]
+grant_types = ["authorization_code", "refresh_token"]
+scope = "openid offline_access photos:read"
+id_token_signed_response_alg = "EdDSA"
+
+[[clients]]
+client_id = "machine"
+client_secret = "{APP_SECRET}"
+grant_types = ["client_credentials"]
+scope = "photos:read"
+"#
+    );
+    for (username, name) in [("alice", "Alice Example"), ("bob", "Bob Example")] {
+        write!(
+            config,
+            "\n[[users]]\nusername = \"{username}\"\npassword = \"{PASSWORD}\"\nname = \
+             \"{name}\"\nemail = \"{username}@example.com\"\nemail_verified = true\n"
+        )
+        .unwrap();
+    }
+    format!("{config}\n{more}\n")
+}

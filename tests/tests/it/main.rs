@@ -1,0 +1,9 @@
+//! Black-box tests: the real program, real HTTP, a client that behaves as a browser does, and a
+//! real browser. The number in a test's name is the row of the mission that it proves (README,
+//! "What works").
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod flows;
+mod harness;
+mod repository;
