@@ -1,1 +1,91 @@
 //! Login, session and API calls of a server-side web app, right by default.
+//!
+//! The browser talks to the app alone. It gets an opaque handle in a cookie; tokens stay on the
+//! server, encrypted. This is a whole app:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use axum::{Router, response::Html, routing::get};
+//! use keystile_client::{ApiError, Client, SqliteSessions, User};
+//!
+//! async fn home(user: Option<User>) -> Html<&'static str> {
+//!     Html(match user {
+//!         None => r#"<a href="/photos">Print my photos</a>"#,
+//!         Some(_) => r#"<form method="post" action="/logout"><button>Sign out</button></form>"#,
+//!     })
+//! }
+//!
+//! // `User` as an argument is enough: who is not signed in is sent to sign in and comes back.
+//! async fn photos(user: User) -> Result<String, ApiError> {
+//!     let answer = user.api().get("http://localhost:4002/photos").send().await?;
+//!     Ok(format!("{} has {}", user.subject(), answer.text().await?))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::builder("http://localhost:4000", "photo-printer")
+//!         .secret(std::env::var("CLIENT_SECRET")?)
+//!         .app_url("http://localhost:4001")
+//!         .scope("openid profile photos:read")
+//!         .api("http://localhost:4002")
+//!         .sessions(Arc::new(SqliteSessions::open("sessions.db")?))
+//!         .key_file("sessions.key")
+//!         .build()?;
+//!     let app = Router::new()
+//!         .route("/", get(home))
+//!         .route("/photos", get(photos))
+//!         .merge(client.routes())
+//!         .layer(client.layer());
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:4001").await?;
+//!     axum::serve(listener, app).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What it does by itself
+//!
+//! - `GET /login?return_to=/photos` starts a login, `GET /callback` ends it, `POST /logout` ends
+//!   the session here and at the authorization server ([`Client::routes`]).
+//! - `state`, `nonce`, PKCE (S256), `iss` (RFC 9207) and the ID token (OpenID Connect Core 1.0
+//!   section 3.1.3.7) are checked, in parallel tabs too ([`flow`] has the rules as plain
+//!   functions).
+//! - Tokens are refreshed when they have to be, once however many requests wait for it, and are
+//!   sent to the origins named with [`ClientBuilder::api`] and nowhere else.
+//! - A login that fails is tried again where that is safe, and otherwise told in plain words
+//!   ([`Cause::what_to_do`]).
+//!
+//! # What is left to the app
+//!
+//! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the
+//!   authorization server's origin: browsers apply it to the redirect that follows.
+//! - `POST` routes of the app need a check against cross-site requests of their own; `SameSite=Lax`
+//!   on the session cookie keeps other *sites* out, not other ports of `localhost`.
+
+mod api;
+mod builder;
+mod client;
+mod discovery;
+mod entropy;
+mod exchange;
+mod failure;
+pub mod flow;
+mod key_file;
+mod observe;
+mod outbound;
+mod refresh;
+mod retire;
+pub mod session;
+mod web;
+
+pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
+pub use builder::{BuildError, ClientBuilder};
+pub use client::Client;
+pub use failure::{Cause, LoginFailure, WhatToDo};
+pub use flow::Prompt;
+pub use keystile_protocol as protocol;
+pub use observe::{Event, Observer, Party, Shown, Step};
+#[cfg(feature = "sqlite")]
+pub use session::SqliteSessions;
+pub use session::{MemorySessions, Session, SessionStore};
+pub use web::{LoginRequired, SessionLayer, SessionService, User};

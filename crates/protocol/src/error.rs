@@ -70,6 +70,11 @@ impl ErrorCode {
         }
     }
 
+    /// The error that a word on the wire means.
+    pub fn from_name(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+
     /// The section of the standard that defines it.
     pub const fn section(self) -> &'static str {
         match self {
@@ -150,6 +155,7 @@ mod tests {
             [ErrorCode::InvalidRequestUri, ErrorCode::AccessDenied, ErrorCode::InvalidTarget]
         {
             assert_eq!(serde_json::to_value(code).expect("plain enum"), code.as_str());
+            assert_eq!(ErrorCode::from_name(code.as_str()), Some(code));
         }
     }
 }

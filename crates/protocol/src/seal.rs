@@ -25,7 +25,8 @@ const NONCE: usize = 12;
 /// Longer texts are refused unread, in characters.
 const SEALED_AT_MOST: usize = 16 * 1024;
 
-/// Something that is sealed under keys of its own.
+/// Something that is sealed under keys of its own. It is written in a compact form that does not
+/// describe itself: no `flatten`, no `skip_serializing_if`; [`Seals::seal_bytes`] takes what has those.
 pub trait Sealable: Serialize + DeserializeOwned {
     /// Names the keys. Two kinds never share one.
     const PURPOSE: &'static str;

@@ -1,1 +1,72 @@
 //! One layer that guards an API with access tokens.
+//!
+//! [`Guard`] is a [`tower::Layer`]. It takes the token from `Authorization: Bearer …`, verifies it
+//! by the issuer's keys (JWT access tokens, RFC 9068), compares issuer, audience and expiry, asks
+//! for scopes, and answers 401 and 403 as RFC 6750 has it. What it let through has its claims in
+//! the extractor [`Token`].
+//!
+//! ```no_run
+//! use axum::{Json, Router, routing::get};
+//! use keystile_resource::{Guard, Token};
+//!
+//! async fn photos(token: Token) -> Json<Vec<String>> {
+//!     Json(vec![format!("a photo of {}", token.subject())])
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Who issues the tokens, and this API's own name: the audience that a token must be for.
+//!     let guard = Guard::builder("https://login.example", "https://photos.example").build()?;
+//!
+//!     let app = Router::new()
+//!         // Any valid token will do here …
+//!         .route("/me", get(|token: Token| async move { token.subject().to_owned() }))
+//!         // … and here it has to allow this.
+//!         .route("/photos", get(photos).layer(guard.require("photos:read")))
+//!         .layer(guard)
+//!         // Added after the guard, so it stays open.
+//!         .route("/health", get(|| async { "well" }));
+//!
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:4002").await?;
+//!     axum::serve(listener, app).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What is refused
+//!
+//! | what came | answer |
+//! | --- | --- |
+//! | no credentials, or another scheme than `Bearer` | 401, no `error` (RFC 6750 section 3.1) |
+//! | two `Authorization` headers, a malformed or oversize one, a token in query or form | 400 `invalid_request` |
+//! | a token that is not believed: [`AccessTokenError`] says why | 401 `invalid_token` |
+//! | a good token that does not allow this | 403 `insufficient_scope`, with `scope` |
+//! | anything, while no keys are at hand | 503 with `Retry-After` |
+//!
+//! # The issuer's keys
+//!
+//! They are fetched at the first request: metadata (RFC 8414, else OpenID Connect Discovery), then
+//! the key set. They are fetched again behind a request when they are five minutes old, and once
+//! when a token names a key that is not known, but not in a storm. While the issuer is away, the
+//! keys that are there go on serving: an API does not fall with its issuer.
+//!
+//! # Without axum
+//!
+//! [`rules`] has the same as plain functions from values to a decision: no clock, no network.
+
+mod body;
+mod guard;
+mod keys;
+mod layer;
+mod refusal;
+pub mod rules;
+mod token;
+
+pub use guard::{BuildError, Guard, GuardBuilder};
+pub use layer::Guarded;
+pub use refusal::Refusal;
+pub use token::{Token, Unguarded};
+
+pub use keystile_protocol::access_token::{AccessTokenClaims, AccessTokenError};
+pub use keystile_protocol::jose::Algorithm;
+pub use keystile_protocol::{ErrorCode, Scope};

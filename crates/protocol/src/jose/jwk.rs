@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::encoding::{base64url, sha256};
 
@@ -57,16 +57,32 @@ impl Jwk {
     }
 }
 
-/// A set of keys (RFC 7517 section 5).
+/// A set of keys (RFC 7517 section 5). Members that are no keys as we know them are left out when
+/// it is read, as that section asks: another server's odd key spoils none of its others.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JwkSet {
     /// The keys.
+    #[serde(deserialize_with = "readable")]
     pub keys: Vec<Jwk>,
+}
+
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Jwk>, D::Error> {
+    let all: Vec<serde_json::Value> = Vec::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_cannot_be_read_spoils_no_other_rfc_7517_5() {
+        let text = r#"{"keys":[{"kid":"no type"},{"kty":"OKP","kid":"good"},{"kty":7},"x"]}"#;
+        let set: JwkSet = serde_json::from_str(text).expect("a set");
+        let names: Vec<_> = set.keys.iter().map(|key| key.kid.as_deref()).collect();
+        assert_eq!(names, [Some("good")]);
+        assert!(serde_json::from_str::<JwkSet>("{}").is_err());
+    }
 
     #[test]
     fn thumbprint_of_rfc_8037_appendix_a_3() {

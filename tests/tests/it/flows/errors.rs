@@ -1,5 +1,7 @@
 //! Every error has its place (rows 3.1 to 3.9).
 
+use tokio::io::AsyncWriteExt;
+
 use crate::harness::{App, Browser, Keystile, Page};
 
 /// An error that came back to the app, with all that row 3.3 asks for.
@@ -197,8 +199,17 @@ async fn seed_3_9_temporarily_unavailable_while_the_store_cannot_write() {
 
 #[tokio::test]
 async fn seed_3_9_temporarily_unavailable_when_the_server_is_full() {
-    let server = Keystile::start_with("[limits]\nconcurrent_requests = 0\n").await;
+    let server = Keystile::start_with("[limits]\nconcurrent_requests = 1\n").await;
     let app = server.app();
+    // Somebody takes the only place: a request whose body does not come.
+    let mut slow = tokio::net::TcpStream::connect(server.issuer.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    let head = "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    while reqwest::get(server.url("/errors/x")).await.unwrap().status() != 503 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     let page = Browser::new().open(app.authorize_url()).await;
     assert_told_to_app(&page, &app, "temporarily_unavailable");
     let error = app.token(&[("grant_type", "client_credentials")]).await.unwrap_err();

@@ -1,0 +1,195 @@
+//! From settings to a client.
+
+use std::sync::Arc;
+
+use keystile_protocol::redirect_uri::is_loopback;
+use keystile_protocol::seal::{MasterKey, Seals};
+use keystile_protocol::{ClientId, Issuer, Scope};
+use url::Url;
+
+use super::{BuildError, ClientBuilder, Key};
+use crate::client::{App, Client, Inner, Paths};
+use crate::discovery::Provider;
+use crate::entropy::random;
+use crate::flow::ReturnTo;
+use crate::outbound::Http;
+use crate::session::{Lifetimes, MemorySessions, SessionStore, Sessions};
+use crate::web::Cookies;
+
+pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
+    let issuer = Issuer::try_from(builder.issuer.as_str())
+        .map_err(|problem| BuildError::new("issuer", problem))?;
+    let client_id = ClientId::new(builder.client_id.as_str())
+        .map_err(|problem| BuildError::new("client_id", problem))?;
+    let credential = builder.credential.clone().ok_or_else(|| {
+        BuildError::new("secret", "call .secret(..), or .public() for a client that has none")
+    })?;
+    let scope = Scope::try_from(builder.scope.as_str())
+        .map_err(|problem| BuildError::new("scope", problem))?;
+    let origin = app_origin(&builder)?;
+    let paths = paths(&builder)?;
+    let apis = apis(&builder)?;
+    let cookies = Cookies::new(&builder.cookie_name, origin.starts_with("https:"))
+        .map_err(|problem| BuildError::new("cookie_name", problem))?;
+    let http = Http::new(&builder.root_certificates, issuer.is_development())
+        .map_err(|problem| BuildError::new("root_certificates", problem))?;
+    let sessions = sessions(&builder, &issuer, &client_id)?;
+    Ok(Client::new(Inner {
+        provider: Provider::new(issuer.clone(), http.clone()),
+        app: App {
+            redirect_uri: format!("{origin}{}", paths.callback),
+            origin,
+            issuer,
+            client_id,
+            credential,
+            scope,
+            resources: builder.resources,
+            extra: builder.extra,
+            prompt: builder.prompt,
+            max_age: builder.max_age,
+            userinfo: builder.userinfo,
+            algorithms: builder.algorithms,
+            trusted_audiences: builder.trusted_audiences,
+            leeway: builder.leeway,
+            apis,
+        },
+        paths,
+        cookies,
+        http,
+        sessions,
+        used: crate::web::UsedLogins::default(),
+        observer: builder.observer,
+        on_failure: builder.on_failure,
+        clock: builder.clock,
+    }))
+}
+
+fn app_origin(builder: &ClientBuilder) -> Result<String, BuildError> {
+    let wrong = |problem: &str| BuildError::new("app_url", problem);
+    let text = builder.app_url.as_deref().ok_or_else(|| {
+        wrong("say where browsers find the app: .app_url(\"https://app.example\")")
+    })?;
+    let url = Url::parse(text).map_err(|_| wrong("it is not a URL"))?;
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("it is an origin, such as https://app.example, without a path"));
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        _ => return Err(wrong("it is https, or http on localhost for development")),
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+fn paths(builder: &ClientBuilder) -> Result<Paths, BuildError> {
+    let checked = |setting, path: &str| {
+        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b));
+        if ReturnTo::or_root(path).as_str() == path && plain {
+            Ok(path.to_owned())
+        } else {
+            Err(BuildError::new(setting, "it is a path of the app that begins with one '/'"))
+        }
+    };
+    let paths = Paths {
+        login: checked("login_path", &builder.login_path)?,
+        callback: checked("callback_path", &builder.callback_path)?,
+        logout: checked("logout_path", &builder.logout_path)?,
+        post_logout: checked("post_logout", &builder.post_logout)?,
+    };
+    let [a, b, c] = [&paths.login, &paths.callback, &paths.logout];
+    if a == b || b == c || a == c {
+        return Err(BuildError::new(
+            "callback_path",
+            "login, callback and logout need three paths",
+        ));
+    }
+    Ok(paths)
+}
+
+fn apis(builder: &ClientBuilder) -> Result<Vec<Url>, BuildError> {
+    let wrong = |problem: String| BuildError::new("api", problem);
+    let mut origins = Vec::new();
+    for (text, plain_http_is_fine) in &builder.apis {
+        let url = Url::parse(text).map_err(|_| wrong(format!("'{text}' is not a URL")))?;
+        let safe = match url.scheme() {
+            "https" => true,
+            "http" => is_loopback(&url) || *plain_http_is_fine,
+            _ => false,
+        };
+        if !safe {
+            return Err(wrong(format!(
+                "'{text}' is not https: whoever listens would have the token. If nobody can, say \
+                 so with .api_over_plain_http(..)"
+            )));
+        }
+        origins.push(url);
+    }
+    Ok(origins)
+}
+
+fn sessions(
+    builder: &ClientBuilder,
+    issuer: &Issuer,
+    client_id: &ClientId,
+) -> Result<Sessions, BuildError> {
+    let store = builder.sessions.clone().unwrap_or_else(|| Arc::new(MemorySessions::default()));
+    let secret = match &builder.key {
+        Key::Given(key) => *key,
+        Key::File(path) => crate::key_file::read_or_create(path)
+            .map_err(|e| BuildError::new("key_file", format!("{}: {e}", path.display())))?,
+        Key::Random if SessionStore::is_durable(store.as_ref()) => {
+            let problem = "sessions outlive the process, and so must the key: call .key_file(..) or \
+                           .encryption_key(..)";
+            return Err(BuildError::new("encryption_key", problem));
+        }
+        Key::Random => random(),
+    };
+    if builder.idle.is_zero() || builder.lifetime.is_zero() {
+        return Err(BuildError::new("session_lifetime", "a session lives longer than no time"));
+    }
+    let seals = Seals::new(format!("{issuer} {client_id}"), vec![MasterKey { id: 1, secret }]);
+    let lifetimes = Lifetimes { idle: builder.idle, absolute: builder.lifetime };
+    Ok(Sessions::new(store, seals, lifetimes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder() -> ClientBuilder {
+        Client::builder("https://login.example", "app").secret("s").app_url("https://app.example")
+    }
+
+    fn refused(builder: ClientBuilder) -> &'static str {
+        builder.build().expect_err("refused").setting
+    }
+
+    #[test]
+    fn good_settings_build_and_debug_shows_no_secret() {
+        let client = builder().secret("the secret").build().expect("good");
+        assert_eq!(client.redirect_uri(), "https://app.example/callback");
+        assert!(!format!("{client:?}").contains("the secret"));
+        assert!(builder().app_url("http://localhost:4001/").build().is_ok());
+    }
+
+    #[test]
+    fn each_wrong_setting_is_named() {
+        let new = Client::builder;
+        assert_eq!(refused(new("http://login.example", "app")), "issuer");
+        assert_eq!(refused(new("https://login.example", "")), "client_id");
+        assert_eq!(refused(new("https://login.example", "app")), "secret");
+        assert_eq!(refused(new("https://login.example", "app").public()), "app_url");
+        for url in ["http://app.example", "https://app.example/sub", "app.example", "ftp://a"] {
+            assert_eq!(refused(builder().app_url(url)), "app_url", "{url}");
+        }
+        assert_eq!(refused(builder().scope("a\"b")), "scope");
+        assert_eq!(refused(builder().callback_path("callback")), "callback_path");
+        assert_eq!(refused(builder().callback_path("/{a}")), "callback_path");
+        assert_eq!(refused(builder().callback_path("/login")), "callback_path");
+        assert_eq!(refused(builder().post_logout("//evil.example")), "post_logout");
+        assert_eq!(refused(builder().cookie_name("a=b")), "cookie_name");
+        assert_eq!(refused(builder().api("http://api.example")), "api");
+        assert!(builder().api_over_plain_http("http://api.example").build().is_ok());
+        assert_eq!(refused(builder().idle_lifetime(std::time::Duration::ZERO)), "session_lifetime");
+    }
+}

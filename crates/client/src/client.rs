@@ -1,0 +1,143 @@
+//! The client: what the settings became.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use keystile_protocol::jose::Algorithm;
+use keystile_protocol::{ClientId, Issuer, Scope, Timestamp};
+use url::Url;
+
+use crate::builder::{ClientBuilder, Clock, OnFailure};
+use crate::discovery::Provider;
+use crate::flow::{Credential, Prompt};
+use crate::observe::{Event, Observer, Party, Step};
+use crate::outbound::Http;
+use crate::session::Sessions;
+use crate::web::{Cookies, SessionLayer, UsedLogins};
+
+/// The app's side of login. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) app: App,
+    pub(crate) paths: Paths,
+    pub(crate) cookies: Cookies,
+    pub(crate) provider: Provider,
+    pub(crate) http: Http,
+    pub(crate) sessions: Sessions,
+    pub(crate) used: UsedLogins,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) on_failure: Option<OnFailure>,
+    pub(crate) clock: Clock,
+}
+
+/// What the app is to the authorization server.
+pub(crate) struct App {
+    pub(crate) issuer: Issuer,
+    pub(crate) client_id: ClientId,
+    pub(crate) credential: Credential,
+    pub(crate) origin: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) scope: Scope,
+    pub(crate) resources: Vec<String>,
+    pub(crate) extra: Vec<(String, String)>,
+    pub(crate) prompt: Option<Prompt>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) userinfo: bool,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) trusted_audiences: Vec<String>,
+    pub(crate) leeway: Duration,
+    pub(crate) apis: Vec<Url>,
+}
+
+/// Paths of the app.
+pub(crate) struct Paths {
+    pub(crate) login: String,
+    pub(crate) callback: String,
+    pub(crate) logout: String,
+    pub(crate) post_logout: String,
+}
+
+impl Client {
+    /// Begins with who the authorization server is and who the app is to it.
+    ///
+    /// ```
+    /// # use keystile_client::Client;
+    /// let client = Client::builder("https://login.example", "photo-printer")
+    ///     .secret("hOkk7...")
+    ///     .app_url("https://prints.example")
+    ///     .scope("openid profile photos:read")
+    ///     .build()?;
+    /// assert_eq!(client.redirect_uri(), "https://prints.example/callback");
+    /// # Ok::<(), keystile_client::BuildError>(())
+    /// ```
+    pub fn builder(issuer: impl Into<String>, client_id: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(issuer.into(), client_id.into())
+    }
+
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// `GET /login`, `GET /callback` and `POST /logout`, to be merged into the app's router.
+    pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        crate::web::routes(self)
+    }
+
+    /// Makes [`crate::User`] work in the handlers below it. Reads nothing unless one asks.
+    pub fn layer(&self) -> SessionLayer {
+        SessionLayer::new(self.clone(), false)
+    }
+
+    /// As [`Self::layer`], and lets nobody through who is not signed in: for a router whose
+    /// handlers do not ask for [`crate::User`] themselves.
+    pub fn require_login(&self) -> SessionLayer {
+        SessionLayer::new(self.clone(), true)
+    }
+
+    /// The redirect URI, as it has to be registered.
+    pub fn redirect_uri(&self) -> &str {
+        &self.0.app.redirect_uri
+    }
+
+    /// Where the user lands after signing out, as it has to be registered.
+    pub fn post_logout_redirect_uri(&self) -> String {
+        format!("{}{}", self.0.app.origin, self.0.paths.post_logout)
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Tells the observer, if there is one; the event is not even made otherwise.
+    pub(crate) fn tell(
+        &self,
+        step: Step,
+        from: Party,
+        to: Party,
+        complete: impl FnOnce(Event) -> Event,
+    ) {
+        if let Some(observer) = &self.observer {
+            observer.event(&complete(Event::new(self.now(), step, from, to)));
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({} at {})", self.0.app.client_id, self.0.app.issuer)
+    }
+}

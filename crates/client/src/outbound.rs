@@ -1,0 +1,114 @@
+//! Requests to the authorization server: bounded in time and size, and no redirect is followed.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header};
+use keystile_protocol::Secret;
+
+const TIME_TO_CONNECT: Duration = Duration::from_secs(5);
+const TIME_IN_ALL: Duration = Duration::from_secs(15);
+/// The longest answer that is read, in bytes.
+const ANSWER_AT_MOST: usize = 512 * 1024;
+
+/// Speaks HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct Http(reqwest::Client);
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+}
+
+impl Http {
+    /// With further certificates to trust, in PEM. A server on this machine is spoken to without
+    /// the proxy that the environment may name.
+    pub(crate) fn new(
+        root_certificates: &[Vec<u8>],
+        on_this_machine: bool,
+    ) -> Result<Self, String> {
+        let mut trusted = Vec::new();
+        for pem in root_certificates {
+            trusted.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(words)?);
+        }
+        let mut client = reqwest::Client::builder();
+        if on_this_machine {
+            client = client.no_proxy();
+        }
+        client
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(TIME_TO_CONNECT)
+            .timeout(TIME_IN_ALL)
+            .user_agent(concat!("keystile-client/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_merge(trusted)
+            .build()
+            .map(Self)
+            .map_err(words)
+    }
+
+    pub(crate) async fn get(&self, url: &str, bearer: Option<&Secret>) -> Result<Answer, String> {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = bearer {
+            headers.insert(header::AUTHORIZATION, bearer_header(token)?);
+        }
+        read(self.0.get(url).headers(headers)).await
+    }
+
+    pub(crate) async fn post_form(
+        &self,
+        url: &str,
+        authorization: Option<&Secret>,
+        body: &Secret,
+    ) -> Result<Answer, String> {
+        let mut headers = HeaderMap::new();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(header::CONTENT_TYPE, form);
+        if let Some(value) = authorization {
+            headers.insert(header::AUTHORIZATION, secret_header(value.expose())?);
+        }
+        read(self.0.post(url).headers(headers).body(body.expose().to_owned())).await
+    }
+
+    /// For calls to an API, whose answers the app reads itself.
+    pub(crate) fn request(&self, method: http::Method, url: url::Url) -> reqwest::RequestBuilder {
+        self.0.request(method, url)
+    }
+}
+
+pub(crate) fn bearer_header(token: &Secret) -> Result<HeaderValue, String> {
+    secret_header(Secret::new(format!("Bearer {}", token.expose())).expose())
+}
+
+fn secret_header(text: &str) -> Result<HeaderValue, String> {
+    let mut value =
+        HeaderValue::from_str(text).map_err(|_| "a credential fits no header".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn read(request: reqwest::RequestBuilder) -> Result<Answer, String> {
+    let request = request.header(header::ACCEPT, "application/json");
+    let mut response = request.send().await.map_err(words)?;
+    let status = response.status().as_u16();
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(words)? {
+        if body.len() + piece.len() > ANSWER_AT_MOST {
+            return Err(format!("the answer has more than {ANSWER_AT_MOST} bytes"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Answer { status, body: body.freeze() })
+}
+
+/// An error with its causes, and without the URL.
+pub(crate) fn words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,161 @@
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use http::HeaderMap;
+use keystile_protocol::Params;
+
+use super::login::{self, Wish};
+use super::pages::{self, Fault};
+use crate::client::{Client, Inner};
+use crate::exchange::{self, SignedIn};
+use crate::failure::{Cause, WhatToDo};
+use crate::flow::{CallbackError, Expected, PendingLogin, attempt_of, check_callback, login_id};
+use crate::observe::{Party, Step, shown};
+use crate::retire::retire;
+use crate::session::{Begun, SessionKey, SessionRecord, StoreError};
+
+/// A browser that came back from the authorization server.
+struct Arrival<'a> {
+    headers: &'a HeaderMap,
+    params: Params,
+    /// The login that its `state` belongs to, by name.
+    login: Option<String>,
+    /// That login, if this browser began it.
+    pending: Option<PendingLogin>,
+}
+
+/// `GET /callback`: the redirect URI.
+pub(super) async fn callback(
+    State(client): State<Client>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let inner = client.inner();
+    let query = query.unwrap_or_default();
+    let arrival = Arrival::read(inner, &headers, &query);
+    inner.tell(Step::CallbackReceived, Party::Browser, Party::App, |mut event| {
+        event.login.clone_from(&arrival.login);
+        let query = url::form_urlencoded::parse(query.as_bytes()).take(20);
+        let event = event.request("GET", &inner.app.redirect_uri);
+        event.all(query.map(|(name, value)| shown(&name, &value)))
+    });
+    let response = match arrival.finish(&client).await {
+        Ok(begun) => arrival.welcome(inner, &begun),
+        Err(cause) => arrival.lead_on(inner, cause).await,
+    };
+    let over = arrival.login.as_ref().map(|login| inner.cookies.remove_login(login));
+    pages::with_cookies(response, over)
+}
+
+impl<'a> Arrival<'a> {
+    fn read(inner: &Inner, headers: &'a HeaderMap, query: &str) -> Self {
+        let params = Params::parse(query.as_bytes()).unwrap_or_default();
+        let login = params.optional("state").ok().flatten().map(login_id);
+        let seals = inner.sessions.seals();
+        let pending = login.as_ref().and_then(|id| inner.cookies.login(headers, id, seals));
+        Self { headers, params, login, pending }
+    }
+
+    /// The rules of a callback, in the order in which they apply.
+    async fn finish(&self, client: &Client) -> Result<Begun, Cause> {
+        let inner = client.inner();
+        let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
+        let expected = Expected {
+            issuer: &inner.app.issuer,
+            iss_required: metadata.authorization_response_iss_parameter_supported,
+            now: inner.now(),
+        };
+        let checked = check_callback(&self.params, self.pending.as_ref(), &expected);
+        let code = checked.inspect_err(|error| self.note(inner, error))?;
+        let pending = self.pending.as_ref().ok_or(Cause::UnknownLogin)?;
+        if !inner.used.first_use(&pending.id(), inner.now()) {
+            return Err(Cause::UnknownLogin);
+        }
+        let signed_in = exchange::redeem(inner, &code, pending).await?;
+        self.begin_session(client, pending, signed_in).await
+    }
+
+    /// What the server said goes to the log and the observer, and to nobody else.
+    fn note(&self, inner: &Inner, error: &CallbackError) {
+        tracing::info!(login = self.login.as_deref(), %error, "a callback brought no code");
+        inner.tell(Step::CallbackRefused, Party::App, Party::Browser, |mut event| {
+            event.login.clone_from(&self.login);
+            event.visible_in_browser = false;
+            event.plain("reason", error.to_string())
+        });
+    }
+
+    /// A new handle at every login; the session that the browser had before is over.
+    async fn begin_session(
+        &self,
+        client: &Client,
+        pending: &PendingLogin,
+        user: SignedIn,
+    ) -> Result<Begun, Cause> {
+        let inner = client.inner();
+        let now = inner.now();
+        let login = pending.id();
+        let record = |key, expires_at| SessionRecord {
+            key,
+            login: login.clone(),
+            issuer: inner.app.issuer.clone(),
+            subject: user.subject,
+            sid: user.sid,
+            claims: user.claims,
+            auth_time: user.auth_time,
+            started_at: now,
+            expires_at,
+            tokens: user.tokens,
+        };
+        let failed = |error: StoreError| Cause::Store(error.to_string());
+        let begun = inner.sessions.begin(record, now).await.map_err(failed)?;
+        inner.tell(Step::SessionStarted, Party::App, Party::Browser, |event| {
+            event.in_login(&login).in_session(&begun.record.id())
+        });
+        if let Some(before) = inner.cookies.session(self.headers).map(SessionKey::of_handle)
+            && let Err(error) = retire(client, &before, "replaced").await
+        {
+            tracing::error!(session = %before.digest(), %error, "the session before lives on");
+        }
+        Ok(begun)
+    }
+
+    fn welcome(&self, inner: &Inner, begun: &Begun) -> Response {
+        let return_to = self.pending.as_ref().map_or("/", |pending| pending.return_to.as_str());
+        let lifetime = inner.sessions.lifetime();
+        let cookies = [
+            inner.cookies.set_session(&begun.handle, lifetime),
+            inner.cookies.set_just_signed_in(),
+        ];
+        pages::with_cookies(pages::redirect(return_to), cookies)
+    }
+
+    /// Never a dead end: on into the app, to another login, or to a page with a link. Never in
+    /// circles: the number of the attempt travels in `state`.
+    async fn lead_on(&self, inner: &Inner, cause: Cause) -> Response {
+        let pending = self.pending.as_ref();
+        let return_to = pending.map(|login| login.return_to.clone()).unwrap_or_default();
+        if cause == Cause::UnknownLogin && login::has_session(inner, self.headers).await {
+            return pages::redirect(return_to.as_str());
+        }
+        let state = self.params.optional("state").ok().flatten().unwrap_or_default();
+        let attempt = attempt_of(state);
+        let silent = pending.is_some_and(PendingLogin::is_silent);
+        let mut wish = Wish {
+            return_to,
+            prompt: pending.map_or(inner.app.prompt, |login| login.prompt),
+            max_age: pending.map_or(inner.app.max_age, PendingLogin::max_age),
+            login_hint: None,
+            attempt: attempt.saturating_add(1),
+        };
+        match cause.what_to_do(attempt, silent) {
+            WhatToDo::TellUser => {
+                pages::failure(inner, Fault::new(cause).return_to(&wish.return_to))
+            }
+            WhatToDo::RetrySilently => login::start(inner, self.headers, &wish).await,
+            WhatToDo::AskAgain => {
+                wish.prompt = None;
+                login::start(inner, self.headers, &wish).await
+            }
+        }
+    }
+}

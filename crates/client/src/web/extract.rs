@@ -1,0 +1,104 @@
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use serde_json::{Map, Value};
+
+use super::LoginRequired;
+use super::layer::RequestSession;
+use crate::api::ApiClient;
+use crate::session::Session;
+
+/// The signed-in user, as an argument of a handler below [`crate::Client::layer`].
+///
+/// Without one, a page load is sent to the login and comes back here; other requests are told 401.
+/// `Option<User>` lets both through.
+#[derive(Clone)]
+pub struct User {
+    session: Session,
+}
+
+impl User {
+    /// Who it is: `sub`, never reused at this issuer. Empty where `openid` was not asked for.
+    pub fn subject(&self) -> &str {
+        self.session.record.subject.as_deref().unwrap_or_default()
+    }
+
+    /// Who says so.
+    pub fn issuer(&self) -> &str {
+        self.session.record.issuer.as_str()
+    }
+
+    /// What is known of the user: the ID token's claims, and those of userinfo if
+    /// [`crate::ClientBuilder::userinfo`] asks for them.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.session.record.claims
+    }
+
+    /// One claim as text; nothing if it is absent or no text.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims().get(name).and_then(Value::as_str)
+    }
+
+    /// The user's name, as it is shown.
+    pub fn name(&self) -> Option<&str> {
+        self.claim("name").or_else(|| self.claim("preferred_username"))
+    }
+
+    /// The user's address. See [`Self::email_verified`] before you rely on it.
+    pub fn email(&self) -> Option<&str> {
+        self.claim("email")
+    }
+
+    /// Whether the issuer has seen that the address is the user's.
+    pub fn email_verified(&self) -> bool {
+        self.claims().get("email_verified").and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// When the user last typed a password or the like, in seconds since 1970, if the issuer says.
+    pub fn auth_time(&self) -> Option<i64> {
+        self.session.record.auth_time
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Calls APIs on this user's behalf.
+    pub fn api(&self) -> ApiClient {
+        self.session.api()
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User({:?} in {:?})", self.subject(), self.session)
+    }
+}
+
+async fn user(parts: &Parts) -> Result<Option<User>, LoginRequired> {
+    let session =
+        parts.extensions.get::<Arc<RequestSession>>().ok_or_else(LoginRequired::no_layer)?;
+    let loaded = session.load().await.map_err(|_| LoginRequired::unavailable())?;
+    Ok(loaded.map(|session| User { session: session.clone() }))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for User {
+    type Rejection = LoginRequired;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LoginRequired> {
+        let found = user(parts).await?;
+        let again = || parts.extensions.get::<Arc<RequestSession>>().map(|session| session.again());
+        found.ok_or_else(|| again().unwrap_or_else(LoginRequired::no_layer))
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for User {
+    type Rejection = LoginRequired;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, LoginRequired> {
+        user(parts).await
+    }
+}

@@ -1,0 +1,9 @@
+//! An authorization server, an API, an app and a browser.
+
+mod app;
+mod browser;
+mod server;
+
+pub(crate) use app::{APP, Setup, query_of};
+pub(crate) use browser::{Answer, Browser};
+pub(crate) use server::{Answering, Server};

@@ -1,0 +1,321 @@
+//! A small authorization server, which can be told to misbehave, and an API beside it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Form, State};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, StatusCode, header};
+use http_body::Frame;
+use keystile_client::protocol::encoding::{base64url, sha256};
+use keystile_client::protocol::jose::{Algorithm, JwkSet, SigningKey};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// How the token endpoint answers.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Answering {
+    #[default]
+    Well,
+    Error(u16, &'static str),
+    /// The code is redeemed and the answer never arrives.
+    Lost,
+}
+
+pub(crate) struct Facts {
+    pub(crate) url: String,
+    pub(crate) ahead: Arc<AtomicI64>,
+    pub(crate) key: SigningKey,
+    pub(crate) keys: Vec<keystile_client::protocol::jose::Jwk>,
+    pub(crate) codes: HashMap<String, Value>,
+    pub(crate) access_tokens: Vec<String>,
+    pub(crate) refresh_tokens: Vec<String>,
+    /// All secrets that ever were: codes aside.
+    pub(crate) secrets: Vec<String>,
+    pub(crate) hits: HashMap<&'static str, usize>,
+    pub(crate) token: Answering,
+    pub(crate) refresh: Answering,
+    pub(crate) refresh_takes: Duration,
+    pub(crate) expires_in: u64,
+    pub(crate) gives_refresh_token: bool,
+    pub(crate) id_token: Value,
+    pub(crate) api_refuses: bool,
+    pub(crate) issuer_in_metadata: Option<String>,
+    pub(crate) iss_promised: bool,
+    pub(crate) only_oauth_metadata: bool,
+    pub(crate) userinfo: Value,
+}
+
+type Shared = Arc<Mutex<Facts>>;
+
+pub(crate) struct Server {
+    pub(crate) url: String,
+    /// How far everybody's clock is ahead of the machine's, in seconds.
+    pub(crate) ahead: Arc<AtomicI64>,
+    facts: Shared,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let key = SigningKey::generate(Algorithm::ES256).expect("a key").key;
+        let ahead = Arc::new(AtomicI64::new(0));
+        let facts = Facts {
+            url: url.clone(),
+            ahead: Arc::clone(&ahead),
+            keys: vec![key.public().clone()],
+            key,
+            codes: HashMap::new(),
+            access_tokens: Vec::new(),
+            refresh_tokens: Vec::new(),
+            secrets: vec!["the client's secret".to_owned()],
+            hits: HashMap::new(),
+            token: Answering::Well,
+            refresh: Answering::Well,
+            refresh_takes: Duration::ZERO,
+            expires_in: 300,
+            gives_refresh_token: true,
+            id_token: json!({}),
+            api_refuses: false,
+            issuer_in_metadata: None,
+            iss_promised: true,
+            only_oauth_metadata: false,
+            userinfo: json!({"sub": "user-1", "email": "ann@example.org", "aud": "x"}),
+        };
+        let mut server = Self { url, ahead, facts: Arc::new(Mutex::new(facts)), running: None };
+        server.run(listener);
+        server
+    }
+
+    fn run(&mut self, listener: TcpListener) {
+        let router = Router::new()
+            .route("/.well-known/openid-configuration", get(openid_metadata))
+            .route("/.well-known/oauth-authorization-server", get(metadata))
+            .route("/jwks", get(jwks))
+            .route("/token", post(token))
+            .route("/userinfo", get(userinfo))
+            .route("/revoke", post(revoke))
+            .route("/photos", get(photos).post(photos))
+            .route("/elsewhere", get(elsewhere))
+            .with_state(Arc::clone(&self.facts));
+        let serving = async move { axum::serve(listener, router).await.expect("serves") };
+        self.running = Some(tokio::spawn(serving));
+    }
+
+    /// Goes away; connections are cut.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+            running.await.ok();
+        }
+        // Connections have tasks of their own, which end with what they wait for.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    /// Comes back at the same address.
+    pub(crate) async fn restart(&mut self) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind(address).await.expect("the same port");
+        self.run(listener);
+    }
+
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().expect("not poisoned")
+    }
+
+    pub(crate) fn hits(&self, path: &'static str) -> usize {
+        self.facts().hits.get(path).copied().unwrap_or_default()
+    }
+
+    /// The user signs in and agrees: where the browser is sent back to.
+    pub(crate) fn approve(&self, authorize_url: &str) -> String {
+        let (endpoint, _) = authorize_url.split_once('?').expect("a query");
+        assert_eq!(endpoint, format!("{}/authorize", self.url));
+        let request = super::query_of(authorize_url);
+        let code = base64url(sha256(format!("code {}", request["state"])));
+        let answer = [("code", code.as_str()), ("state", &request["state"]), ("iss", &self.url)];
+        let url = url::Url::parse_with_params(&request["redirect_uri"], answer).expect("a URL");
+        self.facts().codes.insert(code, json!(request));
+        url.into()
+    }
+}
+
+fn hit(facts: &Shared, path: &'static str) {
+    *facts.lock().expect("not poisoned").hits.entry(path).or_default() += 1;
+}
+
+async fn openid_metadata(state: State<Shared>) -> Response {
+    hit(&state, "openid-configuration");
+    if state.lock().expect("not poisoned").only_oauth_metadata {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    metadata(state).await
+}
+
+async fn metadata(State(facts): State<Shared>) -> Response {
+    hit(&facts, "metadata");
+    let facts = facts.lock().expect("not poisoned");
+    let url = &facts.url;
+    Json(json!({
+        "issuer": facts.issuer_in_metadata.as_ref().unwrap_or(url),
+        "authorization_endpoint": format!("{url}/authorize"),
+        "token_endpoint": format!("{url}/token"),
+        "jwks_uri": format!("{url}/jwks"),
+        "userinfo_endpoint": format!("{url}/userinfo"),
+        "revocation_endpoint": format!("{url}/revoke"),
+        "end_session_endpoint": format!("{url}/logout"),
+        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "authorization_response_iss_parameter_supported": facts.iss_promised,
+    }))
+    .into_response()
+}
+
+async fn jwks(State(facts): State<Shared>) -> Json<JwkSet> {
+    hit(&facts, "jwks");
+    Json(JwkSet { keys: facts.lock().expect("not poisoned").keys.clone() })
+}
+
+async fn token(
+    State(facts): State<Shared>,
+    headers: HeaderMap,
+    Form(form): Form<HashMap<String, String>>,
+) -> Response {
+    hit(&facts, "token");
+    // "photo-printer" and the secret, form encoded and then base64 (RFC 6749 section 2.3.1).
+    let basic = "Basic cGhvdG8tcHJpbnRlcjp0aGUlMjBjbGllbnQlMjdzJTIwc2VjcmV0";
+    if headers.get(header::AUTHORIZATION).is_none_or(|value| value != basic) {
+        return refuse(401, "invalid_client");
+    }
+    if form["grant_type"] == "refresh_token" {
+        // Done at once, told late: who does not wait for the answer has lost it.
+        let answer = refresh(&facts, &form);
+        let takes = facts.lock().expect("not poisoned").refresh_takes;
+        tokio::time::sleep(takes).await;
+        return answer;
+    }
+    let mut facts = facts.lock().expect("not poisoned");
+    let Some(request) = facts.codes.remove(&form["code"]) else {
+        return refuse(400, "invalid_grant");
+    };
+    let challenge = base64url(sha256(&form["code_verifier"]));
+    facts.secrets.push(form["code_verifier"].clone());
+    if request["code_challenge"] != challenge || request["redirect_uri"] != form["redirect_uri"] {
+        return refuse(400, "invalid_grant");
+    }
+    match facts.token.clone() {
+        Answering::Error(status, error) => refuse(status, error),
+        Answering::Lost => lost(),
+        Answering::Well => issue(&mut facts, Some(&request)),
+    }
+}
+
+fn refresh(facts: &Shared, form: &HashMap<String, String>) -> Response {
+    hit(facts, "refresh");
+    let mut facts = facts.lock().expect("not poisoned");
+    match facts.refresh.clone() {
+        Answering::Error(status, error) => refuse(status, error),
+        Answering::Lost => lost(),
+        Answering::Well if facts.refresh_tokens.last() != Some(&form["refresh_token"]) => {
+            refuse(400, "invalid_grant")
+        }
+        Answering::Well => issue(&mut facts, None),
+    }
+}
+
+fn refuse(status: u16, error: &str) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    let body = json!({"error": error, "error_description": "words <b>of</b> the server"});
+    (status, Json(body)).into_response()
+}
+
+/// An answer that breaks off.
+fn lost() -> Response {
+    Response::new(Body::new(BrokenOff))
+}
+
+struct BrokenOff;
+
+impl HttpBody for BrokenOff {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    }
+}
+
+fn issue(facts: &mut Facts, request: Option<&Value>) -> Response {
+    let number = facts.secrets.len();
+    let access = base64url(sha256(format!("access {number}")));
+    let refresh = base64url(sha256(format!("refresh {number}")));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("1970");
+    let now = i64::try_from(now.as_secs()).expect("fits") + facts.ahead.load(Ordering::SeqCst);
+    let mut answer = json!({
+        "access_token": access, "token_type": "Bearer", "expires_in": facts.expires_in,
+    });
+    if facts.gives_refresh_token {
+        answer["refresh_token"] = json!(refresh);
+    }
+    if let Some(request) = request {
+        let mut claims = json!({
+            "iss": facts.url, "sub": "user-1", "aud": request["client_id"], "nonce": request["nonce"],
+            "exp": now + 300, "iat": now, "auth_time": now, "sid": "s", "name": "Ann <b>",
+        });
+        for (name, value) in facts.id_token.as_object().expect("an object") {
+            claims[name] = value.clone();
+        }
+        let id_token = facts.key.sign("JWT", &claims).expect("signed");
+        facts.secrets.push(id_token.clone());
+        answer["id_token"] = json!(id_token);
+    }
+    facts.access_tokens = vec![access.clone()];
+    facts.refresh_tokens.push(refresh.clone());
+    facts.secrets.extend([access, refresh]);
+    Json(answer).into_response()
+}
+
+fn is_authorized(facts: &Shared, headers: &HeaderMap) -> bool {
+    let facts = facts.lock().expect("not poisoned");
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    facts.access_tokens.iter().any(|known| known == token) && !facts.api_refuses
+}
+
+async fn userinfo(State(facts): State<Shared>, headers: HeaderMap) -> Response {
+    hit(&facts, "userinfo");
+    if !is_authorized(&facts, &headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    Json(facts.lock().expect("not poisoned").userinfo.clone()).into_response()
+}
+
+async fn revoke(State(facts): State<Shared>, Form(form): Form<HashMap<String, String>>) {
+    hit(&facts, "revoke");
+    facts.lock().expect("not poisoned").refresh_tokens.retain(|token| *token != form["token"]);
+}
+
+async fn photos(State(facts): State<Shared>, headers: HeaderMap) -> Response {
+    hit(&facts, "photos");
+    if is_authorized(&facts, &headers) {
+        "three photos".into_response()
+    } else {
+        (StatusCode::UNAUTHORIZED, "no").into_response()
+    }
+}
+
+async fn elsewhere() -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response()
+}

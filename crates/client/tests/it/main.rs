@@ -1,0 +1,13 @@
+//! The whole client against an authorization server and an API that run in the test.
+#![allow(missing_docs, reason = "tests are named by what they prove")]
+
+mod api;
+mod bench;
+mod cookies;
+mod discovery;
+mod errors;
+mod id_token;
+mod leaks;
+mod login;
+mod logout;
+mod store_contract;

@@ -1,0 +1,6 @@
+//! The guard in front of an API, over HTTP, with an issuer that the tests play.
+
+mod issuer;
+mod keys;
+mod refusals;
+mod scopes;
