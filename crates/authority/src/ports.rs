@@ -95,8 +95,9 @@ pub trait Store: Send + Sync {
     ) -> Stored<()>;
     /// Sets a password's hash, and with it ends all sessions and grants of the account.
     async fn change_password(&self, account: &AccountId, hash: &str, now: Timestamp) -> Stored<()>;
-    /// Replaces a password's hash by a stronger one of the same password.
-    async fn strengthen_password(&self, account: &AccountId, hash: &str) -> Stored<()>;
+    /// Replaces a password's hash by a stronger one of the same password, unless the password was
+    /// changed meanwhile.
+    async fn strengthen_password(&self, account: &AccountId, from: &str, to: &str) -> Stored<()>;
     /// Ends all sessions and grants of the account.
     async fn sign_out_everywhere(&self, account: &AccountId, now: Timestamp) -> Stored<()>;
 
@@ -129,6 +130,8 @@ pub trait Registry: Send + Sync {
     async fn accounts(&self) -> Stored<Vec<Account>>;
     /// Adds an account.
     async fn add_account(&self, account: &Account, password_hash: Option<&str>) -> Stored<()>;
+    /// Switches an account on or off; while it is off its sessions and grants are dead.
+    async fn set_account_enabled(&self, id: &AccountId, enabled: bool) -> Stored<()>;
     /// Replaces an account's claims.
     async fn set_claims(&self, account: &AccountId, claims: &UserClaims) -> Stored<()>;
     /// Removes an account; its sessions and grants are dead. False if there is none.

@@ -67,7 +67,7 @@ pub enum AccessTokenError {
     #[error("the access token is refused: {0}")]
     Jose(#[from] JoseError),
     /// "reject tokens carrying any other value" (RFC 9068 section 4).
-    #[error("the token's typ is {0:?}, 'at+jwt' is needed (RFC 9068 section 4)")]
+    #[error("the token's typ is {}, 'at+jwt' is needed (RFC 9068 section 4)", .0.as_deref().unwrap_or("missing"))]
     Type(Option<String>),
     /// Another issuer's.
     #[error("the token comes from another issuer than {expected}")]

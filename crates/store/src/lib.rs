@@ -1,1 +1,22 @@
-//! The authorization server's memory: authority's Store on SQLite.
+//! The authorization server's memory: authority's `Store` and `Registry` on SQLite.
+//!
+//! Each subject (clients, accounts, sessions, consents, grants, …) has a file with its SQL, the
+//! way from rows to records, and its operations. They speak to a backend through
+//! `statements::Statements` and know nothing of it; what a backend needs (writer thread, readers,
+//! file, migrations) lies in [`sqlite`].
+
+mod accounts;
+mod clients;
+mod consents;
+mod grants;
+mod incidents;
+mod keys;
+mod meta;
+mod revoked_tokens;
+mod sessions;
+pub mod sqlite;
+mod statements;
+mod sweep;
+
+pub use sqlite::{OpenError, Options, SqliteStore};
+pub use sweep::Swept;

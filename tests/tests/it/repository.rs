@@ -46,7 +46,8 @@ fn dependencies_point_inward() {
 
 #[test]
 fn the_pure_middle_knows_no_runtime_no_socket_no_database_and_no_randomness() {
-    let outside = ["tokio", "axum", "hyper", "reqwest", "rusqlite", "tokio-postgres", "rand", "tower"];
+    let outside =
+        ["tokio", "axum", "hyper", "reqwest", "rusqlite", "tokio-postgres", "rand", "tower"];
     for package in ["keystile-protocol", "keystile-authority"] {
         for name in dependencies(package) {
             assert!(!outside.contains(&name.as_str()), "{package} lists {name}");
@@ -90,9 +91,9 @@ fn the_architecture_page_names_only_what_is_there() {
 #[test]
 fn every_row_of_the_mission_stands_in_the_readme_with_a_test_that_is_there() {
     let readme = read("README.md");
-    let tests = all_rust_files(&root()).iter().fold(String::new(), |all, file| {
-        all + &std::fs::read_to_string(file).unwrap_or_default()
-    });
+    let tests = all_rust_files(&root())
+        .iter()
+        .fold(String::new(), |all, file| all + &std::fs::read_to_string(file).unwrap_or_default());
     let rows = [
         "0.1", "0.2", "0.3", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.1", "3.1", "3.2",
         "3.3", "3.4", "3.5", "3.6", "3.7", "3.8", "3.9", "3.10", "4.1", "4.2", "4.3", "5.1", "5.2",

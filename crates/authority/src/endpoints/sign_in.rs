@@ -109,7 +109,7 @@ impl Authority {
         let hash = credentials.as_ref().and_then(|found| found.password_hash.clone());
         let checked = self
             .passwords
-            .check(password.clone(), hash)
+            .check(password.clone(), hash.clone())
             .await
             .map_err(|_| NotSignedIn::Error(SignInError::Busy))?;
         let account = credentials
@@ -120,9 +120,9 @@ impl Authority {
             throttle.succeeded(attempt);
         }
         if checked.outdated
-            && let Ok(stronger) = self.passwords.hash(password).await
+            && let (Some(weaker), Ok(stronger)) = (hash, self.passwords.hash(password).await)
         {
-            self.store.strengthen_password(&account.id, &stronger).await?;
+            self.store.strengthen_password(&account.id, &weaker, &stronger).await?;
         }
         Ok(account)
     }

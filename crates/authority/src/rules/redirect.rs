@@ -9,6 +9,9 @@ use keystile_protocol::{ClientId, Issuer, Params, ProtocolError, State, Timestam
 use crate::incident::{Incident, Reference};
 use crate::records::{Client, GrantType};
 
+/// Registered URIs that an incident shows.
+const SHOWN_AT_MOST: usize = 10;
+
 /// An error that must not be redirected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageError {
@@ -183,8 +186,10 @@ pub fn reply_to(
 }
 
 fn registered_redirect_uri(params: &Params, client: &Client) -> Result<String, PageError> {
-    let registered =
-        || client.redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect::<Vec<_>>();
+    let registered = || {
+        let shown = client.redirect_uris.iter().take(SHOWN_AT_MOST);
+        shown.map(|uri| uri.as_str().to_owned()).collect::<Vec<_>>()
+    };
     let received = match params.optional("redirect_uri") {
         Ok(Some(received)) => received,
         // "If only one is registered" it may be left out (RFC 6749 section 3.1.2.3). A client

@@ -193,7 +193,7 @@ mod tests {
         let lifetimes = Lifetimes::default();
         let changes: [&dyn Fn(&mut GrantNow); 3] =
             [&|s| s.alive = false, &|s| s.grant.expires_at = NOW, &|s| {
-                s.grant.last_used = NOW.minus(lifetimes.refresh_idle)
+                s.grant.last_used = NOW.minus(lifetimes.refresh_idle);
             }];
         for change in changes {
             for client in [public(), confidential()] {

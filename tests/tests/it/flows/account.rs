@@ -2,7 +2,11 @@
 
 use crate::harness::{Browser, Keystile, PASSWORD};
 
-async fn act(browser: &mut Browser, server: &Keystile, fields: &[(&str, &str)]) -> crate::harness::Page {
+async fn act(
+    browser: &mut Browser,
+    server: &Keystile,
+    fields: &[(&str, &str)],
+) -> crate::harness::Page {
     let page = browser.open(server.url("/account")).await;
     let token = page.field("token").expect("signed in");
     let mut all = vec![("token", token.as_str())];
@@ -17,7 +21,11 @@ async fn the_account_page_asks_for_a_sign_in_and_shows_apps_and_sessions() {
     let page = browser.open(server.url("/account")).await;
     assert!(page.is_sign_in());
     let page = browser.sign_in(&page, "alice", PASSWORD).await;
-    assert!(page.url.path() == "/account" && page.text().contains("Alice Example"), "{}", page.text());
+    assert!(
+        page.url.path() == "/account" && page.text().contains("Alice Example"),
+        "{}",
+        page.text()
+    );
     server.app().code(&mut browser).await;
     let page = browser.open(server.url("/account")).await;
     assert!(page.text().contains("Photo App") && page.text().contains("see your photos"));

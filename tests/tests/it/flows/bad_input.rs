@@ -5,8 +5,20 @@ use reqwest::{Client, Method, StatusCode};
 use crate::harness::{Browser, Keystile};
 
 const PATHS: [&str; 14] = [
-    "/", "/authorize", "/login", "/consent", "/cancel", "/logout", "/account", "/token", "/revoke",
-    "/introspect", "/userinfo", "/jwks", "/.well-known/openid-configuration", "/nowhere",
+    "/",
+    "/authorize",
+    "/login",
+    "/consent",
+    "/cancel",
+    "/logout",
+    "/account",
+    "/token",
+    "/revoke",
+    "/introspect",
+    "/userinfo",
+    "/jwks",
+    "/.well-known/openid-configuration",
+    "/nowhere",
 ];
 
 /// The server still works and did not panic.
@@ -23,7 +35,9 @@ async fn every_endpoint_answers_every_method_and_body_without_a_fault() {
     let many = "a=1&".repeat(5000);
     let bodies = ["", "a=%FF%00", "&&&===", "\u{0}", "{\"a\":1}", many.as_str(), big.as_str()];
     for path in PATHS {
-        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD] {
+        for method in
+            [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD]
+        {
             for body in bodies {
                 if method != Method::POST && body.len() > 100_000 {
                     continue;
@@ -66,7 +80,8 @@ async fn the_token_endpoint_answers_each_kind_of_bad_request_in_its_own_words() 
         let url = server.url("/token");
         async move {
             let request = Client::new().post(url).header("content-type", kind).body(body);
-            let request = if header.is_empty() { request } else { request.header("authorization", header) };
+            let request =
+                if header.is_empty() { request } else { request.header("authorization", header) };
             let answer = request.send().await.unwrap();
             (answer.status(), answer.json::<serde_json::Value>().await.unwrap()["error"].clone())
         }

@@ -96,7 +96,8 @@ async fn seed_1_4_a_code_becomes_tokens_once() {
 }
 
 #[tokio::test]
-async fn seed_1_4_a_code_is_bound_to_client_redirect_uri_and_verifier_and_a_wrong_try_burns_nothing() {
+async fn seed_1_4_a_code_is_bound_to_client_redirect_uri_and_verifier_and_a_wrong_try_burns_nothing()
+ {
     let server = Keystile::start().await;
     let app = server.app();
     let code = app.code(&mut Browser::new()).await;

@@ -116,7 +116,9 @@ async fn seed_3_4_invalid_request_for_what_is_missing_repeated_or_malformed() {
         let page = browser.open(app.authorize_url_with(changes)).await;
         assert_told_to_app(&page, &app, "invalid_request");
     }
-    for repeated in ["response_type=code", "scope=openid", "nonce=again", "prompt=login&prompt=login"] {
+    for repeated in
+        ["response_type=code", "scope=openid", "nonce=again", "prompt=login&prompt=login"]
+    {
         let page = browser.open(format!("{}&{repeated}", app.authorize_url())).await;
         assert_told_to_app(&page, &app, "invalid_request");
     }
@@ -202,9 +204,8 @@ async fn seed_3_9_temporarily_unavailable_when_the_server_is_full() {
     let server = Keystile::start_with("[limits]\nconcurrent_requests = 1\n").await;
     let app = server.app();
     // Somebody takes the only place: a request whose body does not come.
-    let mut slow = tokio::net::TcpStream::connect(server.issuer.trim_start_matches("http://"))
-        .await
-        .unwrap();
+    let mut slow =
+        tokio::net::TcpStream::connect(server.issuer.trim_start_matches("http://")).await.unwrap();
     let head = "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
     slow.write_all(head.as_bytes()).await.unwrap();
     while reqwest::get(server.url("/errors/x")).await.unwrap().status() != 503 {
@@ -223,10 +224,20 @@ async fn seed_3_9_temporarily_unavailable_when_the_server_is_full() {
 #[tokio::test]
 async fn every_error_uri_leads_to_a_page_about_that_error() {
     let server = Keystile::start().await;
-    for error in ["access_denied", "invalid_request", "unauthorized_client", "invalid_scope",
-        "unsupported_response_type", "server_error", "temporarily_unavailable", "login_required",
-        "consent_required", "invalid_target", "request_not_supported", "request_uri_not_supported"]
-    {
+    for error in [
+        "access_denied",
+        "invalid_request",
+        "unauthorized_client",
+        "invalid_scope",
+        "unsupported_response_type",
+        "server_error",
+        "temporarily_unavailable",
+        "login_required",
+        "consent_required",
+        "invalid_target",
+        "request_not_supported",
+        "request_uri_not_supported",
+    ] {
         let page = Browser::new().open(server.url(&format!("/errors/{error}"))).await;
         assert!(page.status == 200 && page.text().contains(error), "{error}");
     }

@@ -54,7 +54,10 @@ async fn a_wrong_logout_request_is_told_to_the_person_and_signs_nobody_out() {
     ] {
         let page = browser.get(server.url(&format!("/logout?{query}"))).await;
         assert_eq!(page.status, 400, "{query}");
-        assert!(page.location().is_none() && page.text().contains("cannot be completed"), "{query}");
+        assert!(
+            page.location().is_none() && page.text().contains("cannot be completed"),
+            "{query}"
+        );
     }
     assert!(browser.open(app.authorize_url()).await.query("code").is_some(), "still signed in");
 }

@@ -165,7 +165,8 @@ async fn an_altered_page_cannot_go_on_and_says_so() {
     let fields = [("request", request.as_str()), ("username", "alice"), ("password", PASSWORD)];
     let page = browser.post(server.url("/login"), &fields).await;
     assert_eq!(page.status, 400);
-    let page = browser.post(server.url("/consent"), &[("consent", "x"), ("decision", "allow")]).await;
+    let page =
+        browser.post(server.url("/consent"), &[("consent", "x"), ("decision", "allow")]).await;
     assert_eq!(page.status, 400);
 }
 
@@ -174,7 +175,11 @@ async fn the_pages_speak_the_persons_language() {
     let server = Keystile::start().await;
     let mut german = Browser::new().with_header("accept-language", "de-AT,de;q=0.9,en;q=0.5");
     let page = german.open(server.app().authorize_url()).await;
-    assert!(page.html.contains("lang=\"de\"") && page.text().contains("Passwort"), "{}", page.text());
+    assert!(
+        page.html.contains("lang=\"de\"") && page.text().contains("Passwort"),
+        "{}",
+        page.text()
+    );
     let url = server.app().authorize_url_with(&[("ui_locales", Some("de"))]);
     assert!(Browser::new().open(url).await.text().contains("Passwort"));
 }

@@ -22,7 +22,8 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
 fn a_taken_port_is_a_clear_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let words = refused(&format!("issuer = \"http://localhost:{port}\"\nlisten = \"127.0.0.1:{port}\"\n"));
+    let words =
+        refused(&format!("issuer = \"http://localhost:{port}\"\nlisten = \"127.0.0.1:{port}\"\n"));
     assert!(words.contains(&port.to_string()), "{words}");
 }
 
@@ -93,7 +94,8 @@ async fn set_password_on_the_command_line_ends_sessions() {
     let app = server.app();
     let mut browser = Browser::new();
     app.code(&mut browser).await;
-    let output = server.command(&["user", "set-password", "alice", "--json", "--config", "keystile.toml"]);
+    let output =
+        server.command(&["user", "set-password", "alice", "--json", "--config", "keystile.toml"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let page = browser.open(app.authorize_url()).await;
     assert!(page.is_sign_in());

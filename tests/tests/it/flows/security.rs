@@ -7,7 +7,8 @@ async fn seed_5_1_a_public_client_uses_pkce_instead_of_a_secret() {
     let server = Keystile::start().await;
     let app = server.native_app().with_scope("openid offline_access photos:read");
     let mut browser = Browser::new();
-    let without = app.authorize_url_with(&[("code_challenge", None), ("code_challenge_method", None)]);
+    let without =
+        app.authorize_url_with(&[("code_challenge", None), ("code_challenge_method", None)]);
     let page = browser.open(without).await;
     assert_eq!(page.query("error").as_deref(), Some("invalid_request"));
     let code = app.code(&mut browser).await;
@@ -26,7 +27,6 @@ async fn seed_5_1_a_native_apps_loopback_redirect_may_have_any_port_rfc_8252() {
     for redirect_uri in ["http://127.0.0.1:61234/callback", "com.example.app:/callback"] {
         let mut app = server.native_app();
         app.redirect_uri = redirect_uri.into();
-        // The loopback address is this machine, where nobody listens: look at the redirect alone.
         let page = browser.get(app.authorize_url_with(&[("prompt", Some("none"))])).await;
         let target = page.location().unwrap();
         assert!(target.as_str().starts_with(redirect_uri), "{target}");
@@ -51,7 +51,9 @@ async fn seed_5_2_only_https_redirect_urls_can_be_registered() {
     };
     let (live, development) = ("https://login.example", server.issuer.as_str());
     assert!(add(live, "https://app.example/cb", &[]).0);
-    for uri in ["http://app.example/cb", "http://localhost:1/cb", "com.example.app:/cb", "javascript:x"] {
+    for uri in
+        ["http://app.example/cb", "http://localhost:1/cb", "com.example.app:/cb", "javascript:x"]
+    {
         let (added, words) = add(live, uri, &[]);
         assert!(!added && words.contains(uri), "{uri}: {words}");
     }

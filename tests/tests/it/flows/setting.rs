@@ -40,15 +40,24 @@ async fn seed_0_3_a_secret_is_shown_once_kept_as_a_digest_and_rotated_with_an_ov
     }
     assert!(!server.log().contains(&secret));
 
-    let output = server.command(&["client", "rotate-secret", "app", "--json", "--config", "keystile.toml"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let command = |words: &[&str]| {
+        let output = server.command(&[words, &["--json", "--config", "keystile.toml"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let secret_in = |json: &str| {
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        json["client_secret"].as_str().expect("shown once").to_owned()
+    };
+    let grant = ["--grant-type", "client_credentials", "--scope", "photos:read"];
+    let mut old = old;
+    old.client_id = "made".into();
+    old.secret = Some(secret_in(&command(&[&["client", "add", "made"][..], &grant].concat())));
     let mut new = old.clone();
-    new.secret = Some(json["client_secret"].as_str().expect("shown once").to_owned());
+    new.secret = Some(secret_in(&command(&["client", "rotate-secret", "made"])));
     let credentials = [("grant_type", "client_credentials")];
     assert!(new.token(&credentials).await.is_ok(), "the new one");
     assert!(old.token(&credentials).await.is_ok(), "the old one, for a while");
-    let show = server.command(&["client", "show", "app", "--json", "--config", "keystile.toml"]);
-    let shown = String::from_utf8_lossy(&show.stdout).into_owned();
-    assert!(show.status.success() && !shown.contains(new.secret.as_deref().unwrap()));
+    let shown = command(&["client", "show", "made"]);
+    assert!(!shown.contains(new.secret.as_deref().unwrap()), "{shown}");
 }

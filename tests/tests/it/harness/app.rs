@@ -156,7 +156,9 @@ impl App {
         let mut pairs = pairs.to_vec();
         let request = self.http.post(format!("{}{path}", self.issuer));
         let request = match &self.secret {
-            Some(secret) if !self.secret_in_body => request.header("authorization", self.basic(secret)),
+            Some(secret) if !self.secret_in_body => {
+                request.header("authorization", self.basic(secret))
+            }
             Some(secret) => {
                 pairs.extend([("client_id", self.client_id.as_str()), ("client_secret", secret)]);
                 request

@@ -31,10 +31,8 @@ pub(crate) struct Page {
 
 impl Browser {
     pub(crate) fn new() -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { http, cookies: BTreeMap::new(), headers: Vec::new(), seen: Vec::new() }
     }
 
@@ -45,7 +43,7 @@ impl Browser {
     }
 
     /// Opens an address and follows redirects until there is a page, or until the address is not
-    /// on this machine: then the page is the redirect's target, not loaded.
+    /// on `localhost`: then the page is the redirect's target, not loaded.
     pub(crate) async fn open(&mut self, url: impl AsRef<str>) -> Page {
         let url = Url::parse(url.as_ref()).unwrap();
         let page = self.send(Method::GET, url, None, &[]).await;
@@ -84,7 +82,7 @@ impl Browser {
     pub(crate) async fn follow(&mut self, mut page: Page) -> Page {
         for _ in 0..10 {
             let Some(target) = page.location() else { return page };
-            if !matches!(target.host_str(), Some("localhost" | "127.0.0.1")) {
+            if target.host_str() != Some("localhost") {
                 return Page { url: target, ..page };
             }
             page = self.send(Method::GET, target, None, &[]).await;
@@ -102,7 +100,8 @@ impl Browser {
         let mut request = self.http.request(method, url.clone());
         let host = url.host_str().unwrap().to_owned();
         let mine = self.cookies.iter().filter(|((at, _), _)| *at == host);
-        let cookies: Vec<String> = mine.map(|((_, name), value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            mine.map(|((_, name), value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies.join("; "));
         }
@@ -153,7 +152,12 @@ impl Browser {
     }
 
     /// The same without following the redirect.
-    pub(crate) async fn press_only(&mut self, page: &Page, id: &str, fill: &[(&str, &str)]) -> Page {
+    pub(crate) async fn press_only(
+        &mut self,
+        page: &Page,
+        id: &str,
+        fill: &[(&str, &str)],
+    ) -> Page {
         let (form, fields, action) = page.submission(id, fill);
         let mut target = page.url.join(&action).unwrap();
         let pairs: Vec<(&str, &str)> =
@@ -213,7 +217,8 @@ impl Page {
     }
 
     pub(crate) fn title(&self) -> String {
-        let title = self.html.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+        let title =
+            self.html.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
         unescape(title.unwrap_or_default())
     }
 

@@ -1,0 +1,162 @@
+//! Grants: one row each, born at redemption, which is the one durable write of a login.
+
+use keystile_authority::decisions::{Redeemed, Redemption, Rotated, Rotation};
+use keystile_authority::ids::{AccountId, GrantId, SessionId};
+use keystile_authority::ports::Stored;
+use keystile_authority::records::{Grant, GrantNow};
+use keystile_protocol::{ClientId, Timestamp};
+
+use crate::sessions;
+use crate::statements::{Fields, Statements, params, to_json};
+
+/// Whether the grant `g`, which may be a row or about to become one, hangs on nothing that has
+/// ended. Logout, a changed password and a withdrawn consent are asked about here, at each use,
+/// and write nothing to grants.
+macro_rules! alive {
+    ($now:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM accounts a
+                     WHERE a.id = g.account AND a.enabled = 1 AND a.valid_from <= g.approved_at)
+             AND EXISTS (SELECT 1 FROM clients c
+                         WHERE c.id = g.client AND c.enabled = 1
+                           AND c.registration = g.registration)
+             AND NOT EXISTS (SELECT 1 FROM consents k
+                             WHERE k.account = g.account AND k.client = g.client
+                               AND k.valid_from > g.approved_at)
+             AND (g.offline = 1
+                  OR EXISTS (SELECT 1 FROM sessions s
+                             WHERE s.id = g.session AND s.ended_at IS NULL
+                               AND s.expires_at > ",
+            $now,
+            "))"
+        )
+    };
+}
+
+/// One statement, so that parallel redemptions cannot miss each other: whoever comes second sees
+/// the first one's `redemption` and has revoked the grant by the time it sees it.
+const REDEEM: &str = concat!(
+    "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
+             resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt)
+     AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
+                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16))
+     INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
+                         scope, resources, auth_time, methods, approved_at, created_at, expires_at,
+                         keep_until, salt, generation, rotated_at, last_used)
+     SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
+            g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
+            g.expires_at, g.keep_until, g.salt, 0, g.created_at, g.created_at
+     FROM g WHERE ",
+    alive!("$13"),
+    " ON CONFLICT (id) DO UPDATE
+      SET revoked_at = CASE WHEN grants.redemption = excluded.redemption THEN grants.revoked_at
+                       ELSE COALESCE(grants.revoked_at, excluded.created_at) END
+      RETURNING redemption, revoked_at"
+);
+
+/// A commit in doubt may be sent again: the same `redemption` finds its own row and is Done.
+pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored<Redeemed> {
+    let Some((redemption, revoked_at)) = insert(db, new).await? else {
+        revoke(db, &new.grant, new.created_at).await?;
+        return Ok(Redeemed::Ended);
+    };
+    if redemption != new.redemption || revoked_at.is_some() {
+        return Ok(Redeemed::Replayed);
+    }
+    if new.first_in_session {
+        sessions::list_client(db, &new.session, &new.client).await?;
+    }
+    Ok(Redeemed::Done)
+}
+
+/// Whose row there is now, and whether it is revoked; nothing if the grant would be born dead.
+async fn insert(
+    db: &mut impl Statements,
+    new: &Redemption,
+) -> Stored<Option<([u8; 16], Option<i64>)>> {
+    let (resources, methods) = (to_json(&new.resources)?, to_json(&new.methods)?);
+    let params = params![
+        &new.grant,
+        &new.redemption,
+        &new.account,
+        &new.client,
+        &new.session,
+        &new.sid,
+        new.offline,
+        &new.scope,
+        &resources,
+        new.auth_time,
+        &methods,
+        new.approved_at,
+        new.created_at,
+        new.expires_at,
+        new.keep_until,
+        &new.salt,
+    ];
+    db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?))).await
+}
+
+const FIND: &str = concat!(
+    "SELECT g.id, g.account, g.client, g.offline, g.session, g.sid, g.scope, g.resources,
+            g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used, g.salt,
+            CASE WHEN g.revoked_at IS NULL AND ",
+    alive!("$2"),
+    " THEN 1 ELSE 0 END,
+            CASE WHEN EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti = $3) THEN 1 ELSE 0 END
+     FROM grants g WHERE g.id = $1"
+);
+
+pub(crate) async fn find(
+    db: &mut impl Statements,
+    id: &GrantId,
+    jti: Option<&str>,
+    now: Timestamp,
+) -> Stored<Option<GrantNow>> {
+    db.row(FIND, params![id, now, jti], read).await
+}
+
+fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
+    let id = GrantId::from_bytes(row.array()?);
+    let account = AccountId::from_bytes(row.array()?);
+    let client = row.checked::<ClientId>()?;
+    let offline = row.flag()?;
+    let session = SessionId::from_bytes(row.array()?);
+    let grant = Grant {
+        id,
+        account,
+        client,
+        session: (!offline).then_some(session),
+        sid: row.array()?,
+        scope: row.checked()?,
+        resources: row.json()?,
+        auth_time: row.time()?,
+        methods: row.json()?,
+        expires_at: row.time()?,
+        generation: row.number()?,
+        rotated_at: row.time()?,
+        last_used: row.time()?,
+        salt: row.array()?,
+    };
+    Ok(GrantNow { grant, alive: row.flag()?, token_revoked: row.flag()? })
+}
+
+/// Marks and never deletes: the row is the proof that the code was used.
+pub(crate) async fn revoke(db: &mut impl Statements, id: &GrantId, now: Timestamp) -> Stored<()> {
+    let sql = "UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+    db.execute(sql, params![id, now]).await.map(drop)
+}
+
+pub(crate) async fn rotate(db: &mut impl Statements, rotation: Rotation) -> Stored<Rotated> {
+    let sql = "UPDATE grants SET generation = $3, rotated_at = $4, last_used = $4 \
+               WHERE id = $1 AND generation = $2 AND revoked_at IS NULL";
+    let Rotation { grant, from, to, at, .. } = rotation;
+    match db.execute(sql, params![&grant, from, to, at]).await? {
+        0 => Ok(Rotated::Changed),
+        _ => Ok(Rotated::Done),
+    }
+}
+
+pub(crate) async fn touch(db: &mut impl Statements, id: &GrantId, now: Timestamp) -> Stored<()> {
+    let sql = "UPDATE grants SET last_used = $2 WHERE id = $1";
+    db.execute(sql, params![id, now]).await.map(drop)
+}

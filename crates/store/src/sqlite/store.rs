@@ -1,0 +1,176 @@
+//! `authority`'s port [`Store`]: each operation is a read where it is asked for, or a write that
+//! waits for its batch.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keystile_authority::decisions::{
+    ConsentGiven, Redeemed, Redemption, Rotated, Rotation, SessionOpened,
+};
+use keystile_authority::ids::{AccountId, GrantId, SessionId};
+use keystile_authority::incident::Incident;
+use keystile_authority::ports::{SessionHandle, Store, StoreError, Stored};
+use keystile_authority::records::{
+    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredKey,
+};
+use keystile_protocol::{ClientId, Timestamp};
+
+use super::SqliteStore;
+use crate::{accounts, clients, consents, grants, incidents, keys, meta, revoked_tokens, sessions};
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn epoch(&self) -> u64 {
+        self.inner.memory.marks().epoch
+    }
+
+    async fn client(&self, id: &ClientId, fresh: bool) -> Stored<Option<Arc<Client>>> {
+        let memory = &self.inner.memory;
+        if !fresh && let Some(known) = memory.client(id) {
+            return Ok(Some(known));
+        }
+        let round = memory.round();
+        let found = self.read(async |db| clients::find(db, id).await)?.map(Arc::new);
+        if let Some(client) = &found {
+            memory.remember(client, round);
+        }
+        Ok(found)
+    }
+
+    async fn situation(
+        &self,
+        handle: &SessionHandle,
+        client: Option<&ClientId>,
+        now: Timestamp,
+    ) -> Stored<Situation> {
+        self.read(async |db| sessions::situation(db, handle, client, now).await)
+    }
+
+    async fn credentials(&self, username: &str) -> Stored<Option<Credentials>> {
+        self.read(async |db| accounts::credentials(db, username).await)
+    }
+
+    async fn account(&self, id: &AccountId) -> Stored<Option<Account>> {
+        self.read(async |db| accounts::find(db, id).await)
+    }
+
+    async fn grant(
+        &self,
+        id: &GrantId,
+        jti: Option<&str>,
+        now: Timestamp,
+    ) -> Stored<Option<GrantNow>> {
+        self.read(async |db| grants::find(db, id, jti, now).await)
+    }
+
+    async fn token_revoked(&self, jti: &str) -> Stored<bool> {
+        self.read(async |db| revoked_tokens::contains(db, jti).await)
+    }
+
+    async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed> {
+        self.write(async move |db| grants::redeem(db, &redemption).await).await
+    }
+
+    async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()> {
+        let id = *id;
+        self.write(async move |db| grants::revoke(db, &id, now).await).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Stored<Rotated> {
+        self.write(async move |db| grants::rotate(db, rotation).await).await
+    }
+
+    async fn touch_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()> {
+        let id = *id;
+        self.write(async move |db| grants::touch(db, &id, now).await).await
+    }
+
+    async fn revoke_token(&self, jti: &str, expires_at: Timestamp) -> Stored<()> {
+        let jti = jti.to_owned();
+        self.write(async move |db| revoked_tokens::add(db, &jti, expires_at).await).await
+    }
+
+    async fn open_session(&self, opened: SessionOpened) -> Stored<()> {
+        self.write(async move |db| sessions::open(db, &opened).await).await
+    }
+
+    async fn touch_session(
+        &self,
+        id: &SessionId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Stored<()> {
+        let id = *id;
+        self.write(async move |db| sessions::touch(db, &id, now, expires_at).await).await
+    }
+
+    async fn end_session(&self, id: &SessionId, account: &AccountId, now: Timestamp) -> Stored<()> {
+        let (id, account) = (*id, *account);
+        self.write(async move |db| sessions::end(db, &id, &account, now).await).await
+    }
+
+    async fn remember_consent(&self, given: ConsentGiven) -> Stored<()> {
+        self.write(async move |db| consents::remember(db, &given).await).await
+    }
+
+    async fn withdraw_consent(
+        &self,
+        account: &AccountId,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> Stored<()> {
+        let (account, client) = (*account, client.clone());
+        self.write(async move |db| consents::withdraw(db, &account, &client, now).await).await
+    }
+
+    async fn change_password(&self, account: &AccountId, hash: &str, now: Timestamp) -> Stored<()> {
+        let (account, hash) = (*account, hash.to_owned());
+        self.write(async move |db| accounts::change_password(db, &account, &hash, now).await).await
+    }
+
+    async fn strengthen_password(&self, account: &AccountId, from: &str, to: &str) -> Stored<()> {
+        let (account, from, to) = (*account, from.to_owned(), to.to_owned());
+        self.write(async move |db| accounts::strengthen_password(db, &account, &from, &to).await)
+            .await
+    }
+
+    async fn sign_out_everywhere(&self, account: &AccountId, now: Timestamp) -> Stored<()> {
+        let account = *account;
+        self.write(async move |db| accounts::sign_out_everywhere(db, &account, now).await).await
+    }
+
+    async fn apps_of(&self, account: &AccountId) -> Stored<Vec<AppAccess>> {
+        self.read(async |db| consents::apps_of(db, account).await)
+    }
+
+    async fn sessions_of(&self, account: &AccountId, now: Timestamp) -> Stored<Vec<Session>> {
+        self.read(async |db| sessions::of_account(db, account, now).await)
+    }
+
+    async fn keys(&self) -> Stored<Vec<StoredKey>> {
+        self.read(async |db| keys::all(db).await)
+    }
+
+    async fn add_key(&self, key: StoredKey) -> Stored<()> {
+        let added = self.write(async move |db| keys::add(db, &key).await).await;
+        self.inner.memory.look();
+        added
+    }
+
+    /// Strangers cause incidents: under load they are not kept, so that what honest users write
+    /// finds its place.
+    async fn record_incident(&self, incident: &Incident) -> Stored<()> {
+        if self.inner.writer.is_pressed() {
+            return Err(StoreError::Unavailable("too many writes are waiting".into()));
+        }
+        let incident = incident.clone();
+        self.write(async move |db| incidents::record(db, &incident).await).await
+    }
+
+    async fn ping(&self) -> Stored<()> {
+        if !self.inner.writer.is_running() {
+            return Err(StoreError::Unavailable("the store's writer has stopped".into()));
+        }
+        self.read(async |db| meta::marks(db).await).map(drop)
+    }
+}

@@ -1,0 +1,81 @@
+//! The sweep on SQLite: what can go is found by a reader, so that the writer is asked only where
+//! there is something to delete.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use keystile_authority::ports::{Clock, Stored};
+use keystile_protocol::Timestamp;
+use tokio::task::JoinHandle;
+
+use super::readers::lock;
+use super::{Inner, SqliteStore};
+use crate::sweep::{self, Swept};
+
+/// Rows that one step looks at.
+const STEP: u32 = 500;
+/// Between two steps.
+const BREATH: Duration = Duration::from_millis(50);
+
+impl SqliteStore {
+    /// One step of the sweep: looks at up to `limit` grants, as many sessions and as many revoked
+    /// tokens, and deletes what is of no more use.
+    pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
+        let from = *lock(&self.inner.cursor);
+        let (grants, sessions, tokens) = self.read(async |db| {
+            Ok((
+                sweep::look_at_grants(db, from.grants, now, limit).await?,
+                sweep::look_at_sessions(db, from.sessions, now, limit).await?,
+                sweep::expired_tokens(db, now, limit).await?,
+            ))
+        })?;
+        let mut swept = Swept::default();
+        if grants.due > 0 {
+            swept.grants =
+                self.write(async move |db| sweep::delete_grants(db, grants, now).await).await?;
+        }
+        if sessions.due > 0 {
+            swept.sessions =
+                self.write(async move |db| sweep::delete_sessions(db, sessions, now).await).await?;
+        }
+        if tokens > 0 {
+            swept.tokens =
+                self.write(async move |db| sweep::delete_tokens(db, now, limit).await).await?;
+        }
+        swept.finished = grants.last && sessions.last && tokens < limit;
+        let mut cursor = lock(&self.inner.cursor);
+        cursor.grants = grants.next();
+        cursor.sessions = sessions.next();
+        Ok(swept)
+    }
+
+    /// Sweeps everything, then again after `every`, until the store is gone.
+    pub fn start_sweeper(&self, clock: Arc<dyn Clock>, every: Duration) -> JoinHandle<()> {
+        let inner = Arc::downgrade(&self.inner);
+        tokio::spawn(sweep_for_ever(inner, clock, every))
+    }
+}
+
+async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Duration) {
+    let mut swept = Swept::default();
+    loop {
+        // Not held while this waits, so that the store can go.
+        let Some(store) = inner.upgrade().map(|inner| SqliteStore { inner }) else { return };
+        let pause = match store.sweep(clock.now(), STEP).await {
+            Ok(step) => {
+                swept += step;
+                if step.finished { every } else { BREATH }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the sweep was interrupted");
+                every
+            }
+        };
+        drop(store);
+        if pause == every {
+            let Swept { grants, sessions, tokens, .. } = std::mem::take(&mut swept);
+            tracing::debug!(grants, sessions, tokens, "swept");
+        }
+        tokio::time::sleep(pause).await;
+    }
+}

@@ -1,0 +1,264 @@
+//! One thread writes. It takes whatever waits, puts it into one transaction, commits once and then
+//! answers all: the queue behind the disk is the batch, and nobody lingers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::{io, mem};
+
+use keystile_authority::ports::{StoreError, Stored};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::Options;
+use super::db::{Db, at_once, failure};
+use super::readers::lock;
+
+pub(crate) struct Writer {
+    queue: SyncSender<Message>,
+    waiting: Arc<AtomicUsize>,
+    room: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Message {
+    Write(Box<dyn Member>),
+    Stop,
+}
+
+impl Writer {
+    /// Starts the thread. `reopen` makes a new connection after a commit in doubt.
+    pub(crate) fn start(
+        connection: Connection,
+        reopen: impl Fn() -> rusqlite::Result<Connection> + Send + 'static,
+        options: Options,
+    ) -> io::Result<Self> {
+        let (queue, incoming) = sync_channel(options.queue);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut desk = Desk {
+            connection: Some(connection),
+            reopen: Box::new(reopen),
+            incoming,
+            waiting: waiting.clone(),
+            most: options.batch.max(1),
+        };
+        let thread = std::thread::Builder::new().name("store-writer".into());
+        let thread = Mutex::new(Some(thread.spawn(move || desk.work())?));
+        Ok(Self { queue, waiting, room: options.queue, thread })
+    }
+
+    /// Runs the operation in a transaction; it is on disk when this returns.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        act: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send + 'static,
+    ) -> Stored<T> {
+        let (reply, answer) = oneshot::channel();
+        let member = Box::new(Write { act: Some(act), outcome: None, reply });
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(Message::Write(member)).map_err(|refused| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            StoreError::Unavailable(match refused {
+                TrySendError::Full(_) => "too many writes are waiting".into(),
+                TrySendError::Disconnected(_) => STOPPED.into(),
+            })
+        })?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable(STOPPED.into())))
+    }
+
+    /// Whether so many writes wait that what can be left out should be.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > self.room / 4
+    }
+
+    /// Whether the thread is there.
+    pub(crate) fn is_running(&self) -> bool {
+        lock(&self.thread).as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Lets what waits finish, and ends the thread.
+    pub(crate) fn stop(&self) {
+        let Some(thread) = lock(&self.thread).take() else { return };
+        // Neither can fail but by a panic over there, which has been told already.
+        drop(self.queue.send(Message::Stop));
+        drop(thread.join());
+    }
+}
+
+const STOPPED: &str = "the store's writer has stopped";
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One operation of a batch.
+trait Member: Send {
+    /// Does it, and keeps what came of it. False: it failed.
+    fn run(&mut self, db: &mut Db<'_>) -> bool;
+    /// Tells the caller. `lost`: the batch did not get to the disk.
+    fn answer(self: Box<Self>, lost: Option<&StoreError>);
+}
+
+struct Write<T, F> {
+    act: Option<F>,
+    outcome: Option<Stored<T>>,
+    reply: oneshot::Sender<Stored<T>>,
+}
+
+impl<T: Send, F: AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send> Member for Write<T, F> {
+    fn run(&mut self, db: &mut Db<'_>) -> bool {
+        let Some(act) = self.act.take() else { return false };
+        self.outcome.insert(at_once(act(db))).is_ok()
+    }
+
+    fn answer(self: Box<Self>, lost: Option<&StoreError>) {
+        let outcome = match (lost, self.outcome) {
+            (None, Some(outcome)) => outcome,
+            (Some(lost), _) => Err(lost.clone()),
+            (None, None) => Err(StoreError::Broken("a write was left out".into())),
+        };
+        // Whoever has gone away does not need to know.
+        drop(self.reply.send(outcome));
+    }
+}
+
+/// Where the thread works.
+struct Desk {
+    /// Gone after a commit in doubt, until it can be opened again.
+    connection: Option<Connection>,
+    reopen: Box<dyn Fn() -> rusqlite::Result<Connection> + Send>,
+    incoming: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// Why a batch did not get to the disk.
+enum Lost {
+    /// Nothing of it was written.
+    Nothing(rusqlite::Error),
+    /// It may have been written, or not.
+    InDoubt(rusqlite::Error),
+}
+
+impl Desk {
+    fn work(&mut self) {
+        let mut batch = Vec::with_capacity(self.most);
+        loop {
+            let goes_on = self.gather(&mut batch);
+            self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+            if !batch.is_empty() {
+                let lost = self.commit(&mut batch).err();
+                for member in batch.drain(..) {
+                    member.answer(lost.as_ref());
+                }
+            }
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a write and takes those that wait behind it. False: there will be no more.
+    fn gather(&self, batch: &mut Vec<Box<dyn Member>>) -> bool {
+        let mut next = self.incoming.recv().ok();
+        loop {
+            match next {
+                Some(Message::Write(member)) => batch.push(member),
+                Some(Message::Stop) => return false,
+                None => return !batch.is_empty(),
+            }
+            if batch.len() == self.most {
+                return true;
+            }
+            next = self.incoming.try_recv().ok();
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Member>]) -> Stored<()> {
+        if self.connection.is_none() {
+            self.connection = Some((self.reopen)().map_err(unavailable)?);
+        }
+        let Some(connection) = &self.connection else { return Ok(()) };
+        match write(connection, batch) {
+            Ok(()) => Ok(()),
+            Err(Lost::Nothing(error)) => {
+                tracing::warn!(%error, members = batch.len(), "a batch of writes was not written");
+                Err(unavailable(error))
+            }
+            Err(Lost::InDoubt(error)) => {
+                tracing::error!(%error, members = batch.len(), "a commit is in doubt");
+                // Closed before it is opened again: what SQLite knows of the file may be wrong.
+                drop(mem::take(&mut self.connection));
+                Err(unavailable(error))
+            }
+        }
+    }
+}
+
+/// Whatever it was: for each member it is unknown or undone, and worth another try.
+fn unavailable(error: rusqlite::Error) -> StoreError {
+    match failure(error) {
+        StoreError::Broken(words)
+        | StoreError::Conflict(words)
+        | StoreError::Unavailable(words) => StoreError::Unavailable(words),
+    }
+}
+
+/// All of the batch in one transaction.
+fn write(connection: &Connection, batch: &mut [Box<dyn Member>]) -> Result<(), Lost> {
+    run(connection, "BEGIN IMMEDIATE").map_err(Lost::Nothing)?;
+    if let [alone] = batch {
+        if !alone.run(&mut Db::new(connection)) {
+            return roll_back(connection);
+        }
+    } else {
+        for member in batch {
+            in_savepoint(connection, member.as_mut())?;
+        }
+    }
+    run(connection, "COMMIT").map_err(|error| {
+        drop(roll_back(connection));
+        Lost::InDoubt(error)
+    })
+}
+
+/// A member that fails undoes itself and nobody else.
+///
+/// After some errors SQLite rolls the whole transaction back by itself. The next savepoint would
+/// then begin a transaction of its own and its release commit it, so the batch ends there.
+fn in_savepoint(connection: &Connection, member: &mut dyn Member) -> Result<(), Lost> {
+    let lost = |error| {
+        drop(roll_back(connection));
+        Lost::Nothing(error)
+    };
+    run(connection, "SAVEPOINT member").map_err(lost)?;
+    if !member.run(&mut Db::new(connection)) {
+        if connection.is_autocommit() {
+            return Err(Lost::Nothing(gone()));
+        }
+        run(connection, "ROLLBACK TO member").map_err(lost)?;
+    }
+    run(connection, "RELEASE member").map_err(lost)
+}
+
+/// The end of a lone member that failed: it keeps its own error.
+fn roll_back(connection: &Connection) -> Result<(), Lost> {
+    if connection.is_autocommit() {
+        return Ok(());
+    }
+    run(connection, "ROLLBACK").map_err(Lost::InDoubt)
+}
+
+fn gone() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK);
+    rusqlite::Error::SqliteFailure(code, None)
+}
+
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.raw_execute().map(drop)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Expiry: rows that are of no more use are deleted in small batches.
+//!
+//! Grants and sessions are walked in the order of their keys, so that neither needs an index on
+//! its end.
+
+use std::time::Duration;
+
+use keystile_authority::ports::Stored;
+use keystile_protocol::Timestamp;
+
+use crate::statements::{Statements, Value, only_number, params};
+
+/// How long the row of a session stays after its end.
+pub(crate) const SESSION_STAYS: Duration = Duration::from_secs(3600);
+
+/// What one step of the sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Grants deleted.
+    pub grants: usize,
+    /// Sessions deleted.
+    pub sessions: usize,
+    /// Revoked access tokens that have expired and are forgotten.
+    pub tokens: usize,
+    /// Whether the step reached the end of what there is to look at; the next begins anew.
+    pub finished: bool,
+}
+
+impl std::ops::AddAssign for Swept {
+    fn add_assign(&mut self, more: Self) {
+        self.grants += more.grants;
+        self.sessions += more.sessions;
+        self.tokens += more.tokens;
+        self.finished = more.finished;
+    }
+}
+
+/// Where the walks are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cursor {
+    pub(crate) grants: Place,
+    pub(crate) sessions: Place,
+}
+
+/// Everything up to this key has been looked at.
+pub(crate) type Place = [u8; 16];
+
+/// A stretch of keys, after `from` up to and with `to`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) from: Place,
+    pub(crate) to: Place,
+    /// How many of its rows can go.
+    pub(crate) due: usize,
+    /// Whether there is nothing behind it.
+    pub(crate) last: bool,
+}
+
+impl Stretch {
+    /// Where the next one begins.
+    pub(crate) fn next(&self) -> Place {
+        if self.last { Place::default() } else { self.to }
+    }
+}
+
+const LOOK_AT_GRANTS: &str = "
+    SELECT id, CASE WHEN keep_until < $2 THEN 1 ELSE 0 END
+    FROM grants WHERE id > $1 ORDER BY id LIMIT $3";
+
+const LOOK_AT_SESSIONS: &str = "
+    SELECT id, CASE WHEN expires_at < $2 OR COALESCE(ended_at, expires_at) < $2 THEN 1 ELSE 0 END
+    FROM sessions WHERE id > $1 ORDER BY id LIMIT $3";
+
+pub(crate) async fn look_at_grants(
+    db: &mut impl Statements,
+    from: Place,
+    now: Timestamp,
+    limit: u32,
+) -> Stored<Stretch> {
+    look(db, LOOK_AT_GRANTS, from, now, limit).await
+}
+
+pub(crate) async fn look_at_sessions(
+    db: &mut impl Statements,
+    from: Place,
+    now: Timestamp,
+    limit: u32,
+) -> Stored<Stretch> {
+    look(db, LOOK_AT_SESSIONS, from, now.minus(SESSION_STAYS), limit).await
+}
+
+async fn look(
+    db: &mut impl Statements,
+    sql: &'static str,
+    from: Place,
+    end: Timestamp,
+    limit: u32,
+) -> Stored<Stretch> {
+    let mut stretch = Stretch { from, to: from, due: 0, last: true };
+    let mut seen = 0;
+    db.rows(sql, params![&from, end, limit], |row| {
+        stretch.to = row.array()?;
+        stretch.due += usize::from(row.flag()?);
+        seen += 1;
+        Ok(())
+    })
+    .await?;
+    stretch.last = seen < limit;
+    Ok(stretch)
+}
+
+pub(crate) async fn delete_grants(
+    db: &mut impl Statements,
+    stretch: Stretch,
+    now: Timestamp,
+) -> Stored<usize> {
+    let sql = "DELETE FROM grants WHERE id > $1 AND id <= $2 AND keep_until < $3";
+    db.execute(sql, params![&stretch.from, &stretch.to, now]).await
+}
+
+const UNLIST_CLIENTS: &str = "
+    DELETE FROM session_clients WHERE session IN (
+        SELECT id FROM sessions WHERE id > $1 AND id <= $2
+        AND (expires_at < $3 OR COALESCE(ended_at, expires_at) < $3))";
+
+const DELETE_SESSIONS: &str = "
+    DELETE FROM sessions WHERE id > $1 AND id <= $2
+    AND (expires_at < $3 OR COALESCE(ended_at, expires_at) < $3)";
+
+pub(crate) async fn delete_sessions(
+    db: &mut impl Statements,
+    stretch: Stretch,
+    now: Timestamp,
+) -> Stored<usize> {
+    let params: &[Value<'_>] = params![&stretch.from, &stretch.to, now.minus(SESSION_STAYS)];
+    db.execute(UNLIST_CLIENTS, params).await?;
+    db.execute(DELETE_SESSIONS, params).await
+}
+
+const EXPIRED_TOKENS: &str = "SELECT COUNT(*) FROM (
+    SELECT 1 AS one FROM revoked_tokens WHERE expires_at < $1 LIMIT $2) t";
+
+pub(crate) async fn expired_tokens(
+    db: &mut impl Statements,
+    now: Timestamp,
+    limit: u32,
+) -> Stored<u32> {
+    Ok(db.row(EXPIRED_TOKENS, params![now, limit], only_number).await?.unwrap_or(0))
+}
+
+const DELETE_TOKENS: &str = "
+    DELETE FROM revoked_tokens WHERE jti IN (
+        SELECT jti FROM revoked_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+
+pub(crate) async fn delete_tokens(
+    db: &mut impl Statements,
+    now: Timestamp,
+    limit: u32,
+) -> Stored<usize> {
+    db.execute(DELETE_TOKENS, params![now, limit]).await
+}

@@ -1,0 +1,177 @@
+//! What every backend has to do: functions over a [`Backend`], run by each of them.
+
+pub(crate) mod accounts;
+pub(crate) mod clients;
+pub(crate) mod codes;
+pub(crate) mod consents;
+pub(crate) mod liveness;
+pub(crate) mod others;
+pub(crate) mod refreshing;
+pub(crate) mod sessions;
+pub(crate) mod sweeping;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keystile_authority::decisions::Redeemed;
+use keystile_authority::fixtures;
+use keystile_authority::ids::{AccountId, SessionId};
+use keystile_authority::ports::{Registry, SessionHandle, Store, Stored};
+use keystile_authority::records::{Client, GrantType, Session};
+use keystile_authority::sealed::Code;
+use keystile_protocol::{Scope, Timestamp};
+use keystile_store::Swept;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+pub(crate) fn later(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// A database of its own, empty.
+pub(crate) trait Backend {
+    type Memory: Memory;
+
+    /// The store as a process has it open.
+    fn store(&self) -> Arc<Self::Memory>;
+    /// The same as another process opens it.
+    fn another_process(&self) -> Arc<Self::Memory>;
+}
+
+/// The ports, and what the operator's tools do beside them.
+#[async_trait]
+pub(crate) trait Memory: Store + Registry + 'static {
+    async fn raise_epoch(&self, now: Timestamp) -> Stored<u64>;
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept>;
+}
+
+/// A store with the client, the account and the session that the fixtures' codes are of.
+pub(crate) struct World<M> {
+    pub(crate) store: Arc<M>,
+    pub(crate) client: Client,
+    pub(crate) session: Session,
+    pub(crate) account: AccountId,
+}
+
+pub(crate) const SECRET_DIGEST: [u8; 32] = [7; 32];
+
+impl<M: Memory> World<M> {
+    pub(crate) async fn new(backend: &impl Backend<Memory = M>) -> Self {
+        let store = backend.store();
+        let mut client = fixtures::client();
+        client.grant_types.push(GrantType::RefreshToken);
+        store.put_client(&client).await.expect("a client");
+        let account = fixtures::account(1);
+        store.add_account(&account, Some("$argon2id$")).await.expect("an account");
+        let session = fixtures::signed_in(NOW).session;
+        let opened = fixtures::session_opened(session.clone(), SECRET_DIGEST);
+        store.open_session(opened).await.expect("a session");
+        Self { store, client, session, account: account.id }
+    }
+
+    pub(crate) fn handle(&self) -> SessionHandle {
+        SessionHandle { id: self.session.id, secret_digest: SECRET_DIGEST }
+    }
+
+    pub(crate) async fn redeem(&self, code: &Code, random: u8) -> Redeemed {
+        let redemption = fixtures::redemption(code, &self.client, random);
+        self.store.redeem_code(redemption).await.expect("the store is there")
+    }
+
+    pub(crate) async fn is_alive(&self, code: &Code, now: Timestamp) -> bool {
+        let grant = self.store.grant(&code.grant, None, now).await.expect("the store is there");
+        grant.expect("the row stays").alive
+    }
+}
+
+/// A code of the grant that outlives its session.
+pub(crate) fn offline_code(approved_at: Timestamp) -> Code {
+    let mut code = fixtures::code(approved_at);
+    code.scope = Scope::try_from("openid offline_access").expect("tokens");
+    code
+}
+
+pub(crate) fn another_session(byte: u8, auth_time: Timestamp) -> Session {
+    let mut session = fixtures::signed_in(auth_time).session;
+    session.id = SessionId::from_bytes([byte; 16]);
+    session
+}
+
+/// All cases, for the macro that makes tests of them on a backend.
+macro_rules! cases {
+    ($run:ident) => {
+        $run! {
+            codes {
+                rfc_6749_4_1_2_of_parallel_redemptions_one_is_done_and_the_grant_is_revoked,
+                idea_4_a_redemption_sent_again_after_a_commit_in_doubt_is_done,
+                rfc_6749_4_1_2_a_replay_revokes_the_grant,
+                idea_4_a_replay_of_an_ended_grant_revokes_it_for_good,
+                row_1_4_a_late_code_revokes_what_it_once_gave,
+                idea_4_the_row_says_what_was_approved,
+            }
+            liveness {
+                idea_5_logout_between_code_and_redemption,
+                idea_5_a_session_that_ran_out_between_code_and_redemption,
+                idea_5_a_changed_password_between_code_and_redemption,
+                idea_5_sign_out_everywhere_between_code_and_redemption,
+                idea_5_a_withdrawn_consent_between_code_and_redemption,
+                idea_5_a_disabled_account_between_code_and_redemption,
+                idea_5_a_removed_account_between_code_and_redemption,
+                idea_5_a_disabled_client_between_code_and_redemption,
+                idea_5_a_removed_client_between_code_and_redemption,
+                idea_5_each_of_these_ends_a_grant_that_was_redeemed_before,
+                back_channel_logout_2_7_offline_grants_outlive_their_session,
+                idea_5_what_is_approved_afterwards_lives,
+                idea_5_grants_of_a_removed_client_stay_dead_when_its_name_returns,
+            }
+            refreshing {
+                idea_7_of_parallel_rotations_one_moves_the_counter,
+                idea_7_a_store_that_went_back_takes_the_tokens_counter,
+                idea_7_a_revoked_grants_counter_does_not_move,
+                idea_7_the_last_use_is_noted,
+                rfc_7009_2_1_one_access_token_ends_alone,
+            }
+            sessions {
+                idea_3_a_session_is_found_by_its_handle_alone,
+                idea_3_a_new_session_ends_the_one_before,
+                idea_3_a_session_ends_by_itself_and_use_moves_its_end,
+                idea_5_a_session_is_ended_by_its_own_account_alone,
+                idea_5_a_session_says_nothing_when_its_account_is_off_or_older_than_valid_from,
+                idea_5_a_session_lists_the_clients_that_got_tokens_in_it,
+                a_users_live_sessions_the_latest_first,
+            }
+            consents {
+                a_consent_is_remembered_and_replaced,
+                idea_5_a_withdrawn_consent_is_empty_and_keeps_its_date,
+                a_users_apps_and_since_when,
+            }
+            accounts {
+                an_account_is_added_once,
+                a_changed_password_ends_all_sessions,
+                a_stronger_hash_ends_nothing,
+                claims_are_replaced,
+                a_removed_account_leaves_nothing_that_says_who_it_was,
+                what_is_not_there_cannot_be_changed,
+            }
+            clients {
+                a_client_is_kept_as_it_was_given,
+                finding_31_a_client_that_was_unknown_is_found_as_soon_as_it_is_there,
+                finding_31_another_processes_change_is_seen_within_two_seconds,
+                finding_31_a_fresh_read_sees_another_processes_change_at_once,
+            }
+            others {
+                finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice,
+                finding_31_of_two_nodes_that_make_a_key_one_keeps_it,
+                incidents_are_found_by_their_reference_in_a_table_of_fixed_size,
+                the_readiness_check_asks_the_store,
+            }
+            sweeping {
+                finding_2_a_grants_row_stays_until_keep_until_whatever_ended_it,
+                ended_sessions_and_expired_tokens_go_and_live_ones_stay,
+                small_steps_walk_over_everything,
+            }
+        }
+    };
+}
+pub(crate) use cases;

@@ -1,0 +1,107 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use keystile_authority::decisions::Redeemed;
+use keystile_authority::fixtures;
+use keystile_authority::ids::GrantId;
+use keystile_authority::ports::{Registry, Store};
+use tokio::sync::Barrier;
+
+use super::{Backend, NOW, World, later};
+
+/// Half of them by another process.
+pub(crate) async fn rfc_6749_4_1_2_of_parallel_redemptions_one_is_done_and_the_grant_is_revoked(
+    backend: &impl Backend,
+) {
+    const TASKS: u8 = 32;
+    let world = World::new(backend).await;
+    let stores = [world.store.clone(), backend.another_process()];
+    for round in 0..10 {
+        let mut code = fixtures::code(NOW);
+        code.grant = GrantId::new(NOW, [round; 10]);
+        let start = Arc::new(Barrier::new(TASKS.into()));
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let (store, start) = (stores[usize::from(task % 2)].clone(), start.clone());
+                let redemption = fixtures::redemption(&code, &world.client, task);
+                tokio::spawn(async move {
+                    start.wait().await;
+                    store.redeem_code(redemption).await.expect("the store is there")
+                })
+            })
+            .collect();
+        let mut outcomes: HashMap<String, usize> = HashMap::new();
+        for task in tasks {
+            let outcome = task.await.expect("no panic");
+            *outcomes.entry(format!("{outcome:?}")).or_default() += 1;
+        }
+        assert_eq!(outcomes, HashMap::from([("Done".into(), 1), ("Replayed".into(), 31)]));
+        assert!(!world.is_alive(&code, NOW).await);
+    }
+}
+
+pub(crate) async fn idea_4_a_redemption_sent_again_after_a_commit_in_doubt_is_done(
+    backend: &impl Backend,
+) {
+    let world = World::new(backend).await;
+    let code = fixtures::code(NOW);
+    for _ in 0..3 {
+        assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
+        assert!(world.is_alive(&code, NOW).await);
+    }
+    assert_eq!(world.redeem(&code, 2).await, Redeemed::Replayed);
+    assert_eq!(world.redeem(&code, 1).await, Redeemed::Replayed, "it was revoked meanwhile");
+}
+
+pub(crate) async fn rfc_6749_4_1_2_a_replay_revokes_the_grant(backend: &impl Backend) {
+    let world = World::new(backend).await;
+    let code = fixtures::code(NOW);
+    assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
+    assert!(world.is_alive(&code, NOW).await);
+    assert_eq!(world.redeem(&code, 2).await, Redeemed::Replayed);
+    assert!(!world.is_alive(&code, NOW).await);
+    assert_eq!(world.redeem(&code, 3).await, Redeemed::Replayed);
+}
+
+/// The account comes back, the grant does not.
+pub(crate) async fn idea_4_a_replay_of_an_ended_grant_revokes_it_for_good(backend: &impl Backend) {
+    let world = World::new(backend).await;
+    let code = fixtures::code(NOW);
+    assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
+    world.store.set_account_enabled(&world.account, false).await.expect("it is there");
+    assert_eq!(world.redeem(&code, 2).await, Redeemed::Ended);
+    world.store.set_account_enabled(&world.account, true).await.expect("it is there");
+    assert!(!world.is_alive(&code, NOW).await);
+}
+
+pub(crate) async fn row_1_4_a_late_code_revokes_what_it_once_gave(backend: &impl Backend) {
+    let world = World::new(backend).await;
+    let code = fixtures::code(NOW);
+    let never = GrantId::new(NOW, [9; 10]);
+    world.store.revoke_grant(&never, later(90)).await.expect("nothing to do");
+    assert_eq!(world.store.grant(&never, None, NOW).await, Ok(None));
+    assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
+    world.store.revoke_grant(&code.grant, later(90)).await.expect("revoked");
+    assert!(!world.is_alive(&code, later(91)).await);
+}
+
+pub(crate) async fn idea_4_the_row_says_what_was_approved(backend: &impl Backend) {
+    let world = World::new(backend).await;
+    let mut code = fixtures::code(NOW);
+    code.resources = vec!["https://photos.example".into(), "https://mail.example".into()];
+    code.methods = vec!["pwd".into(), "otp".into()];
+    let redemption = fixtures::redemption(&code, &world.client, 8);
+    assert_eq!(world.store.redeem_code(redemption.clone()).await, Ok(Redeemed::Done));
+    let now = world.store.grant(&code.grant, Some("j"), NOW).await.expect("there");
+    let now = now.expect("a row");
+    assert!(now.alive && !now.token_revoked);
+    let grant = now.grant;
+    assert_eq!(
+        (grant.id, grant.account, grant.client, grant.session, grant.sid),
+        (code.grant, code.account, code.client, Some(code.session), code.sid)
+    );
+    assert_eq!((grant.scope, grant.resources), (code.scope, code.resources));
+    assert_eq!((grant.auth_time, grant.methods), (code.auth_time, code.methods));
+    assert_eq!((grant.expires_at, grant.salt), (redemption.expires_at, redemption.salt));
+    assert_eq!((grant.generation, grant.rotated_at, grant.last_used), (0, NOW, NOW));
+}

@@ -1,0 +1,6 @@
+//! The store's contract, and what is SQLite's own.
+
+mod contract;
+mod measure;
+mod sqlite;
+mod sqlite_alone;

@@ -1,0 +1,244 @@
+//! What only SQLite has: one file, one writer, other processes beside it.
+
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use keystile_authority::decisions::Redeemed;
+use keystile_authority::fixtures;
+use keystile_authority::ids::GrantId;
+use keystile_authority::ports::{Clock, Registry, Store, StoreError};
+use keystile_protocol::Timestamp;
+use keystile_store::{OpenError, Options, SqliteStore};
+use rusqlite::Connection;
+
+use crate::contract::NOW;
+use crate::sqlite::Folder;
+
+/// A store whose batches wait half a second for another process.
+fn impatient(folder: &Folder) -> SqliteStore {
+    let options = Options { busy_timeout: Duration::from_millis(500), ..Options::default() };
+    SqliteStore::open(&folder.database(), options).expect("a store")
+}
+
+/// Another process in the middle of a write.
+fn locked(folder: &Folder) -> Connection {
+    let other = Connection::open(folder.database()).expect("the file");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    other
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finding_9_a_member_that_fails_undoes_itself_and_nobody_else_in_the_batch() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let namesakes = |byte: u8| {
+        let mut account = fixtures::account(byte);
+        account.username = format!("user{}", byte / 2);
+        account
+    };
+    // While the file is locked writes pile up, so that they share a batch afterwards.
+    let lock = locked(&folder);
+    let tasks: Vec<_> = (0..40)
+        .map(|byte| {
+            let store = store.clone();
+            tokio::spawn(async move { store.add_account(&namesakes(byte), None).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(lock);
+    let mut conflicts = 0;
+    for task in tasks {
+        match task.await.expect("no panic") {
+            Ok(()) => {}
+            Err(StoreError::Conflict(_)) => conflicts += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(conflicts, 20);
+    assert_eq!(store.accounts().await.expect("there").len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_another_process_keeps_locked_is_unavailable_and_comes_back() {
+    let folder = Folder::new();
+    let store = impatient(&folder);
+    let lock = locked(&folder);
+    let refused = store.put_client(&fixtures::client()).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(store.clients().await, Ok(Vec::new()), "reading goes on");
+    drop(lock);
+    store.put_client(&fixtures::client()).await.expect("it goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_at_once_instead_of_waiting() {
+    let folder = Folder::new();
+    let options = Options { queue: 4, batch: 1, ..Options::default() };
+    let store = SqliteStore::open(&folder.database(), options).expect("a store");
+    let lock = locked(&folder);
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..20)
+        .map(|byte| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let outcome = store.add_account(&fixtures::account(byte), None).await;
+                (outcome, begun.elapsed())
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(lock);
+    let mut refused = 0;
+    for task in tasks {
+        let (outcome, after) = task.await.expect("no panic");
+        if let Err(error) = outcome {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+            assert!(after < Duration::from_millis(250), "{after:?}");
+            refused += 1;
+        }
+    }
+    assert!((15..=16).contains(&refused), "{refused}");
+    assert_eq!(store.accounts().await.expect("there").len(), 20 - refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_there_after_shutdown_and_nothing_is_taken_any_more() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let tasks: Vec<_> = (0..50)
+        .map(|byte| {
+            let store = store.clone();
+            tokio::spawn(async move { store.add_account(&fixtures::account(byte), None).await })
+        })
+        .collect();
+    tokio::task::spawn_blocking({
+        let store = store.clone();
+        move || store.shutdown()
+    })
+    .await
+    .expect("no panic");
+    let mut answered = 0;
+    for task in tasks {
+        answered += usize::from(task.await.expect("no panic").is_ok());
+    }
+    let late = store.add_account(&fixtures::account(99), None).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    drop(store);
+    assert_eq!(folder.open().accounts().await.expect("there").len(), answered);
+}
+
+#[test]
+fn finding_29_programs_that_start_together_migrate_once() {
+    let folder = Folder::new();
+    let start = Arc::new(Barrier::new(8));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            let (folder, start) = (&folder, start.clone());
+            scope.spawn(move || {
+                start.wait();
+                folder.open();
+            });
+        }
+    });
+}
+
+#[test]
+fn finding_29_whoever_comes_second_waits_for_the_first_ones_migrations() {
+    let folder = Folder::new();
+    let database = folder.database();
+    std::fs::create_dir_all(database.parent().expect("a folder")).expect("made");
+    let first = std::fs::File::create(database.with_extension("db.lock")).expect("the lock file");
+    first.lock().expect("locked");
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| folder.open());
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!second.is_finished());
+        first.unlock().expect("unlocked");
+        second.join().expect("it goes on");
+    });
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_refused_in_words() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let file = Connection::open(folder.database()).expect("the file");
+    let note = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+                VALUES (2, 'second', '2027-01-01T00:00:00Z', '1')";
+    file.execute_batch(note).expect("noted");
+    drop(folder.open());
+    file.execute_batch("UPDATE meta SET value = 2 WHERE name = 'readable_by'").expect("set");
+    let refused = SqliteStore::open(&folder.database(), Options::default()).expect_err("too new");
+    assert!(matches!(refused, OpenError::Newer { needed: 2, known: 1 }), "{refused}");
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_left_alone() {
+    let folder = Folder::new();
+    drop(folder.open());
+    let text = "a text file that is long enough to be looked at ".repeat(50);
+    let path = folder.database().with_file_name("notes.txt");
+    std::fs::write(&path, &text).expect("written");
+    let refused = SqliteStore::open(&path, Options::default()).expect_err("no database");
+    assert!(matches!(refused, OpenError::Sqlite(_)), "{refused}");
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), text);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_and_its_folder_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let store = folder.open();
+    store.put_client(&fixtures::client()).await.expect("put");
+    let mode = |path: &std::path::Path| {
+        std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+    };
+    let database = folder.database();
+    let parent = database.parent().expect("a folder");
+    assert_eq!(mode(parent), 0o700);
+    for entry in std::fs::read_dir(parent).expect("readable") {
+        let path = entry.expect("an entry").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn the_sweeper_lets_the_store_go() {
+    struct Then;
+    impl Clock for Then {
+        fn now(&self) -> Timestamp {
+            NOW
+        }
+    }
+    let folder = Folder::new();
+    let store = folder.open();
+    store.revoke_token("old", Timestamp::from_seconds(1)).await.expect("revoked");
+    let sweeper = store.start_sweeper(Arc::new(Then), Duration::from_millis(20));
+    while store.token_revoked("old").await.expect("there") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(store);
+    sweeper.await.expect("it ended by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proof_that_a_code_was_used_survives_the_process() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let client = fixtures::client();
+    store.put_client(&client).await.expect("put");
+    store.add_account(&fixtures::account(1), None).await.expect("added");
+    let session = fixtures::signed_in(NOW).session;
+    store.open_session(fixtures::session_opened(session, [7; 32])).await.expect("opened");
+    let mut code = fixtures::code(NOW);
+    code.grant = GrantId::new(NOW, [1; 10]);
+    let redeem = async |store: &SqliteStore, random| {
+        store.redeem_code(fixtures::redemption(&code, &client, random)).await
+    };
+    assert_eq!(redeem(&store, 1).await, Ok(Redeemed::Done));
+    drop(store);
+    let store = folder.open();
+    assert_eq!(redeem(&store, 2).await, Ok(Redeemed::Replayed));
+}

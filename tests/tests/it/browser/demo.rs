@@ -1,0 +1,1 @@
+//! The demo, walked as a person would.

@@ -1,0 +1,5 @@
+//! A real browser: Debian's Chromium, driven over WebDriver.
+
+mod demo;
+mod driver;
+mod pages;

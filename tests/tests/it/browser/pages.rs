@@ -1,0 +1,82 @@
+//! The authorization server's own pages in a real browser.
+
+use fantoccini::Locator;
+use fantoccini::key::Key;
+
+use super::driver::{Chromium, Setup};
+use crate::harness::{Keystile, PASSWORD};
+
+/// The app of the configuration is not there; its redirect ends at an address that does not load.
+async fn wait_for_callback(browser: &Chromium) -> String {
+    for _ in 0..100 {
+        let url = browser.client.current_url().await.unwrap().to_string();
+        if url.starts_with("https://app.example/callback") {
+            return url;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("no callback: {}", browser.client.current_url().await.unwrap());
+}
+
+#[tokio::test]
+async fn signing_in_and_consenting_by_keyboard_alone_ends_at_the_app_despite_the_csp() {
+    let server = Keystile::start().await;
+    let app = server.app().with_scope("openid profile photos:read photos:order");
+    let browser = Chromium::start(Setup::default()).await;
+    browser.client.goto(&app.authorize_url()).await.unwrap();
+    browser.picture("sign-in").await;
+    let focused = browser.client.active_element().await.unwrap();
+    assert_eq!(focused.attr("id").await.unwrap().as_deref(), Some("username"));
+    focused.send_keys("alice").await.unwrap();
+    focused.send_keys(&char::from(Key::Tab).to_string()).await.unwrap();
+    let password = browser.client.active_element().await.unwrap();
+    assert_eq!(password.attr("id").await.unwrap().as_deref(), Some("password"));
+    password.send_keys(PASSWORD).await.unwrap();
+    password.send_keys(&char::from(Key::Enter).to_string()).await.unwrap();
+    let allow = browser.client.wait().for_element(Locator::Id("consent-allow")).await.unwrap();
+    browser.picture("consent").await;
+    assert!(browser.text().await.contains("see your photos"));
+    allow.send_keys(&char::from(Key::Enter).to_string()).await.unwrap();
+    let url = wait_for_callback(&browser).await;
+    assert!(url.contains("code=") && url.contains("iss="), "{url}");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn everything_works_without_javascript_on_a_phone() {
+    let server = Keystile::start().await;
+    let setup = Setup { javascript: false, width: 390, height: 844 };
+    let browser = Chromium::start(setup).await;
+    browser.client.goto(&server.app().authorize_url()).await.unwrap();
+    let find = |id: &'static str| browser.client.find(Locator::Id(id));
+    find("username").await.unwrap().send_keys("alice").await.unwrap();
+    find("password").await.unwrap().send_keys("wrong").await.unwrap();
+    find("login-submit").await.unwrap().click().await.unwrap();
+    browser.picture("sign-in-rejected-phone").await;
+    assert!(browser.text().await.contains("do not match"), "{}", browser.text().await);
+    find("password").await.unwrap().send_keys(PASSWORD).await.unwrap();
+    find("login-submit").await.unwrap().click().await.unwrap();
+    browser.picture("consent-phone").await;
+    find("consent-deny").await.unwrap().click().await.unwrap();
+    assert!(wait_for_callback(&browser).await.contains("error=access_denied"));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn error_and_account_pages_can_be_read() {
+    let server = Keystile::start().await;
+    let app = server.app();
+    let browser = Chromium::start(Setup::default()).await;
+    let wrong = app.authorize_url_with(&[("redirect_uri", Some("https://app.example/Callback"))]);
+    browser.client.goto(&wrong).await.unwrap();
+    browser.picture("bad-redirect-uri").await;
+    assert!(browser.text().await.contains("The way back to the app is wrong"));
+    browser.client.goto(&server.url("/account")).await.unwrap();
+    let find = |id: &'static str| browser.client.find(Locator::Id(id));
+    find("username").await.unwrap().send_keys("alice").await.unwrap();
+    find("password").await.unwrap().send_keys(PASSWORD).await.unwrap();
+    find("login-submit").await.unwrap().click().await.unwrap();
+    browser.picture("account").await;
+    assert!(browser.text().await.contains("Alice Example"));
+    browser.close().await;
+}
