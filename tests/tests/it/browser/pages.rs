@@ -52,12 +52,14 @@ async fn everything_works_without_javascript_on_a_phone() {
     find("username").await.unwrap().send_keys("alice").await.unwrap();
     find("password").await.unwrap().send_keys("wrong").await.unwrap();
     find("login-submit").await.unwrap().click().await.unwrap();
+    browser.client.wait().for_element(Locator::Id("login-error")).await.unwrap();
     browser.picture("sign-in-rejected-phone").await;
     assert!(browser.text().await.contains("do not match"), "{}", browser.text().await);
     find("password").await.unwrap().send_keys(PASSWORD).await.unwrap();
     find("login-submit").await.unwrap().click().await.unwrap();
+    let deny = browser.client.wait().for_element(Locator::Id("consent-deny")).await.unwrap();
     browser.picture("consent-phone").await;
-    find("consent-deny").await.unwrap().click().await.unwrap();
+    deny.click().await.unwrap();
     assert!(wait_for_callback(&browser).await.contains("error=access_denied"));
     browser.close().await;
 }
@@ -76,6 +78,7 @@ async fn error_and_account_pages_can_be_read() {
     find("username").await.unwrap().send_keys("alice").await.unwrap();
     find("password").await.unwrap().send_keys(PASSWORD).await.unwrap();
     find("login-submit").await.unwrap().click().await.unwrap();
+    browser.client.wait().for_element(Locator::Css("[name=new_password]")).await.unwrap();
     browser.picture("account").await;
     assert!(browser.text().await.contains("Alice Example"));
     browser.close().await;

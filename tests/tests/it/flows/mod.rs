@@ -3,6 +3,7 @@
 mod account;
 mod bad_input;
 mod code_grant;
+mod demo;
 mod errors;
 mod experience;
 mod grants;

@@ -2,9 +2,11 @@
 
 mod app;
 mod browser;
+mod demo;
 mod html;
 mod program;
 
 pub(crate) use app::App;
 pub(crate) use browser::{Browser, Page};
+pub(crate) use demo::Demo;
 pub(crate) use program::{Keystile, PASSWORD, command_in, free_port, new_directory};

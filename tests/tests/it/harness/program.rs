@@ -140,6 +140,18 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// The first of several ports in a row that were free a moment ago.
+pub(crate) fn free_ports(count: u16) -> u16 {
+    for _ in 0..100 {
+        let first = free_port();
+        let bind = |n| TcpListener::bind(("127.0.0.1", first.checked_add(n)?)).ok();
+        if (0..count).map(bind).collect::<Option<Vec<_>>>().is_some() {
+            return first;
+        }
+    }
+    panic!("no {count} free ports in a row");
+}
+
 /// A new, empty directory.
 pub(crate) fn new_directory() -> PathBuf {
     static COUNTER: AtomicU32 = AtomicU32::new(0);

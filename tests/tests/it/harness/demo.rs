@@ -1,0 +1,82 @@
+//! `keystile demo`: the three parties, as a new user starts them.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::program::{free_ports, new_directory, program};
+
+/// A running demo.
+pub(crate) struct Demo {
+    process: Child,
+    pub(crate) base: u16,
+    pub(crate) directory: PathBuf,
+}
+
+impl Demo {
+    pub(crate) async fn start() -> Self {
+        Self::start_in(new_directory(), free_ports(3)).await
+    }
+
+    pub(crate) async fn start_in(directory: PathBuf, base: u16) -> Self {
+        let log = std::fs::File::create(directory.join("log")).unwrap();
+        let process = Command::new(program())
+            .args(["demo", "--port-base", &base.to_string(), "--state", "state"])
+            .current_dir(&directory)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut demo = Self { process, base, directory };
+        let started = Instant::now();
+        while reqwest::get(demo.app("/")).await.is_err() {
+            let ended = demo.process.try_wait().unwrap();
+            assert!(
+                ended.is_none() && started.elapsed() < Duration::from_secs(60),
+                "{}",
+                demo.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        demo
+    }
+
+    pub(crate) fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// What it printed.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn issuer(&self) -> String {
+        format!("http://localhost:{}", self.base)
+    }
+
+    /// An address of the app.
+    pub(crate) fn app(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.base + 1)
+    }
+
+    /// An address of the API.
+    pub(crate) fn api(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.base + 2)
+    }
+
+    /// A file of its state.
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        self.directory.join("state").join(self.base.to_string()).join(name)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.stop();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+}
