@@ -50,11 +50,7 @@ fn install_browser() -> Result<(), String> {
     let install = "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
                    --no-install-recommends chromium chromium-driver fonts-dejavu-core";
     let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-    if root {
-        run("sh", &["-c", install])
-    } else {
-        run("sudo", &["sh", "-c", install])
-    }
+    if root { run("sh", &["-c", install]) } else { run("sudo", &["sh", "-c", install]) }
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {

@@ -3,6 +3,7 @@
 //! Handlers turn requests into values for [`keystile_authority::Authority`] and its answers into
 //! responses. Nothing here decides, and nothing here knows the store.
 
+mod browser_name;
 mod cookies;
 mod embedded;
 mod face;

@@ -14,7 +14,7 @@ use crate::sealed::{ConsentPage, Destination, Interaction};
 pub struct ConsentForm {
     /// The sealed page.
     pub page: String,
-    /// `allow`, `deny` or `switch`.
+    /// `allow` or `deny`.
     pub decision: String,
     /// The optional scopes whose boxes were ticked.
     pub ticked: Vec<String>,
@@ -35,6 +35,11 @@ impl Authority {
         self.come_back(request, Posted::Nothing, browser).await
     }
 
+    /// "Not you?": the sign-in page, although somebody is signed in.
+    pub async fn switch_account(&self, request: &str, browser: &Browser) -> Answer {
+        self.come_back(request, Posted::SwitchAccount, browser).await
+    }
+
     /// "Back to the app": `access_denied` at the checked redirect URI.
     pub async fn cancel(&self, request: &str, browser: &Browser) -> Answer {
         self.come_back(request, Posted::Cancel, browser).await
@@ -50,7 +55,6 @@ impl Authority {
         let posted = match form.decision.as_str() {
             "allow" => Posted::Consent { page, allow: true, ticked: form.ticked },
             "deny" => Posted::Consent { page, allow: false, ticked: Vec::new() },
-            "switch" => Posted::SwitchAccount,
             _ => Posted::Nothing,
         };
         self.go_on(self.returned(interaction, browser, now), posted, browser, now).await

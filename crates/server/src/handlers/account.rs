@@ -10,6 +10,7 @@ use keystile_authority::records::AppAccess;
 use keystile_protocol::{ClientId, Params, Secret, Timestamp};
 
 use super::pages::text;
+use crate::browser_name::browser_name;
 use crate::face::SharedFace;
 use crate::pages::{self, Language};
 use crate::received::{Form, FromBrowser};
@@ -78,7 +79,7 @@ fn page(face: &SharedFace, language: Language, view: AccountView) -> pages::Acco
         started: moment(session.created_at),
         last_used: moment(session.last_used),
         current: session.id == view.current,
-        agent: Some(session.user_agent.clone()).filter(|agent| !agent.is_empty()),
+        agent: browser_name(&session.user_agent),
     };
     pages::Account {
         account: view.account.username,

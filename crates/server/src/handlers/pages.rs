@@ -28,7 +28,11 @@ async fn resume(face: &SharedFace, from: &FromBrowser, place: Place) -> Response
         // Somebody opened the page's bare address: there is only the account to sign in to.
         Ok(request) if request.is_empty() => respond::see_other(&face.path("/account")),
         Ok(request) => {
-            let answer = face.authority.resume(&request, &from.browser).await;
+            let answer = if place == Place::SignIn && from.query.starts_with("switch=") {
+                face.authority.switch_account(&request, &from.browser).await
+            } else {
+                face.authority.resume(&request, &from.browser).await
+            };
             respond::answer(face, from, answer, place)
         }
         Err(error) => respond::bad_form(face, from, &FormError::Params(error)),
@@ -50,7 +54,7 @@ pub(crate) async fn sign_in(
         password: Secret::new(text(&params, "password")),
     };
     let answer = face.authority.sign_in(form, &from.browser).await;
-    respond::answer(&face, &from, answer, Place::SignInPosted)
+    respond::answer(&face, &from, answer, Place::Elsewhere)
 }
 
 pub(crate) async fn consent(
@@ -69,7 +73,7 @@ pub(crate) async fn consent(
         ticked: ticked.into_iter().map(str::to_owned).collect(),
     };
     let answer = face.authority.consent(form, &from.browser).await;
-    respond::answer(&face, &from, answer, Place::ConsentPosted)
+    respond::answer(&face, &from, answer, Place::Elsewhere)
 }
 
 pub(crate) async fn cancel(

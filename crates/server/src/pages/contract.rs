@@ -35,7 +35,6 @@ pub(super) const CONTRACT: &[(&str, &[&str])] = &[
             r#"id="consent-deny""#,
             r#"value="deny""#,
             r#"id="consent-switch""#,
-            r#"value="switch""#,
         ],
     ),
     ("go_on.html", &[r#"id="go-on""#]),

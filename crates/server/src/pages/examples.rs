@@ -95,10 +95,12 @@ fn consents() -> Vec<Shown> {
         account: text("ada"),
         consent: text(SEALED),
         groups: vec![identity, access],
+        switch: text("/login?switch=1&request=v1.c2VhbGVk"),
         manage: Some(text("/account")),
     };
     let small = Consent {
         app: bare(),
+        switch: text("/login?switch=1&request=v1.c2VhbGVk"),
         manage: None,
         groups: vec![PermissionGroup {
             kind: PermissionKind::Access,

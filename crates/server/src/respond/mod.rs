@@ -22,9 +22,7 @@ pub(crate) use page::{app, fault_page, page, page_with};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     SignIn,
-    SignInPosted,
     Consent,
-    ConsentPosted,
     Elsewhere,
 }
 
@@ -57,8 +55,7 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
             reply(face, from, *to_client)
         }
         Outcome::SignIn(view) => {
-            let show =
-                view.error.is_some() || matches!(place, Place::SignIn | Place::ConsentPosted);
+            let show = view.error.is_some() || place == Place::SignIn;
             let address = face.path(&format!("/login?request={}", view.request.as_str()));
             if show || address.len() > ADDRESS_AT_MOST {
                 page::sign_in(face, from, *view)

@@ -150,6 +150,7 @@ pub(super) fn consent(face: &SharedFace, from: &FromBrowser, view: ConsentView) 
         account: view.username.clone(),
         consent: view.page.as_str().to_owned(),
         groups: groups.into_iter().filter(|group| !group.permissions.is_empty()).collect(),
+        switch: face.path(&format!("/login?switch=1&request={}", view.request.as_str())),
         manage: Some(face.path("/account")),
     };
     page(face, language, face.pages.consent(language, &page_view))

@@ -7,6 +7,7 @@ mod demo;
 mod errors;
 mod experience;
 mod grants;
+mod https;
 mod logout;
 mod metadata;
 mod pages;

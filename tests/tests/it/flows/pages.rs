@@ -135,7 +135,9 @@ async fn not_you_leads_to_another_account() {
     let mut browser = Browser::new();
     let page = browser.open(app.authorize_url()).await;
     let consent = browser.sign_in(&page, "alice", PASSWORD).await;
-    let page = browser.press(&consent, "consent-switch", &[]).await;
+    let link = consent.html.split("id=\"consent-switch\" href=\"").nth(1).unwrap();
+    let link = link.split('"').next().unwrap().replace("&amp;", "&");
+    let page = browser.open(server.url(&link)).await;
     assert!(page.is_sign_in(), "{}", page.text());
     let page = browser.sign_in(&page, "bob", PASSWORD).await;
     assert!(page.is_consent() && page.text().contains("bob"), "{}", page.text());

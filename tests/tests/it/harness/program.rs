@@ -39,6 +39,15 @@ impl Keystile {
 
     /// Starts the program on what is in the directory.
     pub(crate) async fn start_in(directory: PathBuf, port: u16) -> Self {
+        Self::start_at(directory, format!("http://localhost:{port}")).await
+    }
+
+    /// The same for a configuration with TLS.
+    pub(crate) async fn start_https_in(directory: PathBuf, port: u16) -> Self {
+        Self::start_at(directory, format!("https://localhost:{port}")).await
+    }
+
+    async fn start_at(directory: PathBuf, issuer: String) -> Self {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -52,7 +61,6 @@ impl Keystile {
             .stderr(log)
             .spawn()
             .unwrap();
-        let issuer = format!("http://localhost:{port}");
         let mut server = Self { process, directory, issuer };
         server.wait_until_ready().await;
         server
@@ -60,7 +68,8 @@ impl Keystile {
 
     async fn wait_until_ready(&mut self) {
         let started = Instant::now();
-        let client = reqwest::Client::new();
+        let client =
+            reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap();
         loop {
             let ready = client.get(self.url("/readyz")).send().await;
             if ready.is_ok_and(|answer| answer.status() == 200) {

@@ -154,7 +154,7 @@ fn consent_offers_boxes_for_what_is_optional_and_never_shows_a_code() {
 fn the_enter_key_allows_nothing() {
     let html = example("consent");
     let first = html.find("<button").unwrap();
-    assert!(html[first..].starts_with(r#"<button type="submit" disabled hidden>"#));
+    assert!(html[first..].starts_with(r#"<button type="submit" value="cancel" disabled hidden>"#));
 }
 
 #[test]

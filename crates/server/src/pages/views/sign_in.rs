@@ -64,6 +64,8 @@ pub struct Consent {
     pub consent: String,
     /// What the app asks for.
     pub groups: Vec<PermissionGroup>,
+    /// The path that leads to another account.
+    pub switch: String,
     /// The path where all of it can be taken back.
     pub manage: Option<String>,
 }

@@ -1,0 +1,118 @@
+//! The command line: a file for each command.
+
+mod check;
+mod client;
+mod explain;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use keystile_store::SqliteStore;
+
+use crate::node::open_store;
+use crate::refusal::Outcome;
+use crate::serve::{run as run_async, serve};
+use crate::settings::Settings;
+
+/// OAuth 2.1 and OpenID Connect for server-side apps: the authorization server.
+#[derive(Debug, Parser)]
+#[command(name = "keystile", version, about, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the authorization server
+    Serve {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Start the authorization server, an app and an API, with a user to try it all
+    #[cfg(feature = "demo")]
+    Demo {
+        /// Port of the authorization server; app and API take the two after it
+        #[arg(long, value_name = "PORT", default_value_t = 4000)]
+        port_base: u16,
+        /// Folder in which the demo keeps its state
+        #[arg(long, value_name = "DIR", default_value = "keystile-data/demo")]
+        state: PathBuf,
+    },
+    /// Check a configuration file and everything that it names
+    Check(check::Check),
+    /// Add, list, show and remove clients, and change their secrets
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// Add, list and remove users, and set their passwords
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Tell what happened under a reference number that an error page showed
+    Explain(explain::Explain),
+}
+
+/// Which server is meant.
+#[derive(Clone, Debug, Args)]
+struct Place {
+    /// Configuration file; without one the store is ./keystile-data
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    fn settings(&self) -> Outcome<Settings> {
+        Ok(Settings::load(self.config.as_deref())?)
+    }
+
+    /// Settings and store; a new store, if there is none.
+    fn open(&self) -> Outcome<(Settings, SqliteStore)> {
+        let settings = self.settings()?;
+        let store = open_store(&settings)?;
+        Ok((settings, store))
+    }
+}
+
+/// Whether to answer as JSON.
+#[derive(Clone, Copy, Debug, Args)]
+struct Format {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what the command line says. 0: done; 1: refused; 2: the command line is not understood.
+pub fn run() -> ExitCode {
+    match CommandLine::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            eprintln!("keystile: {}", refusal.words());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> Outcome {
+        match self {
+            Self::Serve { place } => serve(place.settings()?),
+            #[cfg(feature = "demo")]
+            Self::Demo { port_base, state } => crate::demo::demo(port_base, &state),
+            Self::Check(check) => check.run(),
+            Self::Client(command) => run_async(command.run()),
+            Self::User(command) => run_async(command.run()),
+            Self::Explain(explain) => run_async(explain.run()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::CommandLine::command().debug_assert();
+    }
+}

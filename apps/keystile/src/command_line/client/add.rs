@@ -1,0 +1,197 @@
+//! `keystile client add`.
+
+use clap::{Args, ValueEnum};
+use keystile_authority::ports::{Registry, Store};
+use keystile_authority::records::Client;
+use keystile_authority::rules::registration::{ClientMetadata, register};
+use keystile_protocol::Secret;
+use serde_json::json;
+
+use super::super::{Format, Place};
+use super::describe::{self, Origin};
+use super::not_configured;
+use crate::entropy::client_secret;
+use crate::output;
+use crate::refusal::{Outcome, Refusal, refuse};
+use crate::settings::{Settings, unknown_scope};
+
+#[derive(Debug, Args)]
+pub(in crate::command_line) struct Add {
+    /// Its identifier; made of the name if it is left out
+    #[arg(value_name = "CLIENT_ID", required_unless_present = "name")]
+    id: Option<String>,
+    /// What people are told: the app's name. The identifier if it is left out
+    #[arg(long)]
+    name: Option<String>,
+    /// Where answers may go (repeat for several)
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Vec<String>,
+    /// Where browsers may go after signing out (repeat for several)
+    #[arg(long, value_name = "URI")]
+    post_logout_redirect_uri: Vec<String>,
+    /// All that it may ask for (repeat for several, or put spaces between)
+    #[arg(long, default_value = "openid profile email offline_access")]
+    scope: Vec<String>,
+    /// Grant types (repeat for several)
+    #[arg(long, default_values = ["authorization_code", "refresh_token"])]
+    grant_type: Vec<String>,
+    /// It runs on people's own devices and can keep no secret
+    #[arg(long)]
+    public: bool,
+    /// A public client that is a native app: loopback and private-use redirect URIs (RFC 8252)
+    #[arg(long)]
+    native: bool,
+    /// Run by the same people as this server: no consent is asked for
+    #[arg(long)]
+    trusted: bool,
+    /// How it sends its secret
+    #[arg(long, value_enum, default_value_t = AuthMethod::ClientSecretBasic)]
+    auth_method: AuthMethod,
+    /// It cannot do PKCE (only for a client with a secret)
+    #[arg(long)]
+    no_pkce: bool,
+    /// How its ID tokens are signed
+    #[arg(long, value_name = "ALG", default_value = "ES256")]
+    id_token_alg: String,
+    /// An API that it is the face of, by audience: it may introspect tokens for it (repeat)
+    #[arg(long, value_name = "AUDIENCE")]
+    api: Vec<String>,
+    /// Who runs it, for the consent page
+    #[arg(long)]
+    operator: Option<String>,
+    /// Its home page
+    #[arg(long, value_name = "URL")]
+    client_uri: Option<String>,
+    /// What it does with people's data
+    #[arg(long, value_name = "URL")]
+    policy_uri: Option<String>,
+    /// Its terms of service
+    #[arg(long, value_name = "URL")]
+    tos_uri: Option<String>,
+    /// People may sign in to it from within other apps' browsers
+    #[arg(long)]
+    allow_embedded_browser: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AuthMethod {
+    #[value(name = "client_secret_basic")]
+    ClientSecretBasic,
+    #[value(name = "client_secret_post")]
+    ClientSecretPost,
+    #[value(name = "none")]
+    None,
+}
+
+impl Add {
+    pub(super) async fn run(self) -> Outcome {
+        let (settings, store) = self.place.open()?;
+        let secret = (!self.is_public()).then(client_secret);
+        let client = self.client(secret.clone(), &settings)?;
+        not_configured(client.id.as_str(), &settings, "choose another CLIENT_ID")?;
+        if store.client(&client.id, true).await?.is_some() {
+            return refuse(format!(
+                "there is a client '{}' already; choose another CLIENT_ID, or give it a new secret \
+                 with: keystile client rotate-secret {}",
+                client.id, client.id
+            ));
+        }
+        store.put_client(&client).await?;
+        self.print(&client, secret.as_ref());
+        Ok(())
+    }
+
+    fn is_public(&self) -> bool {
+        self.public || self.native || matches!(self.auth_method, AuthMethod::None)
+    }
+
+    fn client_id(&self) -> String {
+        let of_name = || self.name.as_deref().map(id_of_name).unwrap_or_default();
+        self.id.clone().unwrap_or_else(of_name)
+    }
+
+    fn client(&self, secret: Option<Secret>, settings: &Settings) -> Outcome<Client> {
+        let policy = &settings.policy;
+        let client = register(&self.metadata(secret), policy.issuer.is_development())
+            .map_err(|error| Refusal::new(format!("the client is refused: {error}")))?;
+        if let Some(problem) = unknown_scope(&client.scope, policy) {
+            return refuse(format!("the client is refused: {problem}"));
+        }
+        if let Some(unknown) = client.apis.iter().find(|api| policy.api(api).is_none()) {
+            return refuse(format!(
+                "the client is refused: there is no API '{unknown}'; an [[apis]] table with that \
+                 audience in the configuration file makes one"
+            ));
+        }
+        Ok(client)
+    }
+
+    fn metadata(&self, secret: Option<Secret>) -> ClientMetadata {
+        let method = match self.auth_method {
+            _ if self.is_public() => "none",
+            AuthMethod::ClientSecretPost => "client_secret_post",
+            AuthMethod::ClientSecretBasic | AuthMethod::None => "client_secret_basic",
+        };
+        ClientMetadata {
+            client_id: self.client_id(),
+            client_secret: secret,
+            client_name: self.name.clone(),
+            client_uri: self.client_uri.clone(),
+            policy_uri: self.policy_uri.clone(),
+            tos_uri: self.tos_uri.clone(),
+            redirect_uris: self.redirect_uri.clone(),
+            post_logout_redirect_uris: self.post_logout_redirect_uri.clone(),
+            grant_types: Some(self.grant_type.clone()),
+            scope: Some(self.scope.join(" ")),
+            token_endpoint_auth_method: Some(method.to_owned()),
+            id_token_signed_response_alg: Some(self.id_token_alg.clone()),
+            application_type: self.native.then(|| "native".to_owned()),
+            operator: self.operator.clone(),
+            require_pkce: self.no_pkce.then_some(false),
+            trusted: self.trusted,
+            allow_embedded_browser: self.allow_embedded_browser,
+            apis: self.api.clone(),
+            ..ClientMetadata::default()
+        }
+    }
+
+    fn print(&self, client: &Client, secret: Option<&Secret>) {
+        if self.format.json {
+            let mut described = describe::json(client, Origin::Store);
+            if let Some(secret) = secret {
+                described["client_secret"] = json!(secret.expose());
+            }
+            return output::json(&described);
+        }
+        output::line(format!("client_id      {}", client.id));
+        if let Some(secret) = secret {
+            output::line(format!("client_secret  {}", secret.expose()));
+            output::line("The secret is shown this once; only its digest is kept.");
+        }
+    }
+}
+
+/// `Photo Printer` becomes `photo-printer`.
+fn id_of_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let plain: String = name.chars().map(plain).collect();
+    plain.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_made_of_names() {
+        for (name, id) in
+            [("Photo Printer", "photo-printer"), (" A/B -- 2 ", "a-b-2"), ("\u{e9}", "")]
+        {
+            assert_eq!(id_of_name(name), id);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A client in words and as JSON, by the names of RFC 7591.
+
+use keystile_authority::records::{Client, ClientKind, GrantType};
+use keystile_protocol::Timestamp;
+use serde_json::{Value, json};
+
+use crate::output;
+use crate::settings::Settings;
+
+/// Who says what a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The configuration file.
+    File,
+    /// The store alone: the command line, or a file that names it no longer.
+    Store,
+}
+
+impl Origin {
+    pub(super) fn of(client: &Client, settings: &Settings) -> Self {
+        if settings.configures_client(client.id.as_str()) { Self::File } else { Self::Store }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "config",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// Everything about it but its secrets.
+pub(super) fn json(client: &Client, origin: Origin) -> Value {
+    let mut described = json!({
+        "client_id": client.id,
+        "client_name": client.name,
+        "redirect_uris": client.redirect_uris.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "post_logout_redirect_uris": client.post_logout_redirect_uris,
+        "grant_types": grant_types(client),
+        "scope": client.scope.as_str(),
+        "token_endpoint_auth_method": client.authentication_method(),
+        "id_token_signed_response_alg": client.id_token_algorithm.as_str(),
+        "application_type": if client.is_native() { "native" } else { "web" },
+        "require_pkce": client.must_use_pkce(),
+        "trusted": client.trusted,
+        "allow_embedded_browser": client.allow_embedded_browser,
+        "several_audiences": client.several_audiences,
+        "apis": client.apis,
+        "enabled": client.enabled,
+        "from": origin.as_str(),
+    });
+    if let ClientKind::Confidential { secrets, .. } = &client.kind {
+        described["client_secrets"] = secrets
+            .iter()
+            .map(|secret| json!({ "expires_at": secret.expires_at.map(Timestamp::seconds) }))
+            .collect();
+    }
+    let about = &client.about;
+    let pages = [
+        ("client_uri", &about.client_uri),
+        ("policy_uri", &about.policy_uri),
+        ("tos_uri", &about.tos_uri),
+        ("operator", &about.operator),
+    ];
+    for (name, text) in pages {
+        if let Some(text) = text {
+            described[name] = text.as_str().into();
+        }
+    }
+    described
+}
+
+/// A line of `keystile client list`.
+pub(super) fn row(client: &Client, origin: Origin) -> Vec<String> {
+    let kind = match client.kind {
+        ClientKind::Confidential { .. } => "confidential",
+        ClientKind::Public { native: false } => "public",
+        ClientKind::Public { native: true } => "native",
+    };
+    vec![
+        client.id.to_string(),
+        client.name.clone(),
+        kind.to_owned(),
+        grant_types(client).join(" "),
+        origin.as_str().to_owned(),
+    ]
+}
+
+fn grant_types(client: &Client) -> Vec<&'static str> {
+    client.grant_types.iter().copied().map(GrantType::as_str).collect()
+}
+
+/// A description for people: a line for each member that says something.
+pub(super) fn print(described: &Value) {
+    for (name, value) in described.as_object().into_iter().flatten() {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Array(list) if list.is_empty() => continue,
+            Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join("\n  "),
+            other => other.to_string(),
+        };
+        output::line(format!("{name}\n  {text}"));
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(secret) => match &secret["expires_at"] {
+            Value::Null => "without an end".to_owned(),
+            end => format!("until {end} (seconds since 1970)"),
+        },
+        other => other.to_string(),
+    }
+}

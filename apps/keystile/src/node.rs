@@ -1,0 +1,98 @@
+//! One running authority: the store opened, the configuration applied, the keys loaded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystile_authority::Authority;
+use keystile_authority::endpoints::Ports;
+use keystile_authority::ports::Store;
+use keystile_protocol::seal::{MasterKey, Seals};
+use keystile_store::{Options, SqliteStore};
+
+use crate::apply::{Applied, apply};
+use crate::clock::SystemClock;
+use crate::entropy::SystemEntropy;
+use crate::master_key;
+use crate::passwords::PasswordPool;
+use crate::refusal::{Outcome, Refusal, refuse};
+use crate::settings::Settings;
+use crate::signing_keys;
+
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// An authority over its store.
+#[derive(Debug)]
+pub struct Node {
+    /// The authority.
+    pub authority: Arc<Authority>,
+    /// What it remembers with.
+    pub store: SqliteStore,
+}
+
+impl Node {
+    /// Opens everything. When it returns, requests can be answered; RSA keys may still be in the
+    /// making.
+    pub async fn start(settings: &Settings) -> Outcome<Self> {
+        let store = open_store(settings)?;
+        let masters = master_keys(settings, &store).await?;
+        let passwords = Arc::new(PasswordPool::start(settings.hashing)?);
+        let Applied { clients, accounts, claims } =
+            apply(settings, &store, &*passwords, &SystemClock).await?;
+        tracing::info!(clients, accounts, claims, "the configuration is applied");
+        let ports = Ports {
+            store: Arc::new(store.clone()),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            passwords,
+        };
+        let seals = Seals::new(settings.policy.issuer.as_str(), masters);
+        let authority = Arc::new(Authority::new(settings.policy.clone(), seals, ports));
+        signing_keys::load(&authority).await?;
+        signing_keys::keep_up(&authority, &store);
+        store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
+        Ok(Self { authority, store })
+    }
+}
+
+/// Opens the database, and makes it if there is none.
+pub fn open_store(settings: &Settings) -> Outcome<SqliteStore> {
+    SqliteStore::open(&settings.store, Options::default()).map_err(|error| {
+        Refusal::new(format!("the store {} does not open: {error}", settings.store.display()))
+    })
+}
+
+async fn master_keys(settings: &Settings, store: &SqliteStore) -> Outcome<Vec<MasterKey>> {
+    if let Some(keys) = master_key::from_environment()? {
+        return Ok(keys);
+    }
+    if let Some(path) = &settings.master_key_file {
+        return match master_key::from_file(path)? {
+            Some(keys) => Ok(keys),
+            None => refuse(format!("there is no master key file {}", path.display())),
+        };
+    }
+    let path = settings.data_folder().join(master_key::FILE_NAME);
+    if let Some(keys) = master_key::from_file(&path)? {
+        return Ok(keys);
+    }
+    make_master_key(path, settings, store).await
+}
+
+/// A new master key beside a database that has signing keys would only hide what is missing.
+async fn make_master_key(
+    path: PathBuf,
+    settings: &Settings,
+    store: &SqliteStore,
+) -> Outcome<Vec<MasterKey>> {
+    if store.keys().await?.is_empty() {
+        return master_key::make_file(&path);
+    }
+    refuse(format!(
+        "the master key of the store {} is missing: put it back as {} (or give it in {}). Without \
+         it the signing keys in the store cannot be read.",
+        settings.store.display(),
+        path.display(),
+        master_key::VARIABLE,
+    ))
+}

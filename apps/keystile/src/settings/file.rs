@@ -1,0 +1,294 @@
+//! The keys of the configuration file, by their names.
+
+use std::path::PathBuf;
+
+use keystile_authority::rules::registration::ClientMetadata;
+use keystile_protocol::Secret;
+use serde::{Deserialize, Serialize};
+
+/// The whole file. Paths in it are relative to the file itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// The server's URL, exactly as clients know it. `http` on loopback makes a development
+    /// issuer.
+    pub issuer: Option<String>,
+    /// Address and port. 127.0.0.1:4000, or for a development issuer the issuer's own.
+    pub listen: Option<String>,
+    /// Where everything is kept.
+    pub store: Store,
+    /// The master key.
+    pub keys: Keys,
+    /// Clients, by the names of RFC 7591 and ours.
+    pub clients: Vec<ClientMetadata>,
+    /// Users.
+    pub users: Vec<User>,
+    /// Scopes beside the standard ones, and words for those.
+    pub scopes: Vec<Scope>,
+    /// APIs that access tokens are for.
+    pub apis: Vec<Api>,
+    /// Certificate and key; without them something before the server does TLS.
+    pub tls: Option<Tls>,
+    /// Proxies before the server.
+    pub proxy: Proxy,
+    /// Requests that the server makes itself.
+    pub outbound: Outbound,
+    /// Bounds.
+    pub limits: Limits,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// The pages that people see.
+    pub pages: Pages,
+    /// The log on standard error.
+    pub log: Log,
+    /// What a password's hash costs.
+    pub password_hash: PasswordHash,
+}
+
+/// `[store]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite://PATH`.
+    pub url: Option<String>,
+}
+
+/// `[keys]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// A file of master keys, instead of `master.key` beside the database.
+    pub master_key_file: Option<PathBuf>,
+}
+
+/// `[[scopes]]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scope {
+    /// The token, such as `photos:read`. A standard scope's name gives that one other words.
+    pub name: String,
+    /// What it allows, in words: "see your photos".
+    pub title: Option<String>,
+    /// A sentence more.
+    #[serde(alias = "description")]
+    pub detail: Option<String>,
+    /// Whether the user may refuse it and allow the rest.
+    pub optional: Option<bool>,
+    /// Whether it is about who the user is.
+    pub identity: Option<bool>,
+}
+
+/// `[[apis]]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Its name in `aud` and `resource`: an absolute URI.
+    pub audience: String,
+    /// The scopes that are its own.
+    pub scopes: Tokens,
+}
+
+/// A list of tokens, or text with spaces between them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a list of scopes, such as [\"photos:read\"]")]
+pub enum Tokens {
+    /// `["a", "b"]`
+    List(Vec<String>),
+    /// `"a b"`
+    Text(String),
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+/// `[tls]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key: Option<PathBuf>,
+    /// `none`; `optional` comes with a later release.
+    pub client_certificates: Option<String>,
+}
+
+/// `[proxy]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Proxy {
+    /// The proxies' own addresses or networks. By default nobody is trusted.
+    pub trusted: Vec<String>,
+    /// The header that they write: `X-Forwarded-For` or `Forwarded`.
+    pub forwarded_header: Option<String>,
+}
+
+/// `[outbound]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbound {
+    /// Whether requests may go to this machine itself, for a test bench.
+    pub allow_loopback: bool,
+    /// Certificate authorities to trust beside the usual ones, PEM.
+    pub extra_ca: Option<PathBuf>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// False turns the slowing of guesses off, for a test bench.
+    pub guessing: Option<bool>,
+    /// Attempts on one account, from anywhere.
+    pub account: Rate,
+    /// Attempts on one account from one network, or from one browser that it knows.
+    pub account_from_network: Rate,
+    /// Attempts from one network on any account.
+    pub network: Rate,
+    /// Failed client authentications from one network.
+    pub client: Rate,
+    /// Largest body of a request.
+    pub body_bytes: Option<usize>,
+    /// Open connections.
+    pub connections: Option<usize>,
+    /// Requests under way.
+    pub concurrent_requests: Option<usize>,
+    /// Threads that hash passwords.
+    pub password_hash_workers: Option<usize>,
+    /// Passwords that may wait to be hashed.
+    pub password_hash_queue: Option<usize>,
+}
+
+/// A rate, such as `{ burst = 20, every_seconds = 10 }`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rate {
+    /// Attempts in a row.
+    pub burst: Option<u32>,
+    /// Time that gives one back.
+    pub every_seconds: Option<f64>,
+}
+
+/// `[lifetimes]`, in seconds
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lifetimes {
+    /// Codes; 60 at most.
+    pub code: Option<u64>,
+    /// Access tokens.
+    pub access_token: Option<u64>,
+    /// ID tokens.
+    pub id_token: Option<u64>,
+    /// Refresh tokens, from the login on.
+    pub refresh: Option<u64>,
+    /// Refresh tokens, since their last use.
+    pub refresh_idle: Option<u64>,
+    /// Sessions, from the login on.
+    pub session: Option<u64>,
+    /// Sessions, since their last use.
+    pub session_idle: Option<u64>,
+    /// A login or consent page.
+    pub page: Option<u64>,
+}
+
+/// `[pages]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pages {
+    /// A folder with templates, words and styles of the operator's own.
+    pub overrides: Option<PathBuf>,
+    /// The place's name, in the title of each page.
+    pub name: Option<String>,
+}
+
+/// `[log]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: Option<String>,
+    /// Which events, such as `info` or `warn,keystile=debug`.
+    pub filter: Option<String>,
+}
+
+/// `[password_hash]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordHash {
+    /// Memory of one hash, in KiB.
+    pub memory_kib: Option<u32>,
+    /// Passes over it.
+    pub iterations: Option<u32>,
+}
+
+/// `[[users]]`: how they sign in, and the claims of OpenID Connect Core 1.0 section 5.1.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the names are the standard's")]
+pub struct User {
+    /// What they type. It is compared in lower case.
+    #[serde(skip_serializing)]
+    pub username: String,
+    /// Counts when the account is made, and not again.
+    #[serde(skip_serializing)]
+    pub password: Option<Secret>,
+    /// Argon2 in PHC string format, instead of a password.
+    #[serde(skip_serializing)]
+    pub password_hash: Option<String>,
+    pub name: Option<String>,
+    pub given_name: Option<String>,
+    pub family_name: Option<String>,
+    pub middle_name: Option<String>,
+    pub nickname: Option<String>,
+    pub preferred_username: Option<String>,
+    pub profile: Option<String>,
+    pub picture: Option<String>,
+    pub website: Option<String>,
+    pub email: Option<String>,
+    pub email_verified: Option<bool>,
+    pub gender: Option<String>,
+    /// `1990-04-01`, in quotes or without; `0000-04-01` keeps the year back.
+    pub birthdate: Option<Birthdate>,
+    pub zoneinfo: Option<String>,
+    pub locale: Option<String>,
+    pub phone_number: Option<String>,
+    pub phone_number_verified: Option<bool>,
+    pub address: Option<Address>,
+    /// Seconds since 1970.
+    pub updated_at: Option<u64>,
+}
+
+/// A day, as text or as TOML's own date.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a day, such as \"1990-04-01\"")]
+pub enum Birthdate {
+    /// In quotes.
+    Text(String),
+    /// Without.
+    Day(toml::value::Datetime),
+}
+
+impl Serialize for Birthdate {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Day(day) => serializer.collect_str(day),
+        }
+    }
+}
+
+/// `address` of OpenID Connect Core 1.0 section 5.1.1.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the names are the standard's")]
+pub struct Address {
+    pub formatted: Option<String>,
+    pub street_address: Option<String>,
+    pub locality: Option<String>,
+    pub region: Option<String>,
+    pub postal_code: Option<String>,
+    pub country: Option<String>,
+}

@@ -1,0 +1,73 @@
+//! The server's signing keys: made when they are missing, and read again when they change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystile_authority::Authority;
+use keystile_protocol::jose::{Algorithm, SigningKey};
+use keystile_store::SqliteStore;
+
+use crate::refusal::{Outcome, Refusal};
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Loads the keys. Those that are made in microseconds are made here, if they are missing.
+pub async fn load(authority: &Authority) -> Outcome {
+    let missing = load_all(authority).await?.into_iter().filter(|algorithm| !algorithm.is_rsa());
+    let mut made = false;
+    for algorithm in missing {
+        authority.add_key(SigningKey::generate(algorithm)?).await?;
+        made = true;
+    }
+    if made {
+        load_all(authority).await?;
+    }
+    Ok(())
+}
+
+async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
+    let keys = authority.load_keys().await.map_err(|error| {
+        Refusal::new(format!(
+            "the signing keys cannot be loaded: {error} They are bound to the issuer too, which \
+             is {} now.",
+            authority.policy().issuer
+        ))
+    })?;
+    Ok(keys.missing())
+}
+
+/// In the background: makes the RSA keys if they are missing, which takes a tenth of a second
+/// each, and loads the keys again whenever another process has changed something.
+pub fn keep_up(authority: &Arc<Authority>, store: &SqliteStore) {
+    let (authority, store) = (Arc::clone(authority), store.clone());
+    tokio::spawn(async move {
+        make_missing(&authority).await;
+        let mut seen = None;
+        loop {
+            let changes = store.changes();
+            if seen != Some(changes) {
+                match authority.load_keys().await {
+                    Ok(_) => seen = Some(changes),
+                    Err(error) => tracing::error!(%error, "the signing keys cannot be loaded"),
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+}
+
+async fn make_missing(authority: &Authority) {
+    for algorithm in authority.keys().missing() {
+        if let Err(problem) = make(authority, algorithm).await {
+            tracing::error!("no {algorithm} key could be made: {}", problem.words());
+        }
+    }
+}
+
+async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
+    let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await??;
+    authority.add_key(key).await?;
+    authority.load_keys().await?;
+    tracing::info!(%algorithm, "a signing key is made");
+    Ok(())
+}
