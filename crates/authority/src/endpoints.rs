@@ -32,11 +32,12 @@ pub use resume::ConsentForm;
 pub use sign_in::SignInForm;
 pub use userinfo::Bearer;
 
+use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
 use crate::ports::{Clock, Entropy, Passwords, SessionHandle, Store, StoreError};
-use crate::sealed::KnownBrowser;
+use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
 use crate::throttle::Throttle;
 
 /// The authorization server without a face: what is asked comes in as values, and what is
@@ -155,6 +156,22 @@ impl Authority {
 
     fn seal<T: keystile_protocol::seal::Sealable>(&self, value: &T, now: Timestamp) -> Sealed<T> {
         self.seals.seal(value, self.store.epoch(), now, self.entropy.bytes())
+    }
+
+    /// What binds a form of ours to the session and the browser that it was made for.
+    fn form_token(
+        &self,
+        form: FormKind,
+        session: SessionId,
+        params: String,
+        browser: &Browser,
+        cookies: &mut Cookies,
+        now: Timestamp,
+    ) -> Sealed<FormToken> {
+        let browser = Browser::digest(&self.browser_token(browser, cookies));
+        let session = Some(session);
+        let token = FormToken { format: FORMAT, form, session, browser, made_at: now, params };
+        self.seal(&token, now)
     }
 
     fn open<T: keystile_protocol::seal::Sealable>(&self, sealed: &str) -> Option<T> {

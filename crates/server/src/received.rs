@@ -6,11 +6,13 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
 use keystile_authority::endpoints::{Browser, ReceivedParams};
 use keystile_protocol::Params;
 
 use crate::face::{Face, SharedFace};
 use crate::proxy::Neighbourhood;
+use crate::respond;
 
 /// The socket's other end, put into each request by whoever accepted the connection.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +109,20 @@ impl FromRequest<SharedFace> for Form {
 
     async fn from_request(request: Request, face: &SharedFace) -> Result<Self, Self::Rejection> {
         Ok(Self(form(request, face).await))
+    }
+}
+
+/// A form of a page; one that cannot be read is answered with a page.
+pub(crate) struct PageForm(pub(crate) Params);
+
+impl FromRequest<SharedFace> for PageForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, face: &SharedFace) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(from) = FromBrowser::from_request_parts(&mut parts, face).await;
+        let read = form(Request::from_parts(parts, body), face).await;
+        read.map(Self).map_err(|error| respond::bad_form(face, &from, &error))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Authority, Browser};
 use crate::ids::SessionId;
 use crate::records::{Account, AppAccess, Session, SignedIn};
 use crate::rules::next_step::LoginReason;
-use crate::sealed::{Destination, FORMAT, FormKind, FormToken};
+use crate::sealed::{Destination, FormKind, FormToken};
 
 /// Shortest password that is taken, in characters (NIST SP 800-63B section 5.1.1.1: at least 8).
 pub const PASSWORD_AT_LEAST: usize = 8;
@@ -198,21 +198,15 @@ impl Authority {
         };
         let id = signed_in.session.account;
         let gone = || Fault::Broken("a session's account is gone".to_owned());
-        let token = self.browser_token(browser, cookies);
-        let form = FormToken {
-            format: FORMAT,
-            form: FormKind::Account,
-            session: Some(signed_in.session.id),
-            browser: Browser::digest(&token),
-            made_at: now,
-            params: String::new(),
-        };
+        let session = signed_in.session.id;
+        let form =
+            self.form_token(FormKind::Account, session, String::new(), browser, cookies, now);
         Ok(Ok(Box::new(AccountView {
             account: self.store.account(&id).await?.ok_or_else(gone)?,
             apps: self.store.apps_of(&id).await?,
             sessions: self.store.sessions_of(&id, now).await?,
             current: signed_in.session.id,
-            form: self.seal(&form, now),
+            form,
             notice,
         })))
     }

@@ -12,7 +12,7 @@ use super::{Authority, Browser, ReceivedParams};
 use crate::incident::Incident;
 use crate::records::{Client, SignedIn};
 use crate::rules::logout::{self, LogoutError, ValidLogout};
-use crate::sealed::{FORMAT, FormKind, FormToken};
+use crate::sealed::{FormKind, FormToken};
 
 /// What a logout request leads to.
 #[derive(Debug)]
@@ -82,17 +82,11 @@ impl Authority {
         let asked = self.checked_logout(&params).await?;
         match self.signed_in(browser, now).await? {
             Some(signed_in) if logout::must_ask(&asked.logout, &signed_in.session) => {
-                let token = self.browser_token(browser, cookies);
-                let form = FormToken {
-                    format: FORMAT,
-                    form: FormKind::SignOut,
-                    session: Some(signed_in.session.id),
-                    browser: Browser::digest(&token),
-                    made_at: now,
-                    // A hint has been used up: it is a token, and the page goes to a browser.
-                    params: without_hint(&params, asked.client.as_deref()),
-                };
-                let form = self.seal(&form, now);
+                // A hint has been used up: it is a token, and the page goes to a browser.
+                let params = without_hint(&params, asked.client.as_deref());
+                let session = signed_in.session.id;
+                let form =
+                    self.form_token(FormKind::SignOut, session, params, browser, cookies, now);
                 Ok(LogoutOutcome::Ask { username: signed_in.username, form })
             }
             signed_in => self.sign_out(signed_in, asked, cookies, now).await,

@@ -13,7 +13,7 @@ use super::pages::text;
 use crate::browser_name::browser_name;
 use crate::face::SharedFace;
 use crate::pages::{self, Language};
-use crate::received::{Form, FromBrowser};
+use crate::received::{FromBrowser, PageForm};
 use crate::respond::{self, Place};
 
 type Shown = Result<(Result<Box<AccountView>, Outcome>, Cookies), Fault>;
@@ -26,12 +26,8 @@ pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Re
 pub(crate) async fn post(
     State(face): State<SharedFace>,
     from: FromBrowser,
-    form: Form,
+    PageForm(params): PageForm,
 ) -> Response {
-    let params = match form.0 {
-        Ok(params) => params,
-        Err(error) => return respond::bad_form(&face, &from, &error),
-    };
     let shown = match action(&params) {
         None => face.authority.account(&from.browser).await,
         Some(action) => {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use keystile_authority::endpoints::Fault;
 
 use crate::face::SharedFace;
-use crate::received::{Form, FromBrowser};
+use crate::received::{FromBrowser, PageForm};
 use crate::respond::{self, Place};
 
 pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Response {
@@ -15,15 +15,8 @@ pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Re
 
 /// The same request as GET (OpenID Connect Core 1.0 section 3.1.2.1 asks for POST). A cross-site
 /// POST comes without our cookies: it neither decides nor sets any.
-pub(crate) async fn post(
-    State(face): State<SharedFace>,
-    from: FromBrowser,
-    form: Form,
-) -> Response {
-    match form.0 {
-        Ok(params) => respond::see_other(&face.path(&format!("/authorize?{}", params.encode()))),
-        Err(error) => respond::bad_form(&face, &from, &error),
-    }
+pub(crate) async fn post(State(face): State<SharedFace>, PageForm(params): PageForm) -> Response {
+    respond::see_other(&face.path(&format!("/authorize?{}", params.encode())))
 }
 
 /// An authorization request that there is no room for.

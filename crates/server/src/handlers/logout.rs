@@ -8,7 +8,7 @@ use keystile_authority::endpoints::{Cookies, LogoutOutcome};
 use super::pages::text;
 use crate::face::SharedFace;
 use crate::pages::{SignOut, SignOutProblem, SignedOut};
-use crate::received::{Form, FromBrowser};
+use crate::received::{FromBrowser, PageForm};
 use crate::respond;
 
 pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Response {
@@ -19,12 +19,8 @@ pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Re
 pub(crate) async fn post(
     State(face): State<SharedFace>,
     from: FromBrowser,
-    form: Form,
+    PageForm(params): PageForm,
 ) -> Response {
-    let params = match form.0 {
-        Ok(params) => params,
-        Err(error) => return respond::bad_form(&face, &from, &error),
-    };
     let (outcome, cookies) = if text(&params, "decision") == "stay" {
         return respond::see_other(&face.path("/account"));
     } else if params.has("request") && !params.has("id_token_hint") {

@@ -7,7 +7,7 @@ use keystile_protocol::{Params, Secret};
 
 use crate::face::SharedFace;
 use crate::pages::Home;
-use crate::received::{Form, FormError, FromBrowser};
+use crate::received::{FormError, FromBrowser, PageForm};
 use crate::respond::{self, Place};
 
 pub(crate) async fn home(State(face): State<SharedFace>, from: FromBrowser) -> Response {
@@ -42,12 +42,8 @@ async fn resume(face: &SharedFace, from: &FromBrowser, place: Place) -> Response
 pub(crate) async fn sign_in(
     State(face): State<SharedFace>,
     from: FromBrowser,
-    form: Form,
+    PageForm(params): PageForm,
 ) -> Response {
-    let params = match form.0 {
-        Ok(params) => params,
-        Err(error) => return respond::bad_form(&face, &from, &error),
-    };
     let form = SignInForm {
         request: text(&params, "request"),
         username: text(&params, "username"),
@@ -60,12 +56,8 @@ pub(crate) async fn sign_in(
 pub(crate) async fn consent(
     State(face): State<SharedFace>,
     from: FromBrowser,
-    form: Form,
+    PageForm(params): PageForm,
 ) -> Response {
-    let params = match form.0 {
-        Ok(params) => params,
-        Err(error) => return respond::bad_form(&face, &from, &error),
-    };
     let ticked = params.all("scope").unwrap_or_default();
     let form = ConsentForm {
         page: text(&params, "consent"),
@@ -79,16 +71,10 @@ pub(crate) async fn consent(
 pub(crate) async fn cancel(
     State(face): State<SharedFace>,
     from: FromBrowser,
-    form: Form,
+    PageForm(params): PageForm,
 ) -> Response {
-    match form.0 {
-        Ok(params) => {
-            let request = text(&params, "request");
-            let answer = face.authority.cancel(&request, &from.browser).await;
-            respond::answer(&face, &from, answer, Place::Elsewhere)
-        }
-        Err(error) => respond::bad_form(&face, &from, &error),
-    }
+    let answer = face.authority.cancel(&text(&params, "request"), &from.browser).await;
+    respond::answer(&face, &from, answer, Place::Elsewhere)
 }
 
 /// A field of our own form; empty if it is missing, repeated or no text.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use keystile_authority::ports::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
@@ -162,6 +163,9 @@ fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(options.busy_timeout)?;
+    // Without this guarantee the planner looks at the parameters' values and prepares a statement
+    // anew whenever they change: that was most of a read's time.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

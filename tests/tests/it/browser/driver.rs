@@ -1,18 +1,18 @@
 //! Chromium behind chromedriver, headless.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
-use crate::harness::free_port;
+use crate::harness::{Process, free_port};
 
 /// A running chromedriver with one browser.
 pub(crate) struct Chromium {
-    process: Child,
+    _process: Process,
     pub(crate) client: Client,
 }
 
@@ -35,19 +35,17 @@ impl Chromium {
         let driver = "/usr/bin/chromedriver";
         assert!(Path::new(driver).exists(), "{driver} is missing: 'cargo xtask test' installs it");
         let port = free_port();
-        let process = Command::new(driver)
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let quiet = Stdio::null;
+        let mut command = Command::new(driver);
+        command.arg(format!("--port={port}")).stdout(quiet()).stderr(quiet());
+        let process = Process(command.spawn().unwrap());
         let capabilities = capabilities(setup);
         let address = format!("http://127.0.0.1:{port}");
         for _ in 0..100 {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             let connected = builder.capabilities(capabilities.clone()).connect(&address).await;
             if let Ok(client) = connected {
-                return Self { process, client };
+                return Self { _process: process, client };
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -68,17 +66,8 @@ impl Chromium {
         self.client.find(fantoccini::Locator::Css("body")).await.unwrap().text().await.unwrap()
     }
 
-    pub(crate) async fn close(mut self) {
-        let _ = self.client.clone().close().await;
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Chromium {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    pub(crate) async fn close(self) {
+        let _ = self.client.close().await;
     }
 }
 

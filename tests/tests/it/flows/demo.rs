@@ -61,7 +61,6 @@ async fn a_second_start_goes_on_with_the_state_of_the_first() {
     let again = Demo::start_in(directory, demo.base).await;
     let page = browser.open(again.app("/photos")).await;
     assert_eq!(page.url.path(), "/photos", "still signed in: {}", page.text());
-    std::mem::forget(demo);
 }
 
 #[tokio::test]

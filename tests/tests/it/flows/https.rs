@@ -35,11 +35,15 @@ fn http() -> reqwest::Client {
 #[tokio::test]
 async fn an_https_issuer_serves_tls_and_sets_host_bound_cookies() {
     let server = start("").await;
-    let metadata = http().get(server.url("/.well-known/openid-configuration")).send().await.unwrap();
+    let metadata =
+        http().get(server.url("/.well-known/openid-configuration")).send().await.unwrap();
     assert!(metadata.text().await.unwrap().contains(&server.issuer));
     let answer = http().get(server.app().authorize_url()).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-    assert!(cookie.starts_with("__Host-keystile-browser=") && cookie.contains("; Secure"), "{cookie}");
+    assert!(
+        cookie.starts_with("__Host-keystile-browser=") && cookie.contains("; Secure"),
+        "{cookie}"
+    );
     // An https issuer says less to strangers.
     let wrong = server.app().authorize_url_with(&[("redirect_uri", Some("https://app.example/x"))]);
     let page = http().get(wrong).send().await.unwrap().text().await.unwrap();
@@ -62,10 +66,9 @@ async fn a_connection_that_says_nothing_holds_nobody_up() {
 async fn addresses_count_as_the_trusted_proxy_says_and_only_then() {
     let trusting = "[proxy]\ntrusted = [\"127.0.0.0/8\"]\nforwarded_header = \"X-Forwarded-For\"\n";
     for (config, told_apart) in [(trusting, true), ("", false)] {
-        let server = start(&format!(
-            "{config}[limits]\nclient = {{ burst = 3, every_seconds = 60 }}\n"
-        ))
-        .await;
+        let server =
+            start(&format!("{config}[limits]\nclient = {{ burst = 3, every_seconds = 60 }}\n"))
+                .await;
         let attempt = |from: &'static str| {
             let request = http().post(server.url("/token")).header("x-forwarded-for", from);
             let request = request

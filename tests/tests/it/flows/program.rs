@@ -1,6 +1,6 @@
 //! The program: configuration and command line.
 
-use crate::harness::{Browser, Keystile, PASSWORD, command_in, free_port, new_directory};
+use crate::harness::{Browser, Keystile, PASSWORD, command_in, new_directory};
 
 fn refused(config: &str) -> String {
     let directory = new_directory();
@@ -13,9 +13,9 @@ fn refused(config: &str) -> String {
 #[test]
 fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
     let words = refused("listen = \"127.0.0.1:0\"\nisuer = \"http://localhost:1\"\n");
-    assert!(words.contains("isuer") && words.contains("2") && words.contains("issuer"), "{words}");
+    assert!(words.contains("isuer") && words.contains('2') && words.contains("issuer"), "{words}");
     let words = refused("[[clients]]\nclient_id = \"a\"\nredirect_uri = \"https://a/\"\n");
-    assert!(words.contains("redirect_uris") && words.contains("3"), "{words}");
+    assert!(words.contains("redirect_uris") && words.contains('3'), "{words}");
 }
 
 #[test]
@@ -100,5 +100,4 @@ async fn set_password_on_the_command_line_ends_sessions() {
     let page = browser.open(app.authorize_url()).await;
     assert!(page.is_sign_in());
     assert!(browser.sign_in(&page, "alice", PASSWORD).await.is_sign_in(), "the old one is no more");
-    let _ = free_port();
 }

@@ -266,10 +266,9 @@ impl Page {
         for field in form.fields.iter().filter(|field| !field.name.is_empty() && !field.disabled) {
             let filled: Vec<_> = fill.iter().filter(|(name, _)| *name == field.name).collect();
             let value = match field.kind.as_str() {
-                "submit" | "button" => continue,
                 "checkbox" if filled.is_empty() && field.checked => field.value.clone(),
                 "checkbox" if filled.iter().any(|(_, v)| *v == field.value) => field.value.clone(),
-                "checkbox" => continue,
+                "submit" | "button" | "checkbox" => continue,
                 _ => filled.first().map_or_else(|| field.value.clone(), |(_, v)| (*v).to_owned()),
             };
             fields.push((field.name.clone(), value));

@@ -1,14 +1,13 @@
 //! `keystile demo`: the three parties, as a new user starts them.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::program::{free_ports, new_directory, program};
+use super::program::{Process, free_ports, new_directory, start_program};
 
 /// A running demo.
 pub(crate) struct Demo {
-    process: Child,
+    process: Process,
     pub(crate) base: u16,
     pub(crate) directory: PathBuf,
 }
@@ -19,32 +18,21 @@ impl Demo {
     }
 
     pub(crate) async fn start_in(directory: PathBuf, base: u16) -> Self {
-        let log = std::fs::File::create(directory.join("log")).unwrap();
-        let process = Command::new(program())
-            .args(["demo", "--port-base", &base.to_string(), "--state", "state"])
-            .current_dir(&directory)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let arguments = ["demo", "--port-base", &base.to_string(), "--state", "state"];
+        let process = start_program(&directory, &arguments);
         let mut demo = Self { process, base, directory };
         let started = Instant::now();
         while reqwest::get(demo.app("/")).await.is_err() {
-            let ended = demo.process.try_wait().unwrap();
-            assert!(
-                ended.is_none() && started.elapsed() < Duration::from_secs(60),
-                "{}",
-                demo.log()
-            );
+            let log = demo.log();
+            demo.process.must_run(&log);
+            assert!(started.elapsed() < Duration::from_secs(60), "not ready\n{log}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         demo
     }
 
     pub(crate) fn stop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.process.stop();
     }
 
     /// What it printed.
@@ -74,8 +62,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        self.stop();
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.directory.as_os_str().is_empty() {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
     }

@@ -9,4 +9,4 @@ mod program;
 pub(crate) use app::App;
 pub(crate) use browser::{Browser, Page};
 pub(crate) use demo::Demo;
-pub(crate) use program::{Keystile, PASSWORD, command_in, free_port, new_directory};
+pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};

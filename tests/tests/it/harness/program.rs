@@ -16,9 +16,42 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// A hash of [`PASSWORD`] that is quick to check: what these tests are about is not the hash.
 const QUICK_HASH: &str = "[password_hash]\nmemory_kib = 256\niterations = 1\n";
 
+/// A process that ends with its owner.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    /// Kills it at once.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// Panics with its log if it has ended.
+    pub(crate) fn must_run(&mut self, log: &str) {
+        let ended = self.0.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended: {ended:?}\n{log}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Starts the program in a directory, where it writes its log.
+pub(crate) fn start_program(directory: &Path, arguments: &[&str]) -> Process {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log"));
+    let log = log.unwrap();
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(directory).stdin(Stdio::null());
+    command.stdout(log.try_clone().unwrap()).stderr(log);
+    Process(command.spawn().unwrap())
+}
+
 /// A running authorization server.
 pub(crate) struct Keystile {
-    process: Child,
+    process: Process,
     pub(crate) directory: PathBuf,
     pub(crate) issuer: String,
 }
@@ -48,19 +81,7 @@ impl Keystile {
     }
 
     async fn start_at(directory: PathBuf, issuer: String) -> Self {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(directory.join("log"))
-            .unwrap();
-        let process = Command::new(program())
-            .args(["serve", "--config", "keystile.toml"])
-            .current_dir(&directory)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let process = start_program(&directory, &["serve", "--config", "keystile.toml"]);
         let mut server = Self { process, directory, issuer };
         server.wait_until_ready().await;
         server
@@ -75,8 +96,8 @@ impl Keystile {
             if ready.is_ok_and(|answer| answer.status() == 200) {
                 return;
             }
-            let ended = self.process.try_wait().unwrap();
-            assert!(ended.is_none(), "the server ended: {ended:?}\n{}", self.log());
+            let log = self.log();
+            self.process.must_run(&log);
             assert!(started.elapsed() < Duration::from_secs(60), "not ready\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -93,8 +114,7 @@ impl Keystile {
 
     /// Kills the process at once.
     pub(crate) fn stop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.process.stop();
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -132,7 +152,6 @@ impl Keystile {
 
 impl Drop for Keystile {
     fn drop(&mut self) {
-        self.stop();
         if !self.directory.as_os_str().is_empty() && !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
