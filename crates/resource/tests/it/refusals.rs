@@ -158,7 +158,7 @@ async fn an_id_token_is_no_access_token_rfc_9068_section_4() {
         let token = issuer.key.sign(typ, &claims).expect("signed");
         let answer = issuer.api().get("/me", &token).await;
         let typ =
-            format!("the token's typ is Some('{typ}'), 'at+jwt' is needed (RFC 9068 section 4)");
+            format!("the token's typ is {typ}, 'at+jwt' is needed (RFC 9068 section 4)");
         is_refused(&answer, 401, "invalid_token", &typ, &typ);
     }
 }
@@ -192,7 +192,7 @@ async fn forged_and_altered_tokens_are_refused_rfc_8725_section_3_1() {
         ),
         (
             headed(json!({"alg": "ES256"})),
-            "the token's typ is None, 'at+jwt' is needed (RFC 9068 section 4)",
+            "the token's typ is missing, 'at+jwt' is needed (RFC 9068 section 4)",
         ),
         (
             format!("{}.{payload}.", base64url(r#"{"alg":"none","typ":"at+jwt"}"#)),

@@ -38,14 +38,15 @@ async fn an_https_issuer_serves_tls_and_sets_host_bound_cookies() {
     let metadata =
         http().get(server.url("/.well-known/openid-configuration")).send().await.unwrap();
     assert!(metadata.text().await.unwrap().contains(&server.issuer));
-    let answer = http().get(server.app().authorize_url()).send().await.unwrap();
+    let app = server.app().with_scope("openid");
+    let answer = http().get(app.authorize_url()).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap();
     assert!(
         cookie.starts_with("__Host-keystile-browser=") && cookie.contains("; Secure"),
         "{cookie}"
     );
     // An https issuer says less to strangers.
-    let wrong = server.app().authorize_url_with(&[("redirect_uri", Some("https://app.example/x"))]);
+    let wrong = app.authorize_url_with(&[("redirect_uri", Some("https://app.example/x"))]);
     let page = http().get(wrong).send().await.unwrap().text().await.unwrap();
     assert!(!page.contains("https://app.example/callback"), "what is registered is not told");
 }
