@@ -37,6 +37,7 @@ use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
 use crate::ports::{Clock, Entropy, Passwords, SessionHandle, Store, StoreError};
+use crate::recognised::Recognised;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
 use crate::throttle::Throttle;
 
@@ -51,6 +52,7 @@ pub struct Authority {
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
     throttle: Option<Throttle>,
+    recognised: Recognised,
 }
 
 impl std::fmt::Debug for Authority {
@@ -107,7 +109,8 @@ impl Authority {
         let Ports { store, clock, entropy, passwords } = ports;
         let throttle = policy.guessing.as_ref().map(Throttle::new);
         let keys = RwLock::default();
-        Self { policy, store, clock, entropy, passwords, seals, keys, throttle }
+        let recognised = Recognised::default();
+        Self { policy, store, clock, entropy, passwords, seals, keys, throttle, recognised }
     }
 
     /// The operator's decisions.
@@ -119,6 +122,7 @@ impl Authority {
     pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
         let keys = Arc::new(Keys::open(self.store.keys().await?, &self.seals)?);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+        self.recognised.forget();
         Ok(keys)
     }
 

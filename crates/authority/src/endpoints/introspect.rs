@@ -1,5 +1,7 @@
 //! `/introspect` (RFC 7662).
 
+use std::sync::Arc;
+
 use keystile_protocol::Timestamp;
 use keystile_protocol::messages::{Audience, IntrospectionResponse};
 
@@ -28,7 +30,7 @@ impl Authority {
         if !introspect::may_ask(caller.client(), &claims) || !self.is_alive(&claims, now).await? {
             return Ok(introspect::inactive());
         }
-        Ok(introspect::active(claims, None))
+        Ok(introspect::active(Arc::unwrap_or_clone(claims), None))
     }
 
     async fn introspect_refresh_token(

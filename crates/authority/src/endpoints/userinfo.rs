@@ -1,5 +1,6 @@
 //! `/userinfo` (OpenID Connect Core 1.0 section 5.3), and how our own endpoints believe a token.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_protocol::access_token::{self, AccessTokenClaims, Expectations};
@@ -44,19 +45,23 @@ impl Authority {
     }
 
     /// An access token that we signed and that has not expired. Whether it is still alive is the
-    /// store's to say.
+    /// store's to say. The signature is checked once; what can change is checked each time.
     pub(super) fn believed(
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<AccessTokenClaims, access_token::AccessTokenError> {
+    ) -> Result<Arc<AccessTokenClaims>, access_token::AccessTokenError> {
         let expected = Expectations {
             issuer: &self.policy.issuer,
             audience: None,
             algorithms: &[ACCESS_TOKEN_ALGORITHM],
             leeway: LEEWAY,
         };
-        access_token::verify(token, self.keys().verifying(), &expected, now)
+        let claims = self.recognised.or_verify(token, || {
+            access_token::verify(token, self.keys().verifying(), &expected, now)
+        })?;
+        access_token::check_claims(&claims, &expected, now)?;
+        Ok(claims)
     }
 
     /// Whether a believed token is still alive.

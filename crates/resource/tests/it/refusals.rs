@@ -157,8 +157,7 @@ async fn an_id_token_is_no_access_token_rfc_9068_section_4() {
     for typ in ["JWT", "jwt", "logout+jwt", "id_token"] {
         let token = issuer.key.sign(typ, &claims).expect("signed");
         let answer = issuer.api().get("/me", &token).await;
-        let typ =
-            format!("the token's typ is {typ}, 'at+jwt' is needed (RFC 9068 section 4)");
+        let typ = format!("the token's typ is {typ}, 'at+jwt' is needed (RFC 9068 section 4)");
         is_refused(&answer, 401, "invalid_token", &typ, &typ);
     }
 }
