@@ -80,9 +80,8 @@ mod tests {
     fn the_table_is_bounded_whatever_comes() {
         let recognised = Recognised::default();
         for n in 0..20_000 {
-            let _ = recognised.or_verify(&n.to_string(), || {
-                Ok::<_, ()>(fixtures::access_token_claims())
-            });
+            let _ = recognised
+                .or_verify(&n.to_string(), || Ok::<_, ()>(fixtures::access_token_claims()));
         }
         let kept: usize = recognised.shards.iter().map(|s| s.lock().expect("free").len()).sum();
         assert_eq!(kept, SHARDS * PLACES);

@@ -66,6 +66,7 @@ async fn seed_2_1_every_attack_of_the_break_it_panel_fails_as_its_row_says() {
         "wrong-redirect",
         "unknown-client",
         "missing-pkce",
+        "unauthorized-client",
         "response-type",
         "unknown-scope",
         "no-token",

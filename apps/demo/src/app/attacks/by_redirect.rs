@@ -21,7 +21,7 @@ pub(super) fn begin(
     let challenge = challenge(&verifier);
     let mut parameters = vec![
         ("response_type", if attack.id == "response-type" { "token" } else { "code" }),
-        ("client_id", &app.settings.client_id),
+        ("client_id", client_for(attack.id, &app.settings.client_id)),
         ("redirect_uri", &callback),
         ("scope", scope_for(attack.id)),
         ("state", &state),
@@ -40,6 +40,11 @@ pub(super) fn begin(
     sent.parameters = parameters.iter().map(|(n, v)| record.shown(&app.masker, n, v)).collect();
     let url = Url::parse_with_params(&endpoints.authorization, &parameters).ok()?;
     Some((url, Attempt { id: attack.id, state, verifier, sent }))
+}
+
+/// The demo's second client is registered for the client credentials grant alone.
+fn client_for<'a>(id: &str, own: &'a str) -> &'a str {
+    if id == "unauthorized-client" { "photo-archive" } else { own }
 }
 
 fn scope_for(id: &str) -> &'static str {
@@ -72,6 +77,7 @@ pub(super) async fn finish(
         "denied" => Some("access_denied"),
         "response-type" => Some("unsupported_response_type"),
         "missing-pkce" => Some("invalid_request"),
+        "unauthorized-client" => Some("unauthorized_client"),
         _ => None,
     };
     if let Some(expected) = expected_error {

@@ -33,7 +33,7 @@ const fn by_redirect(
 }
 
 /// All of them, in the order of the panel.
-pub(crate) const ATTACKS: [Attack; 13] = [
+pub(crate) const ATTACKS: [Attack; 14] = [
     by_redirect(
         "stolen-code",
         "1.5",
@@ -82,6 +82,13 @@ pub(crate) const ATTACKS: [Attack; 13] = [
         "3.4",
         "Leave out the code challenge",
         "A request without PKCE, which this server demands of every client.",
+    ),
+    by_redirect(
+        "unauthorized-client",
+        "3.5",
+        "Be another program",
+        "The nightly archive is a registered client too, but not one that may send people to sign \
+         in. It tries.",
     ),
     by_redirect(
         "response-type",
