@@ -28,7 +28,7 @@ pub use addresses::TlsFiles;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;
-pub use users::{ConfiguredUser, Credential, normalized};
+pub use users::{ConfiguredUser, Credential};
 
 use crate::logging::LogSettings;
 use crate::passwords::HashSettings;

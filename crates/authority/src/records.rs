@@ -213,6 +213,20 @@ pub struct Account {
     pub claims: UserClaims,
 }
 
+/// Longest user name, in bytes.
+const USERNAME_AT_MOST: usize = 256;
+/// Longest password that is looked at, in bytes.
+pub const PASSWORD_AT_MOST: usize = 1024;
+
+/// A user name as it is kept and looked up: trimmed, and in lower case, since people's keyboards
+/// capitalise. Nothing if it cannot be one.
+pub fn normalized_username(username: &str) -> Option<String> {
+    let name = username.trim();
+    let good =
+        !name.is_empty() && name.len() <= USERNAME_AT_MOST && !name.contains(char::is_control);
+    good.then(|| name.to_lowercase())
+}
+
 /// What a sign-in needs to know.
 #[derive(Clone, Debug)]
 pub struct Credentials {

@@ -5,7 +5,7 @@ use std::io::Read;
 use clap::{Args, Subcommand};
 use keystile_authority::endpoints::PASSWORD_AT_LEAST;
 use keystile_authority::ports::{Clock, Passwords, Registry, Store};
-use keystile_authority::records::{Account, UserClaims};
+use keystile_authority::records::{Account, UserClaims, normalized_username};
 use keystile_protocol::Secret;
 use keystile_store::SqliteStore;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::apply::new_account;
 use crate::clock::SystemClock;
 use crate::passwords::PasswordPool;
 use crate::refusal::{Outcome, Refusal, refuse};
-use crate::settings::{Settings, normalized};
+use crate::settings::Settings;
 use crate::{entropy, output};
 
 #[derive(Debug, Subcommand)]
@@ -59,7 +59,7 @@ pub(super) struct Named {
 impl Named {
     fn username(&self) -> Outcome<String> {
         let refusal = "a user has a name of 1 to 256 bytes without control characters";
-        normalized(&self.username).ok_or_else(|| Refusal::new(refusal))
+        normalized_username(&self.username).ok_or_else(|| Refusal::new(refusal))
     }
 
     async fn account(&self, store: &SqliteStore) -> Outcome<Account> {

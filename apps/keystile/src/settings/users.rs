@@ -1,6 +1,6 @@
 //! `[[users]]`.
 
-use keystile_authority::records::UserClaims;
+use keystile_authority::records::{PASSWORD_AT_MOST, UserClaims, normalized_username};
 use keystile_protocol::Secret;
 
 use super::file;
@@ -27,16 +27,6 @@ pub enum Credential {
     Hash(String),
 }
 
-const LONGEST_NAME: usize = 256;
-const LONGEST_PASSWORD: usize = 1024;
-
-/// A name as it is looked up at sign-in; nothing if it cannot be one.
-pub fn normalized(username: &str) -> Option<String> {
-    let name = username.trim();
-    let good = !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(char::is_control);
-    good.then(|| name.to_lowercase())
-}
-
 pub(super) fn users(
     users: Vec<file::User>,
     root: &Place<'_>,
@@ -55,7 +45,7 @@ pub(super) fn users(
 }
 
 fn user(mut entry: file::User, place: &Place<'_>) -> Result<ConfiguredUser, SettingsError> {
-    let Some(username) = normalized(&entry.username) else {
+    let Some(username) = normalized_username(&entry.username) else {
         return place.key("username").wrong(
             "a user has a name of 1 to 256 bytes without control characters, such as alice",
         );
@@ -71,7 +61,7 @@ fn credential(
 ) -> Result<Credential, SettingsError> {
     match (password, hash) {
         (Some(password), None) => {
-            if password.expose().is_empty() || password.expose().len() > LONGEST_PASSWORD {
+            if password.expose().is_empty() || password.expose().len() > PASSWORD_AT_MOST {
                 return place.key("password").wrong("a password has 1 to 1024 bytes");
             }
             Ok(Credential::Password(password))

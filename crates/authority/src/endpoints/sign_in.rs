@@ -8,7 +8,7 @@ use super::{Authority, Browser};
 use crate::decisions::SessionOpened;
 use crate::ids::{AccountId, SessionId};
 use crate::ports::SessionHandle;
-use crate::records::{Account, Credentials, Session};
+use crate::records::{Account, Credentials, PASSWORD_AT_MOST, Session, normalized_username};
 use crate::sealed::{FORMAT, Interaction, KnownBrowser};
 use crate::throttle::{Attempt, known_browser};
 
@@ -23,9 +23,6 @@ pub struct SignInForm {
     pub password: Secret,
 }
 
-/// Longest name and password that are looked at, in bytes.
-const USERNAME_AT_MOST: usize = 256;
-const PASSWORD_AT_MOST: usize = 1024;
 /// Accounts that one browser is remembered for.
 const KNOWN_ACCOUNTS: usize = 5;
 
@@ -78,7 +75,7 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Account, NotSignedIn> {
         let rejected = || NotSignedIn::Error(SignInError::Rejected);
-        let username = normalized(&form.username).ok_or_else(rejected)?;
+        let username = normalized_username(&form.username).ok_or_else(rejected)?;
         if form.password.expose().is_empty() || form.password.expose().len() > PASSWORD_AT_MOST {
             return Err(rejected());
         }
@@ -169,12 +166,4 @@ impl Authority {
         known.accounts.truncate(KNOWN_ACCOUNTS);
         known
     }
-}
-
-/// A name as it is looked up: trimmed, and in lower case, since people's keyboards capitalise.
-pub(crate) fn normalized(username: &str) -> Option<String> {
-    let name = username.trim();
-    let good =
-        !name.is_empty() && name.len() <= USERNAME_AT_MOST && !name.contains(char::is_control);
-    good.then(|| name.to_lowercase())
 }
