@@ -1,6 +1,7 @@
 //! What came in, as values for the authority.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -20,6 +21,9 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Longest `User-Agent` that is kept, in characters.
 const USER_AGENT_AT_MOST: usize = 200;
+
+/// A body has to be there within this.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
 
 /// A request from a browser, without its body.
 pub(crate) struct FromBrowser {
@@ -90,6 +94,8 @@ pub(crate) enum FormError {
     TooLarge,
     #[error("the body ended early")]
     Incomplete,
+    #[error("the body did not come in time")]
+    TooSlow,
     #[error("{0}")]
     Params(keystile_protocol::ParamError),
 }
@@ -99,6 +105,7 @@ impl FormError {
         match self {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Incomplete | Self::Params(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -131,7 +138,8 @@ async fn form(request: Request, face: &SharedFace) -> Result<Params, FormError> 
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
     // A body that is absent needs no type.
-    let body = Bytes::from_request(request, face).await.map_err(|rejection| {
+    let body = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, face));
+    let body = body.await.map_err(|_| FormError::TooSlow)?.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             FormError::TooLarge
         } else {
