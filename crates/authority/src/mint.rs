@@ -14,6 +14,9 @@ use crate::records::UserClaims;
 /// Access tokens are always signed with this.
 pub const ACCESS_TOKEN_ALGORITHM: Algorithm = Algorithm::ES256;
 
+/// The `typ` of ID tokens.
+pub const ID_TOKEN_TYPE: &str = "JWT";
+
 /// Why nothing could be signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
@@ -123,7 +126,7 @@ pub fn id_token(
         sid: Some(base64url(token.sid)),
         user: token.user,
     };
-    Ok(key.sign("JWT", &claims)?)
+    Ok(key.sign(ID_TOKEN_TYPE, &claims)?)
 }
 
 /// Signs what userinfo says: `iss` and `aud` say from whom and for whom (OpenID Connect Core 1.0

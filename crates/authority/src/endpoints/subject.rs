@@ -8,6 +8,7 @@ use keystile_protocol::{ErrorCode, ProtocolError, Timestamp};
 use super::Authority;
 use super::answer::Fault;
 use crate::ids::{AccountId, GrantId};
+use crate::mint;
 use crate::records::{Client, Situation};
 use crate::rules::asked_claims::Wishes;
 use crate::rules::subject;
@@ -54,8 +55,13 @@ impl Authority {
     /// The claims of an ID token that we signed and that comes back as a hint; that it has
     /// expired does not matter (OpenID Connect Core 1.0 section 3.1.2.1).
     pub(super) fn hint(&self, token: &str) -> Result<IdTokenClaims, JoseError> {
-        let claims: IdTokenClaims =
-            SignedToken::parse(token)?.verify(self.keys().verifying(), &Algorithm::ALL)?;
+        let token = SignedToken::parse(token)?;
+        // Our other tokens have types of their own.
+        let is_id_token = token.header.typ.as_deref().is_none_or(|typ| typ == mint::ID_TOKEN_TYPE);
+        let claims: IdTokenClaims = token.verify(self.keys().verifying(), &Algorithm::ALL)?;
+        if !is_id_token {
+            return Err(JoseError::Claims("it is a token of another type".to_owned()));
+        }
         if claims.iss == self.policy.issuer {
             return Ok(claims);
         }
