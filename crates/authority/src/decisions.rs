@@ -4,6 +4,7 @@
 use keystile_protocol::{ClientId, Scope, Timestamp};
 
 use crate::ids::{AccountId, GrantId, SessionId};
+use crate::rules::asked_claims::AskedClaims;
 
 /// A code that may be redeemed: the birth of a grant (RFC 6749 section 4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub struct Redemption {
     pub salt: [u8; 16],
     /// Whether the client has to be added to the session's list.
     pub first_in_session: bool,
+    pub claims: AskedClaims,
 }
 
 /// What became of a [`Redemption`].

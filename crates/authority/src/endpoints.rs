@@ -10,6 +10,7 @@ mod metadata;
 mod resume;
 mod revoke;
 mod sign_in;
+mod subject;
 mod token;
 mod userinfo;
 
@@ -30,7 +31,7 @@ pub use logout::{LogoutOutcome, SignedOutView};
 pub use metadata::paths;
 pub use resume::ConsentForm;
 pub use sign_in::SignInForm;
-pub use userinfo::Bearer;
+pub use userinfo::{Bearer, Userinfo};
 
 use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};

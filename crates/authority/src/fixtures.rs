@@ -14,9 +14,10 @@ use crate::decisions::{ConsentGiven, Redemption, Rotation, SessionOpened};
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
 use crate::records::{
-    About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, SecretMethod,
-    Session, SignedIn, UserClaims,
+    About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, OpenIdOptions,
+    SecretMethod, Session, SignedIn, UserClaims,
 };
+use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::request::{Prompt, ValidRequest};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction};
@@ -54,6 +55,7 @@ pub fn client() -> Client {
         trusted: false,
         allow_embedded_browser: false,
         several_audiences: false,
+        openid: OpenIdOptions::default(),
         apis: Vec::new(),
         about: About::default(),
     }
@@ -94,6 +96,7 @@ pub fn valid_request(text: &str) -> ValidRequest {
         max_age: None,
         login_hint: None,
         ui_locales: None,
+        wishes: Wishes::default(),
     }
 }
 
@@ -168,6 +171,7 @@ pub fn code(approved_at: Timestamp) -> Code {
         methods: vec!["pwd".into()],
         approved_at,
         first_in_session: true,
+        claims: AskedClaims::default(),
     }
 }
 
@@ -208,6 +212,7 @@ pub fn grant(now: Timestamp) -> Grant {
         sid: [3; 16],
         scope: scope("openid photos:read"),
         resources: Vec::new(),
+        claims: AskedClaims::default(),
         auth_time: now,
         methods: vec!["pwd".into()],
         expires_at: now.plus(Lifetimes::default().refresh),

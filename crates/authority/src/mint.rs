@@ -7,12 +7,15 @@ use keystile_protocol::jose::{Algorithm, JoseError};
 use keystile_protocol::messages::{Audience, IdTokenClaims, access_token_hash};
 use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 
-use crate::ids::GrantId;
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
+use crate::records::UserClaims;
 
 /// Access tokens are always signed with this.
 pub const ACCESS_TOKEN_ALGORITHM: Algorithm = Algorithm::ES256;
+
+/// The `typ` of ID tokens.
+pub const ID_TOKEN_TYPE: &str = "JWT";
 
 /// Why nothing could be signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,14 +35,16 @@ pub struct AccessToken<'a> {
     pub subject: String,
     /// For whom.
     pub client: &'a ClientId,
-    /// Of which grant.
-    pub grant: Option<GrantId>,
+    /// Of which grant (`gid`).
+    pub grant: Option<String>,
     /// For what.
     pub scope: Scope,
     /// Where.
     pub audience: Vec<String>,
     /// When the user was authenticated.
     pub auth_time: Option<Timestamp>,
+    /// How strongly, where that was asked for.
+    pub acr: Option<&'static str>,
     /// 16 random bytes.
     pub jti: [u8; 16],
 }
@@ -65,8 +70,8 @@ pub fn access_token(
         client_id: token.client.clone(),
         scope: token.scope,
         auth_time: token.auth_time.map(Timestamp::seconds),
-        acr: None,
-        gid: token.grant.map(|grant| grant.to_string()),
+        acr: token.acr.map(str::to_owned),
+        gid: token.grant,
     };
     Ok(key.sign(access_token::TYPE, &claims)?)
 }
@@ -84,15 +89,20 @@ pub struct IdToken<'a> {
     pub nonce: Option<&'a Nonce>,
     /// When the user was authenticated.
     pub auth_time: Timestamp,
+    /// How strongly, where that was asked for.
+    pub acr: Option<&'static str>,
     /// By which means.
     pub methods: Vec<String>,
     /// The session.
     pub sid: [u8; 16],
     /// The access token beside it.
     pub access_token: &'a str,
+    /// Claims about the user that were asked for here.
+    pub user: UserClaims,
 }
 
-/// Signs an ID token (OpenID Connect Core 1.0 section 2). Claims about the user stay at userinfo.
+/// Signs an ID token (OpenID Connect Core 1.0 section 2). Claims about the user stay at
+/// userinfo, unless the `claims` parameter asks for them here.
 pub fn id_token(
     token: IdToken<'_>,
     issuer: &Issuer,
@@ -109,12 +119,27 @@ pub fn id_token(
         iat: now.seconds(),
         auth_time: Some(token.auth_time.seconds()),
         nonce: token.nonce.map(Nonce::to_string),
-        acr: None,
+        acr: token.acr.map(str::to_owned),
         amr: Some(token.methods),
         azp: None,
         at_hash: Some(access_token_hash(token.access_token, token.algorithm)),
         sid: Some(base64url(token.sid)),
-        user: serde_json::Map::new(),
+        user: token.user,
     };
+    Ok(key.sign(ID_TOKEN_TYPE, &claims)?)
+}
+
+/// Signs what userinfo says: `iss` and `aud` say from whom and for whom (OpenID Connect Core 1.0
+/// section 5.3.2).
+pub fn userinfo(
+    mut claims: UserClaims,
+    client: &ClientId,
+    algorithm: Algorithm,
+    issuer: &Issuer,
+    keys: &Keys,
+) -> Result<String, MintError> {
+    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    claims.insert("iss".to_owned(), issuer.as_str().into());
+    claims.insert("aud".to_owned(), client.as_str().into());
     Ok(key.sign("JWT", &claims)?)
 }

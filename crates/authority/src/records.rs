@@ -8,6 +8,7 @@ use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
+use crate::rules::asked_claims::AskedClaims;
 
 /// A registered client (RFC 6749 section 2, RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,12 +41,26 @@ pub struct Client {
     /// Whether one access token may be for several APIs (RFC 8707 section 3 advises against it).
     #[serde(default)]
     pub several_audiences: bool,
+    /// How it is told who the user is.
+    #[serde(default)]
+    pub openid: OpenIdOptions,
     /// The APIs that this client is the face of: it may introspect the tokens for them.
     #[serde(default)]
     pub apis: Vec<String>,
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
+}
+
+/// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section
+/// 2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpenIdOptions {
+    /// The sector of its pairwise subjects (`subject_type`); without one they are public.
+    pub sector: Option<String>,
+    /// `userinfo_signed_response_alg`; plain JSON without it.
+    pub userinfo_algorithm: Option<Algorithm>,
 }
 
 /// What a client says of itself for people (RFC 7591 section 2).
@@ -305,6 +320,8 @@ pub struct Grant {
     pub scope: Scope,
     /// The APIs that were asked for; empty means whichever the scopes belong to.
     pub resources: Vec<String>,
+    /// The claims that were asked for one by one.
+    pub claims: AskedClaims,
     /// When the user was authenticated.
     pub auth_time: Timestamp,
     /// By which means.

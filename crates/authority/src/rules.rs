@@ -1,6 +1,8 @@
 //! The rules: plain functions from facts to a decision, in the order in which they apply. None of
 //! them waits, reads a clock or draws a random number.
 
+pub mod acr;
+pub mod asked_claims;
 pub mod claims;
 pub mod client_auth;
 pub mod client_credentials;
@@ -15,3 +17,4 @@ pub mod registration;
 pub mod request;
 pub mod revoke;
 pub mod scope;
+pub mod subject;

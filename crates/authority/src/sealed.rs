@@ -6,6 +6,7 @@ use keystile_protocol::{ClientId, CodeChallenge, Nonce, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
+use crate::rules::asked_claims::AskedClaims;
 
 /// The format that this release writes.
 pub const FORMAT: u8 = 1;
@@ -44,6 +45,8 @@ pub struct Code {
     pub approved_at: Timestamp,
     /// Whether the session's list of clients lacks this one.
     pub first_in_session: bool,
+    /// The claims that were asked for one by one, and allowed.
+    pub claims: AskedClaims,
 }
 
 impl Sealable for Code {

@@ -38,6 +38,8 @@ pub enum ErrorCode {
     RegistrationNotSupported,
     InvalidRequestUri,
     InvalidRequestObject,
+    // OpenID Connect Core Unmet Authentication Requirements 1.0
+    UnmetAuthenticationRequirements,
 }
 
 impl ErrorCode {
@@ -67,6 +69,7 @@ impl ErrorCode {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::InvalidRequestObject => "invalid_request_object",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
         }
     }
 
@@ -100,6 +103,9 @@ impl ErrorCode {
             | Self::RegistrationNotSupported
             | Self::InvalidRequestUri
             | Self::InvalidRequestObject => "OpenID Connect Core 1.0 section 3.1.2.6",
+            Self::UnmetAuthenticationRequirements => {
+                "OpenID Connect Core Unmet Authentication Requirements 1.0"
+            }
         }
     }
 }

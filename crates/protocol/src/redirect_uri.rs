@@ -92,6 +92,11 @@ impl RedirectUri {
         &self.0
     }
 
+    /// The host, where the URI has one.
+    pub fn host(&self) -> Option<String> {
+        Url::parse(&self.0).ok()?.host_str().map(str::to_owned)
+    }
+
     /// Scheme, host and port, where the URI has them.
     pub fn origin(&self) -> Option<String> {
         let url = Url::parse(&self.0).ok()?;

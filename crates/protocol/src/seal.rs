@@ -186,6 +186,12 @@ impl Seals {
         self.masters.first().map(|master| master.id)
     }
 
+    /// The id of the master key that has been there the longest: for what must stay the same while
+    /// one master key follows another.
+    pub fn oldest_master(&self) -> Option<u8> {
+        self.masters.last().map(|master| master.id)
+    }
+
     fn authenticated(&self, purpose: &str, epoch: u64) -> Aad<Vec<u8>> {
         let mut aad = Vec::with_capacity(purpose.len() + self.context.len() + 10);
         aad.push(VERSION);

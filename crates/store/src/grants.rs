@@ -37,15 +37,16 @@ macro_rules! alive {
 /// the first one's `redemption` and has revoked the grant by the time it sees it.
 const REDEEM: &str = concat!(
     "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
-             resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt)
+             resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt,
+             claims)
      AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16))
+                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17))
      INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
-                         keep_until, salt, generation, rotated_at, last_used)
+                         keep_until, salt, claims, generation, rotated_at, last_used)
      SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
             g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
-            g.expires_at, g.keep_until, g.salt, 0, g.created_at, g.created_at
+            g.expires_at, g.keep_until, g.salt, g.claims, 0, g.created_at, g.created_at
      FROM g WHERE ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
@@ -74,6 +75,7 @@ async fn insert(
     db: &mut impl Statements,
     new: &Redemption,
 ) -> Stored<Option<([u8; 16], Option<i64>)>> {
+    let claims = (!new.claims.is_empty()).then(|| to_json(&new.claims)).transpose()?;
     let (resources, methods) = (to_json(&new.resources)?, to_json(&new.methods)?);
     let params = params![
         &new.grant,
@@ -92,6 +94,7 @@ async fn insert(
         new.expires_at,
         new.keep_until,
         &new.salt,
+        claims.as_deref(),
     ];
     db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?))).await
 }
@@ -99,6 +102,7 @@ async fn insert(
 const FIND: &str = concat!(
     "SELECT g.id, g.account, g.client, g.offline, g.session, g.sid, g.scope, g.resources,
             g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used, g.salt,
+            COALESCE(g.claims, '{}'),
             CASE WHEN g.revoked_at IS NULL AND ",
     alive!("$2"),
     " THEN 1 ELSE 0 END,
@@ -136,6 +140,7 @@ fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
         rotated_at: row.time()?,
         last_used: row.time()?,
         salt: row.array()?,
+        claims: row.json()?,
     };
     Ok(GrantNow { grant, alive: row.flag()?, token_revoked: row.flag()? })
 }

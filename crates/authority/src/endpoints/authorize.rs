@@ -135,8 +135,11 @@ impl Authority {
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Result<Outcome, Refused> {
-        let request = request::check(&asked.params, &to.client, &self.policy)?;
+        let mut request = request::check(&asked.params, &to.client, &self.policy)?;
+        let hinted = self.hinted_subject(&asked.params, &to.client)?;
         let situation = self.situation(browser, Some(to), now).await?;
+        request.wishes.another_user =
+            self.is_another_user(&request.wishes, hinted.as_deref(), &situation, &to.client)?;
         if let Posted::SwitchAccount | Posted::SignInFailed(..) = asked.posted {
             let page = sign_in_page(asked, to, &request, LoginReason::SelectAccount);
             return Ok(self.with_browser(page, browser, cookies, now));
@@ -303,7 +306,8 @@ impl Authority {
             sid: session.sid,
             redirect_uri: sha256(&to.redirect_uri),
             challenge: request.challenge,
-            scope,
+            claims: request.wishes.claims.allowed_by(|opens| scope.contains(opens)),
+            scope: scope.filter(|token| !request.wishes.for_claims.contains(token)),
             resources: request.resources,
             nonce: request.nonce,
             auth_time: session.auth_time,

@@ -56,7 +56,7 @@ impl Authority {
         Ok(IntrospectionResponse {
             active: true,
             iss: Some(self.policy.issuer.clone()),
-            sub: Some(grant.account.to_string()),
+            sub: Some(self.subject(&grant.account, caller)?),
             aud: Some(Audience::One(self.policy.issuer.to_string())),
             client_id: Some(grant.client),
             scope: Some(grant.scope),

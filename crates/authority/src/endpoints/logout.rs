@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use keystile_protocol::jose::{Algorithm, SignedToken};
 use keystile_protocol::messages::IdTokenClaims;
 use keystile_protocol::seal::Sealed;
 use keystile_protocol::{ClientId, Params, Timestamp};
@@ -80,8 +79,17 @@ impl Authority {
     ) -> Result<LogoutOutcome, Stop> {
         let params = received.map_err(|e| Stop::Refused(LogoutError::Params(e.to_string())))?;
         let asked = self.checked_logout(&params).await?;
-        match self.signed_in(browser, now).await? {
-            Some(signed_in) if logout::must_ask(&asked.logout, &signed_in.session) => {
+        let signed_in = self.signed_in(browser, now).await?;
+        let subject = match (&signed_in, &asked.client) {
+            (Some(signed_in), Some(client)) => {
+                Some(self.subject(&signed_in.session.account, client)?)
+            }
+            _ => None,
+        };
+        match signed_in {
+            Some(signed_in)
+                if logout::must_ask(&asked.logout, &signed_in.session, subject.as_deref()) =>
+            {
                 // A hint has been used up: it is a token, and the page goes to a browser.
                 let params = without_hint(&params, asked.client.as_deref());
                 let session = signed_in.session.id;
@@ -141,10 +149,7 @@ impl Authority {
         let hint =
             params.optional("id_token_hint").map_err(|e| LogoutError::Params(e.to_string()))?;
         let Some(hint) = hint else { return Ok(None) };
-        let claims: IdTokenClaims = SignedToken::parse(hint)
-            .and_then(|token| token.verify(self.keys().verifying(), &Algorithm::ALL))
-            .map_err(|_| LogoutError::Hint)?;
-        if claims.iss == self.policy.issuer { Ok(Some(claims)) } else { Err(LogoutError::Hint) }
+        self.hint(hint).map(Some).map_err(|_| LogoutError::Hint)
     }
 
     async fn sign_out(

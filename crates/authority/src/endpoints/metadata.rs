@@ -5,7 +5,7 @@ use keystile_protocol::messages::Metadata;
 
 use super::Authority;
 use crate::records::GrantType;
-use crate::rules::claims;
+use crate::rules::{acr, claims};
 
 /// Where each endpoint is, below the issuer.
 pub mod paths {
@@ -30,7 +30,7 @@ impl Authority {
         let with_secret = names(&["client_secret_basic", "client_secret_post"]);
         let with_none = names(&["client_secret_basic", "client_secret_post", "none"]);
         let mut claims_supported =
-            names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid"]);
+            names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
         claims_supported.extend(claims::supported().map(str::to_owned));
         Metadata {
             issuer: issuer.clone(),
@@ -45,8 +45,11 @@ impl Authority {
             response_types_supported: names(&["code"]),
             response_modes_supported: names(&["query", "form_post"]),
             grant_types_supported: GrantType::ALL.map(|g| g.as_str().to_owned()).into(),
-            subject_types_supported: names(&["public"]),
+            subject_types_supported: names(&["public", "pairwise"]),
             id_token_signing_alg_values_supported: Algorithm::ALL
+                .map(|algorithm| algorithm.as_str().to_owned())
+                .into(),
+            userinfo_signing_alg_values_supported: Algorithm::ALL
                 .map(|algorithm| algorithm.as_str().to_owned())
                 .into(),
             token_endpoint_auth_methods_supported: with_none.clone(),
@@ -54,10 +57,10 @@ impl Authority {
             introspection_endpoint_auth_methods_supported: with_secret,
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,
-            acr_values_supported: Vec::new(),
+            acr_values_supported: names(&acr::SUPPORTED),
             prompt_values_supported: names(&["none", "login", "consent", "select_account"]),
             ui_locales_supported: Vec::new(),
-            claims_parameter_supported: false,
+            claims_parameter_supported: true,
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             authorization_response_iss_parameter_supported: true,

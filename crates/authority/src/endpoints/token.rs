@@ -9,11 +9,12 @@ use super::client::ClientRequest;
 use crate::decisions::{Redeemed, Redemption, Rotated};
 use crate::ids::{AccountId, GrantId};
 use crate::mint::{self, AccessToken, IdToken};
-use crate::records::{Client, Grant, GrantNow, GrantType};
+use crate::records::{Client, Grant, GrantNow, GrantType, UserClaims};
 use crate::refresh_token::{self, Binding, PresentedRefreshToken};
+use crate::rules::asked_claims::{self, AskedClaims};
 use crate::rules::code::{Effect, RedemptionRandom};
 use crate::rules::refresh::Refresh;
-use crate::rules::{client_credentials, code, refresh, scope};
+use crate::rules::{acr, client_credentials, code, refresh, scope};
 use crate::sealed::Code;
 
 /// What the tokens of a grant are made of, whether it was born just now or is refreshed.
@@ -26,6 +27,7 @@ struct TokenFacts<'a> {
     nonce: Option<&'a Nonce>,
     auth_time: Timestamp,
     methods: Vec<String>,
+    claims: AskedClaims,
 }
 
 fn invalid_grant(words: &str) -> EndpointError {
@@ -101,8 +103,9 @@ impl Authority {
             nonce: code.nonce.as_ref(),
             auth_time: redemption.auth_time,
             methods: redemption.methods.clone(),
+            claims: redemption.claims.clone(),
         };
-        let mut response = self.mint(facts, client, now)?;
+        let mut response = self.mint(facts, client, now).await?;
         if redemption.offline {
             let refresh_token =
                 self.refresh_token(&redemption.grant, 0, client, &redemption.salt, now)?;
@@ -147,7 +150,7 @@ impl Authority {
             let grant = &state.grant;
             let scope = refresh::scope(asked_scope.clone(), grant, client)?;
             let resources = refresh::resources(asked_resources.clone(), grant)?;
-            let response = self.refreshed(grant, scope, &resources, client, step, now)?;
+            let response = self.refreshed(grant, scope, &resources, client, step, now).await?;
             if self.commit(step, grant, now).await? {
                 return Ok(response);
             }
@@ -172,7 +175,7 @@ impl Authority {
         Ok(state)
     }
 
-    fn refreshed(
+    async fn refreshed(
         &self,
         grant: &Grant,
         scope: Scope,
@@ -190,12 +193,13 @@ impl Authority {
             nonce: None,
             auth_time: grant.auth_time,
             methods: grant.methods.clone(),
+            claims: grant.claims.clone(),
         };
         let generation = match step {
             Refresh::Rotate(rotation) => rotation.to,
             Refresh::Keep { .. } | Refresh::Repeat => grant.generation,
         };
-        let mut response = self.mint(facts, client, now)?;
+        let mut response = self.mint(facts, client, now).await?;
         response.refresh_token =
             Some(self.refresh_token(&grant.id, generation, client, &grant.salt, now)?);
         Ok(response)
@@ -234,6 +238,7 @@ impl Authority {
             scope: scope::for_audience(&scope, &audience, &self.policy),
             audience,
             auth_time: None,
+            acr: None,
             jti: self.entropy.bytes(),
         };
         Ok(self.response(self.sign(token, now)?, scope))
@@ -245,21 +250,23 @@ impl Authority {
     }
 
     /// Signs a grant's access token and, for `openid`, its ID token.
-    fn mint(
+    async fn mint(
         &self,
         facts: TokenFacts<'_>,
         client: &Client,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
-        let subject = facts.account.to_string();
+        let subject = self.subject(&facts.account, client)?;
+        let acr = if facts.claims.acr() { acr::of(&facts.methods) } else { None };
         let access_token = self.sign(
             AccessToken {
                 subject: subject.clone(),
                 client: &client.id,
-                grant: Some(facts.grant),
+                grant: Some(self.grant_name(&facts.grant, client, now)),
                 scope: scope::for_audience(&facts.scope, &facts.audience, &self.policy),
                 audience: facts.audience,
                 auth_time: Some(facts.auth_time),
+                acr,
                 jti: self.entropy.bytes(),
             },
             now,
@@ -271,7 +278,9 @@ impl Authority {
                 algorithm: client.id_token_algorithm,
                 nonce: facts.nonce,
                 auth_time: facts.auth_time,
+                user: self.claims_in_id_token(&facts.account, &facts.claims).await?,
                 methods: facts.methods,
+                acr,
                 sid: facts.sid,
                 access_token: &access_token,
             };
@@ -283,6 +292,22 @@ impl Authority {
         let mut response = self.response(access_token, facts.scope);
         response.id_token = id_token.map(Secret::new);
         Ok(response)
+    }
+
+    /// The claims about the user that were asked for in the ID token (OpenID Connect Core 1.0
+    /// section 5.5); without any the account is not read.
+    async fn claims_in_id_token(
+        &self,
+        account: &AccountId,
+        asked: &AskedClaims,
+    ) -> Result<UserClaims, EndpointError> {
+        let mut claims = UserClaims::new();
+        if asked.needs_account()
+            && let Some(account) = self.store.account(account).await?
+        {
+            asked_claims::give(&mut claims, &asked.id_token, &account.claims);
+        }
+        Ok(claims)
     }
 
     fn sign(&self, token: AccessToken<'_>, now: Timestamp) -> Result<String, EndpointError> {

@@ -8,21 +8,29 @@ use keystile_protocol::{ErrorCode, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
-use crate::ids::GrantId;
-use crate::mint::ACCESS_TOKEN_ALGORITHM;
+use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
 use crate::records::UserClaims;
-use crate::rules::claims;
+use crate::rules::{asked_claims, claims};
 
 /// A bearer token as a request carried it (RFC 6750 section 2).
 #[derive(Debug)]
 pub struct Bearer<'a>(pub &'a str);
 
+/// The answer of userinfo (OpenID Connect Core 1.0 section 5.3.2).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Userinfo {
+    /// `application/json`
+    Plain(UserClaims),
+    /// `application/jwt`, for a client with a `userinfo_signed_response_alg`.
+    Signed(String),
+}
+
 /// Our own clock signed the token; other nodes' clocks may differ a little.
 const LEEWAY: Duration = Duration::from_secs(2);
 
 impl Authority {
-    /// What the token's user allowed its client to know.
-    pub async fn userinfo(&self, token: Bearer<'_>) -> Result<UserClaims, EndpointError> {
+    /// What the token's user allowed its client to know, in the form that the client wants.
+    pub async fn userinfo(&self, token: Bearer<'_>) -> Result<Userinfo, EndpointError> {
         let now = self.clock.now();
         let invalid = |words: &str| EndpointError::protocol(ErrorCode::InvalidToken, words);
         let token = self
@@ -35,13 +43,23 @@ impl Authority {
             ));
         }
         let ended = || invalid("the token was revoked or its grant has ended");
-        let grant = token.gid.as_deref().and_then(GrantId::from_text).ok_or_else(ended)?;
+        let grant = token.gid.as_deref().and_then(|gid| self.named_grant(gid)).ok_or_else(ended)?;
         let state = self.store.grant(&grant, Some(&token.jti), now).await?.ok_or_else(ended)?;
         if !state.alive || state.token_revoked {
             return Err(ended());
         }
         let account = self.store.account(&state.grant.account).await?.ok_or_else(ended)?;
-        Ok(claims::userinfo(&token.sub, &account.claims, &token.scope))
+        let client = self.store.client(&state.grant.client, false).await?.ok_or_else(ended)?;
+        let mut claims = claims::userinfo(&token.sub, &account.claims, &token.scope);
+        asked_claims::give(&mut claims, &state.grant.claims.userinfo, &account.claims);
+        match client.openid.userinfo_algorithm {
+            None => Ok(Userinfo::Plain(claims)),
+            Some(algorithm) => {
+                let issuer = &self.policy.issuer;
+                let signed = mint::userinfo(claims, &client.id, algorithm, issuer, &self.keys())?;
+                Ok(Userinfo::Signed(signed))
+            }
+        }
     }
 
     /// An access token that we signed and that has not expired. Whether it is still alive is the
@@ -73,7 +91,7 @@ impl Authority {
         match &token.gid {
             None => Ok(!self.store.token_revoked(&token.jti).await?),
             Some(grant) => {
-                let Some(grant) = GrantId::from_text(grant) else { return Ok(false) };
+                let Some(grant) = self.named_grant(grant) else { return Ok(false) };
                 let state = self.store.grant(&grant, Some(&token.jti), now).await?;
                 Ok(state.is_some_and(|state| state.alive && !state.token_revoked))
             }

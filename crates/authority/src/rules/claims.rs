@@ -32,6 +32,13 @@ pub fn of_scope(scope: &str) -> &'static [&'static str] {
     }
 }
 
+/// The standard scope that opens a claim.
+pub fn scope_of(claim: &str) -> Option<&'static str> {
+    ["profile", "email", "address", "phone"]
+        .into_iter()
+        .find(|scope| of_scope(scope).contains(&claim))
+}
+
 /// All claims that userinfo may hold, for the metadata.
 pub fn supported() -> impl Iterator<Item = &'static str> {
     ["profile", "email", "address", "phone"].into_iter().flat_map(of_scope).copied()

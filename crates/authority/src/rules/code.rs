@@ -133,6 +133,7 @@ fn redemption(
         keep_until: expires_at.max(code.approved_at.plus(lifetimes.code).plus(PROOF_MARGIN)),
         salt: random.salt,
         first_in_session: code.first_in_session,
+        claims: code.claims.allowed_by(|scope| client.scope.contains(scope)),
     }
 }
 

@@ -75,10 +75,10 @@ pub fn check(
 }
 
 /// Whether the user has to be asked: unless the client proved by its hint that it means just this
-/// session (section 2: "the OP SHOULD ask").
-pub fn must_ask(logout: &ValidLogout, session: &Session) -> bool {
+/// session (section 2: "the OP SHOULD ask"). `subject` is what the session's user is to the client.
+pub fn must_ask(logout: &ValidLogout, session: &Session, subject: Option<&str>) -> bool {
     let this_session = logout.sid.as_deref() == Some(base64url(session.sid).as_str());
-    let this_user = logout.subject.as_deref() == Some(session.account.to_string().as_str());
+    let this_user = logout.subject.is_some() && logout.subject.as_deref() == subject;
     !(this_session && this_user)
 }
 
@@ -129,8 +129,12 @@ mod tests {
             sid: Some(base64url(session.sid)),
             subject: Some(session.account.to_string()),
         };
-        assert!(!must_ask(&mine, &session));
-        assert!(must_ask(&ValidLogout { sid: Some("x".into()), ..mine.clone() }, &session));
-        assert!(must_ask(&ValidLogout { subject: None, ..mine }, &session));
+        let me = session.account.to_string();
+        let asked = |logout: &ValidLogout, me| must_ask(logout, &session, me);
+        assert!(!asked(&mine, Some(&me)));
+        assert!(asked(&mine, Some("another")) && asked(&mine, None));
+        assert!(asked(&ValidLogout { sid: Some("x".into()), ..mine.clone() }, Some(&me)));
+        let unnamed = ValidLogout { subject: None, ..mine };
+        assert!(asked(&unnamed, Some(&me)) && asked(&unnamed, None));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use keystile_protocol::{ErrorCode, ProtocolError, Scope, Timestamp};
 
 use crate::records::{Client, SignedIn, Situation};
+use crate::rules::acr;
 use crate::rules::request::ValidRequest;
 
 /// What comes next.
@@ -32,6 +33,8 @@ pub enum LoginReason {
     SelectAccount,
     /// The session is older than `max_age` allows.
     TooOld,
+    /// The request is about another user (`id_token_hint`, or the claim `sub`).
+    AnotherUser,
 }
 
 impl LoginReason {
@@ -42,6 +45,7 @@ impl LoginReason {
             Self::PromptLogin => "prompt_login",
             Self::SelectAccount => "select_account",
             Self::TooOld => "max_age",
+            Self::AnotherUser => "another_user",
         }
     }
 }
@@ -70,8 +74,12 @@ pub fn decide(
     if *answer == ConsentAnswer::Denied {
         return refuse(ErrorCode::AccessDenied, "the user did not allow it");
     }
+    if let Err(error) = acr::can_be_met(request.wishes.essential_acr.as_deref()) {
+        return Step::Refuse(error);
+    }
     let fresh = match situation.signed_in {
         None => Err(LoginReason::NoSession),
+        Some(_) if request.wishes.another_user => Err(LoginReason::AnotherUser),
         Some(signed_in) => {
             freshness(request, signed_in.session.auth_time, requested_at, now).map(|()| signed_in)
         }
@@ -268,6 +276,61 @@ mod tests {
                 auth(c, ago(30));
             }),
             "issue"
+        );
+    }
+
+    #[test]
+    fn another_user_than_the_requests_signs_in_oidc_core_3_1_2_1() {
+        assert_eq!(with(|c| c.request.wishes.another_user = true), "another_user");
+        assert_eq!(
+            with(|c| {
+                c.request.wishes.another_user = true;
+                c.requested_at = ago(601);
+            }),
+            "another_user",
+            "also when that user signed in for this request"
+        );
+        assert_eq!(
+            with(|c| {
+                c.request.wishes.another_user = true;
+                c.request.prompt.none = true;
+            }),
+            "login_required"
+        );
+        assert_eq!(
+            with(|c| {
+                c.request.wishes.another_user = true;
+                c.situation.signed_in = None;
+            }),
+            "no_session"
+        );
+    }
+
+    #[test]
+    fn an_essential_acr_out_of_reach_is_refused_oidc_core_5_5_1_1() {
+        let essential = |values: &[&str], signed_in: bool, none: bool| {
+            with(|c| {
+                let values = values.iter().map(|v| (*v).to_owned()).collect();
+                c.request.wishes.essential_acr = Some(values);
+                c.request.prompt.none = none;
+                if !signed_in {
+                    c.situation.signed_in = None;
+                }
+            })
+        };
+        for (signed_in, none) in [(true, false), (false, false), (true, true)] {
+            assert_eq!(
+                essential(&["urn:mace:silver"], signed_in, none),
+                "unmet_authentication_requirements"
+            );
+        }
+        assert_eq!(essential(&["urn:mace:silver", acr::PASSWORD], true, false), "issue");
+        assert_eq!(
+            with(|c| {
+                c.request.wishes.essential_acr = Some(vec!["urn:mace:silver".to_owned()]);
+                c.answer = ConsentAnswer::Denied;
+            }),
+            "access_denied"
         );
     }
 

@@ -6,7 +6,10 @@ use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{ClientId, RedirectUri, Scope, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::records::{About, Client, ClientKind, ClientSecret, GrantType, SecretMethod};
+use crate::records::{
+    About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, SecretMethod,
+};
+use crate::rules::subject;
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -29,6 +32,8 @@ pub struct ClientMetadata {
     pub scope: Option<String>,
     pub token_endpoint_auth_method: Option<String>,
     pub id_token_signed_response_alg: Option<String>,
+    pub userinfo_signed_response_alg: Option<String>,
+    pub subject_type: Option<String>,
     pub application_type: Option<String>,
     /// Ours: who runs the app, for the consent page.
     pub operator: Option<String>,
@@ -69,9 +74,11 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     if public && grant_types.contains(&GrantType::ClientCredentials) {
         return wrong("grant_types", "client_credentials needs a client with a secret");
     }
+    let redirect_uris = redirect_uris(metadata, native, development)?;
     let client = Client {
         name: name(metadata)?,
-        redirect_uris: redirect_uris(metadata, native, development)?,
+        openid: openid(metadata, &redirect_uris)?,
+        redirect_uris,
         post_logout_redirect_uris: post_logout_uris(metadata, native, development)?,
         scope: scope(metadata)?,
         id_token_algorithm: id_token_algorithm(metadata)?,
@@ -227,6 +234,36 @@ fn id_token_algorithm(metadata: &ClientMetadata) -> Result<Algorithm, MetadataEr
     }
 }
 
+/// "Valid types include pairwise and public" (the same section); the sector is the redirect URIs'
+/// host (OpenID Connect Core 1.0 section 8.1).
+fn openid(
+    metadata: &ClientMetadata,
+    redirect_uris: &[RedirectUri],
+) -> Result<OpenIdOptions, MetadataError> {
+    let sector = match metadata.subject_type.as_deref() {
+        None | Some("public") => None,
+        Some("pairwise") => {
+            Some(subject::sector(redirect_uris).or_else(|problem| wrong("subject_type", problem))?)
+        }
+        Some(other) => {
+            return wrong("subject_type", format!("'{other}' is neither public nor pairwise"));
+        }
+    };
+    let userinfo_algorithm = match metadata.userinfo_signed_response_alg.as_deref() {
+        None => None,
+        Some(name) => match Algorithm::from_name(name) {
+            Some(algorithm) => Some(algorithm),
+            None => {
+                return wrong(
+                    "userinfo_signed_response_alg",
+                    format!("'{name}' is not supported; use ES256, EdDSA, PS256 or RS256"),
+                );
+            }
+        },
+    };
+    Ok(OpenIdOptions { sector, userinfo_algorithm })
+}
+
 fn about(metadata: &ClientMetadata) -> Result<About, MetadataError> {
     let pages = [
         ("client_uri", &metadata.client_uri),
@@ -333,6 +370,31 @@ mod tests {
         assert_eq!(
             member(|m| m.id_token_signed_response_alg = set("none")),
             "id_token_signed_response_alg"
+        );
+    }
+
+    #[test]
+    fn how_the_user_is_told_oidc_registration_2() {
+        let set = |to: &str| Some(to.to_owned());
+        let mut metadata = good();
+        assert_eq!(register(&metadata, false).expect("good").openid, OpenIdOptions::default());
+        metadata.subject_type = set("pairwise");
+        metadata.userinfo_signed_response_alg = set("ES256");
+        let openid = register(&metadata, false).expect("good").openid;
+        assert_eq!(openid.sector.as_deref(), Some("app.example"));
+        assert_eq!(openid.userinfo_algorithm, Some(Algorithm::ES256));
+        assert_eq!(member(|m| m.subject_type = set("public")), "good");
+        assert_eq!(member(|m| m.subject_type = set("secret")), "subject_type");
+        assert_eq!(
+            member(|m| {
+                m.subject_type = set("pairwise");
+                m.redirect_uris.push("https://other.example/cb".into());
+            }),
+            "subject_type"
+        );
+        assert_eq!(
+            member(|m| m.userinfo_signed_response_alg = set("none")),
+            "userinfo_signed_response_alg"
         );
     }
 

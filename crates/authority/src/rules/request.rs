@@ -8,12 +8,13 @@ use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, 
 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
+use crate::rules::asked_claims::{self, Wishes};
 use crate::rules::scope;
 
 /// A request that can be granted, if the user agrees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidRequest {
-    /// What is asked for.
+    /// What the user is asked: the scopes asked for, and those of single claims.
     pub scope: Scope,
     /// For which APIs, where the client says so.
     pub resources: Vec<String>,
@@ -29,6 +30,8 @@ pub struct ValidRequest {
     pub login_hint: Option<String>,
     /// Languages for the pages, best first.
     pub ui_locales: Option<String>,
+    /// What else it wants to know about the user.
+    pub wishes: Wishes,
 }
 
 /// `prompt` (OpenID Connect Core 1.0 section 3.1.2.1).
@@ -62,6 +65,7 @@ pub fn check(
     let resources = params.all("resource").map_err(invalid_request)?;
     let resources = scope::resources(&resources, policy)?;
     scope::audience(&scope, &resources, client, policy)?;
+    let wishes = asked_claims::check(params, &scope, client)?;
     Ok(ValidRequest {
         challenge: challenge(params, client)?,
         nonce: optional(params, "nonce")?,
@@ -69,8 +73,9 @@ pub fn check(
         max_age: max_age(params)?,
         login_hint: hint(params, "login_hint")?,
         ui_locales: hint(params, "ui_locales")?,
-        scope,
+        scope: scope.union(&wishes.for_claims),
         resources,
+        wishes,
     })
 }
 
@@ -270,6 +275,8 @@ mod tests {
             (add("max_age=+1"), InvalidRequest),
             (add("max_age=1e3"), InvalidRequest),
             (add("resource=https://nowhere.example"), InvalidTarget),
+            (add("claims=%7B"), InvalidRequest),
+            (add("claims={}&claims={}"), InvalidRequest),
             (add("request=x"), RequestNotSupported),
             (add("request_uri=x"), RequestUriNotSupported),
             (add("registration=x"), RegistrationNotSupported),

@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{Bearer, EndpointError};
+use keystile_authority::endpoints::{Bearer, EndpointError, Userinfo};
 
 use super::client_endpoints::invalid_request;
 use crate::face::SharedFace;
@@ -44,7 +44,8 @@ async fn answer(face: &SharedFace, token: Result<Option<String>, EndpointError>)
         Err(error) => return json::bearer_error(face, Some(error)),
     };
     match face.authority.userinfo(Bearer(&token)).await {
-        Ok(claims) => json::private(StatusCode::OK, &claims),
+        Ok(Userinfo::Plain(claims)) => json::private(StatusCode::OK, &claims),
+        Ok(Userinfo::Signed(token)) => json::private_jwt(token),
         Err(error) => json::bearer_error(face, Some(error)),
     }
 }

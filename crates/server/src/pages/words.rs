@@ -254,6 +254,7 @@ mod tests {
         "problem.",
         "sign_in.asked_again",
         "sign_in.old_page",
+        "sign_in.other_account",
         "consent.identity",
         "consent.access",
         "embedded_browser.",

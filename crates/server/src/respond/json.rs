@@ -23,6 +23,15 @@ pub(crate) fn private(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
+/// A signed answer that is not to be kept (OpenID Connect Core 1.0 section 5.3.2).
+pub(crate) fn private_jwt(token: String) -> Response {
+    let mut response = Response::new(Body::from(token));
+    headers::private_json(response.headers_mut());
+    let jwt = HeaderValue::from_static("application/jwt");
+    response.headers_mut().insert(header::CONTENT_TYPE, jwt);
+    response
+}
+
 /// An error of the token, revocation or introspection endpoint (RFC 6749 section 5.2).
 /// `may_repeat`: whether the same request can be sent again after a fault.
 pub(crate) fn endpoint_error(

@@ -114,6 +114,7 @@ fn reason(reason: LoginReason, renewed: bool) -> Option<SignInReason> {
     match reason {
         _ if renewed => Some(SignInReason::OldPage),
         LoginReason::PromptLogin | LoginReason::TooOld => Some(SignInReason::AskedAgain),
+        LoginReason::AnotherUser => Some(SignInReason::OtherAccount),
         LoginReason::NoSession | LoginReason::SelectAccount => None,
     }
 }

@@ -10,6 +10,7 @@ mod grants;
 mod https;
 mod logout;
 mod metadata;
+mod openid;
 mod pages;
 mod program;
 mod security;

@@ -6,7 +6,7 @@ mod demo;
 mod html;
 mod program;
 
-pub(crate) use app::App;
+pub(crate) use app::{App, Tokens};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use demo::Demo;
 pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};

@@ -2,6 +2,7 @@
 
 use keystile_authority::records::{Client, ClientKind, GrantType};
 use keystile_protocol::Timestamp;
+use keystile_protocol::jose::Algorithm;
 use serde_json::{Value, json};
 
 use crate::output;
@@ -40,6 +41,8 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "scope": client.scope.as_str(),
         "token_endpoint_auth_method": client.authentication_method(),
         "id_token_signed_response_alg": client.id_token_algorithm.as_str(),
+        "subject_type": if client.openid.sector.is_some() { "pairwise" } else { "public" },
+        "userinfo_signed_response_alg": client.openid.userinfo_algorithm.map(Algorithm::as_str),
         "application_type": if client.is_native() { "native" } else { "web" },
         "require_pkce": client.must_use_pkce(),
         "trusted": client.trusted,

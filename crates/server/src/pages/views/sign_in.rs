@@ -49,6 +49,8 @@ pub enum SignInError {
 pub enum SignInReason {
     /// The app asks for a fresh sign-in.
     AskedAgain,
+    /// The app means another account than the one that is signed in.
+    OtherAccount,
     /// The page was old; signing in goes on with what it was about.
     OldPage,
 }

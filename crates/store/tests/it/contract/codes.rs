@@ -5,6 +5,7 @@ use keystile_authority::decisions::Redeemed;
 use keystile_authority::fixtures;
 use keystile_authority::ids::GrantId;
 use keystile_authority::ports::{Registry, Store};
+use keystile_authority::rules::asked_claims::{AskedClaim, AskedClaims};
 use tokio::sync::Barrier;
 
 use super::{Backend, NOW, World, later};
@@ -90,6 +91,8 @@ pub(crate) async fn idea_4_the_row_says_what_was_approved(backend: &impl Backend
     let mut code = fixtures::code(NOW);
     code.resources = vec!["https://photos.example".into(), "https://mail.example".into()];
     code.methods = vec!["pwd".into(), "otp".into()];
+    let asked = AskedClaim { name: "name".into(), values: vec!["\"Alice\"".into()] };
+    code.claims = AskedClaims { userinfo: vec![asked], id_token: Vec::new() };
     let redemption = fixtures::redemption(&code, &world.client, 8);
     assert_eq!(world.store.redeem_code(redemption.clone()).await, Ok(Redeemed::Done));
     let now = world.store.grant(&code.grant, Some("j"), NOW).await.expect("there");
@@ -101,6 +104,7 @@ pub(crate) async fn idea_4_the_row_says_what_was_approved(backend: &impl Backend
         (code.grant, code.account, code.client, Some(code.session), code.sid)
     );
     assert_eq!((grant.scope, grant.resources), (code.scope, code.resources));
+    assert_eq!(grant.claims, code.claims);
     assert_eq!((grant.auth_time, grant.methods), (code.auth_time, code.methods));
     assert_eq!((grant.expires_at, grant.salt), (redemption.expires_at, redemption.salt));
     assert_eq!((grant.generation, grant.rotated_at, grant.last_used), (0, NOW, NOW));
