@@ -82,6 +82,16 @@ fn names(claims: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn what_works_is_advertised_oidc_discovery_3() {
+    let metadata = metadata(&start().await).await;
+    assert_eq!(metadata["claims_parameter_supported"], true);
+    assert_eq!(metadata["subject_types_supported"], json!(["public", "pairwise"]));
+    assert_eq!(metadata["acr_values_supported"], json!(["urn:keystile:password"]));
+    let algorithms = &metadata["userinfo_signing_alg_values_supported"];
+    assert_eq!(*algorithms, metadata["id_token_signing_alg_values_supported"]);
+}
+
+#[tokio::test]
 async fn single_claims_are_told_where_they_were_asked_for_oidc_core_5_5() {
     let server = start().await;
     let app = curious(&server).with_scope("openid offline_access");
