@@ -30,13 +30,14 @@ pub use logout::{LogoutOutcome, SignedOutView};
 pub use metadata::paths;
 pub use resume::ConsentForm;
 pub use sign_in::SignInForm;
-pub use userinfo::Bearer;
+pub use userinfo::PresentedToken;
 
 use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
 use crate::ports::{Clock, Entropy, Passwords, SessionHandle, Store, StoreError};
+use crate::recent_proofs::RecentProofs;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
 use crate::throttle::Throttle;
 
@@ -51,6 +52,7 @@ pub struct Authority {
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
     throttle: Option<Throttle>,
+    recent_proofs: RecentProofs,
 }
 
 impl std::fmt::Debug for Authority {
@@ -107,7 +109,8 @@ impl Authority {
         let Ports { store, clock, entropy, passwords } = ports;
         let throttle = policy.guessing.as_ref().map(Throttle::new);
         let keys = RwLock::default();
-        Self { policy, store, clock, entropy, passwords, seals, keys, throttle }
+        let recent_proofs = RecentProofs::default();
+        Self { policy, store, clock, entropy, passwords, seals, keys, throttle, recent_proofs }
     }
 
     /// The operator's decisions.

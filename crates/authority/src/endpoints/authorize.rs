@@ -303,6 +303,7 @@ impl Authority {
             sid: session.sid,
             redirect_uri: sha256(&to.redirect_uri),
             challenge: request.challenge,
+            dpop_key: request.dpop_key,
             scope,
             resources: request.resources,
             nonce: request.nonce,

@@ -133,6 +133,8 @@ fn redemption(
         keep_until: expires_at.max(code.approved_at.plus(lifetimes.code).plus(PROOF_MARGIN)),
         salt: random.salt,
         first_in_session: code.first_in_session,
+        dpop_key: None,
+        once: Vec::new(),
     }
 }
 

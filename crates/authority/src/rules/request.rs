@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::params::ParamError;
 use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, Scope, State};
 
@@ -21,6 +22,8 @@ pub struct ValidRequest {
     pub nonce: Option<Nonce>,
     /// PKCE.
     pub challenge: Option<CodeChallenge>,
+    /// The key that the code is bound to (RFC 9449 section 10).
+    pub dpop_key: Option<Thumbprint>,
     /// What the user has to be asked again.
     pub prompt: Prompt,
     /// How old the user's authentication may be.
@@ -64,6 +67,7 @@ pub fn check(
     scope::audience(&scope, &resources, client, policy)?;
     Ok(ValidRequest {
         challenge: challenge(params, client)?,
+        dpop_key: optional(params, "dpop_jkt")?,
         nonce: optional(params, "nonce")?,
         prompt: prompt(params)?,
         max_age: max_age(params)?,
@@ -270,6 +274,7 @@ mod tests {
             (add("max_age=+1"), InvalidRequest),
             (add("max_age=1e3"), InvalidRequest),
             (add("resource=https://nowhere.example"), InvalidTarget),
+            (add("dpop_jkt=short"), InvalidRequest),
             (add("request=x"), RequestNotSupported),
             (add("request_uri=x"), RequestUriNotSupported),
             (add("registration=x"), RegistrationNotSupported),
