@@ -1,6 +1,8 @@
 //! What the rules decided and the store may write. Only rules can build these: outside of this
 //! crate they can be read and not made.
 
+use keystile_protocol::encoding::sha256;
+use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::{ClientId, Scope, Timestamp};
 
 use crate::ids::{AccountId, GrantId, SessionId};
@@ -34,6 +36,10 @@ pub struct Redemption {
     /// Whether the client has to be added to the session's list.
     pub first_in_session: bool,
     pub claims: AskedClaims,
+    /// The key that the refresh token is bound to.
+    pub dpop_key: Option<Thumbprint>,
+    /// What this request may be the first to use, or nothing is redeemed.
+    pub once: Vec<UsedOnce>,
 }
 
 /// What became of a [`Redemption`].
@@ -45,6 +51,8 @@ pub enum Redeemed {
     Replayed,
     /// Account, client, consent or session ended between approval and redemption.
     Ended,
+    /// The client's assertion or its proof came before; the grant is as it was.
+    UsedBefore(OnceKind),
 }
 
 /// A move of a refresh token's counter (idea 7 of the design).
@@ -123,5 +131,39 @@ impl SessionOpened {
         instead_of: Option<SessionId>,
     ) -> Self {
         Self { session, secret_digest, instead_of }
+    }
+}
+
+/// A `jti` that counts once: it is written with the operation that it allows, and whoever finds it
+/// written by another request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UsedOnce {
+    /// Of what it is the name.
+    pub kind: OnceKind,
+    /// Digest of kind, signer and `jti`.
+    pub key: [u8; 32],
+    /// From when on it is refused for its age, so that it can be forgotten.
+    pub expires_at: Timestamp,
+}
+
+/// What a [`UsedOnce`] is the name of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnceKind {
+    /// A client assertion (RFC 7523 section 3).
+    ClientAssertion,
+    /// A DPoP proof (RFC 9449 section 11.1).
+    DpopProof,
+}
+
+impl UsedOnce {
+    /// The `jti` of a signer, whose bytes say who it is.
+    pub(crate) fn new(kind: OnceKind, signer: &[u8], jti: &str, expires_at: Timestamp) -> Self {
+        let purpose: u8 = match kind {
+            OnceKind::ClientAssertion => 1,
+            OnceKind::DpopProof => 2,
+        };
+        let key = sha256([&[purpose], &sha256(signer)[..], jti.as_bytes()].concat());
+        Self { kind, key, expires_at }
     }
 }

@@ -31,13 +31,14 @@ pub use logout::{LogoutOutcome, SignedOutView};
 pub use metadata::paths;
 pub use resume::ConsentForm;
 pub use sign_in::SignInForm;
-pub use userinfo::{Bearer, Userinfo};
+pub use userinfo::{PresentedToken, Userinfo};
 
 use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
 use crate::ports::{Clock, Entropy, Passwords, SessionHandle, Store, StoreError};
+use crate::recent_proofs::RecentProofs;
 use crate::recognised::Recognised;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
 use crate::throttle::Throttle;
@@ -54,6 +55,7 @@ pub struct Authority {
     keys: RwLock<Arc<Keys>>,
     throttle: Option<Throttle>,
     recognised: Recognised,
+    recent_proofs: RecentProofs,
 }
 
 impl std::fmt::Debug for Authority {
@@ -111,7 +113,19 @@ impl Authority {
         let throttle = policy.guessing.as_ref().map(Throttle::new);
         let keys = RwLock::default();
         let recognised = Recognised::default();
-        Self { policy, store, clock, entropy, passwords, seals, keys, throttle, recognised }
+        let recent_proofs = RecentProofs::default();
+        Self {
+            policy,
+            store,
+            clock,
+            entropy,
+            passwords,
+            seals,
+            keys,
+            throttle,
+            recognised,
+            recent_proofs,
+        }
     }
 
     /// The operator's decisions.

@@ -5,17 +5,17 @@
 
 use keystile_protocol::access_token::AccessTokenClaims;
 use keystile_protocol::encoding::{base64url, sha256};
-use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::{Algorithm, JwkSet, SigningKey};
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp};
 
-use crate::decisions::{ConsentGiven, Redemption, Rotation, SessionOpened};
+use crate::decisions::{ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, UsedOnce};
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
 use crate::records::{
-    About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, OpenIdOptions,
-    SecretMethod, Session, SignedIn, UserClaims,
+    About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
+    OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
 };
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
@@ -57,6 +57,8 @@ pub fn client() -> Client {
         several_audiences: false,
         openid: OpenIdOptions::default(),
         apis: Vec::new(),
+        dpop_bound_access_tokens: false,
+        profile: None,
         about: About::default(),
     }
 }
@@ -92,6 +94,7 @@ pub fn valid_request(text: &str) -> ValidRequest {
         resources: Vec::new(),
         nonce: None,
         challenge: Some(verifier().challenge()),
+        dpop_key: None,
         prompt: Prompt::default(),
         max_age: None,
         login_hint: None,
@@ -172,6 +175,7 @@ pub fn code(approved_at: Timestamp) -> Code {
         approved_at,
         first_in_session: true,
         claims: AskedClaims::default(),
+        dpop_key: None,
     }
 }
 
@@ -188,6 +192,17 @@ pub fn redemption(code: &Code, client: &Client, random: u8) -> Redemption {
         code.approved_at,
     )
     .expect("everything is right")
+}
+
+/// A client that signs assertions with this key.
+pub fn signing_client(key: &SigningKey) -> Client {
+    let keys = KeySource::Inline(JwkSet { keys: vec![key.public().clone()] });
+    let kind = ClientKind::PrivateKeyJwt { keys, algorithm: None, require_pkce: true };
+    Client { kind, ..client() }
+}
+
+pub fn used_once(kind: OnceKind, jti: &str, expires_at: Timestamp) -> UsedOnce {
+    UsedOnce::new(kind, b"signer", jti, expires_at)
 }
 
 pub fn rotation(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Rotation {
@@ -220,6 +235,7 @@ pub fn grant(now: Timestamp) -> Grant {
         rotated_at: now,
         last_used: now,
         salt: [6; 16],
+        dpop_key: None,
     }
 }
 
@@ -237,6 +253,7 @@ pub fn access_token_claims() -> AccessTokenClaims {
         auth_time: None,
         acr: None,
         gid: None,
+        cnf: None,
     }
 }
 

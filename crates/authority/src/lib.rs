@@ -15,6 +15,7 @@ pub mod keys;
 pub mod mint;
 pub mod policy;
 pub mod ports;
+mod recent_proofs;
 mod recognised;
 pub mod records;
 pub mod refresh_token;

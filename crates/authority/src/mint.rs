@@ -1,9 +1,9 @@
 //! The tokens of a grant, signed. Everything that can fail here happens before anything is
 //! written.
 
-use keystile_protocol::access_token::{self, AccessTokenClaims};
+use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation};
 use keystile_protocol::encoding::base64url;
-use keystile_protocol::jose::{Algorithm, JoseError};
+use keystile_protocol::jose::{Algorithm, JoseError, Thumbprint};
 use keystile_protocol::messages::{Audience, IdTokenClaims, access_token_hash};
 use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 
@@ -47,6 +47,8 @@ pub struct AccessToken<'a> {
     pub acr: Option<&'static str>,
     /// 16 random bytes.
     pub jti: [u8; 16],
+    /// The key that it is bound to (RFC 9449 section 6).
+    pub key: Option<Thumbprint>,
 }
 
 /// Signs an access token (RFC 9068).
@@ -72,6 +74,7 @@ pub fn access_token(
         auth_time: token.auth_time.map(Timestamp::seconds),
         acr: token.acr.map(str::to_owned),
         gid: token.grant,
+        cnf: token.key.map(|key| Confirmation { jkt: Some(key) }),
     };
     Ok(key.sign(access_token::TYPE, &claims)?)
 }

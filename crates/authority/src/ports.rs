@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use keystile_protocol::{ClientId, Secret, Timestamp};
 
-use crate::decisions::{ConsentGiven, Redeemed, Redemption, Rotated, Rotation, SessionOpened};
+use crate::decisions::{
+    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, UsedOnce,
+};
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::incident::Incident;
 use crate::records::{
@@ -66,6 +68,9 @@ pub trait Store: Send + Sync {
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed>;
     /// Revokes the grant of a code that came again after its life, if it was ever redeemed.
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()>;
+    /// Notes what may be used once. Nothing: all of it is `by`'s, 16 random bytes of the request.
+    /// Otherwise: what another request used before.
+    async fn use_once(&self, once: Vec<UsedOnce>, by: [u8; 16]) -> Stored<Option<OnceKind>>;
     /// Moves a refresh token's counter, if it is still where it was.
     async fn rotate(&self, rotation: Rotation) -> Stored<Rotated>;
     /// Notes that a grant was used.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keystile_protocol::encoding::equal_in_constant_time;
-use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
 use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,12 @@ pub struct Client {
     /// The APIs that this client is the face of: it may introspect the tokens for them.
     #[serde(default)]
     pub apis: Vec<String>,
+    /// Whether its access tokens are always bound to a key (RFC 9449 section 5.2).
+    #[serde(default)]
+    pub dpop_bound_access_tokens: bool,
+    /// Stricter rules that it asked for.
+    #[serde(default)]
+    pub profile: Option<Profile>,
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
@@ -90,11 +96,36 @@ pub enum ClientKind {
         /// False only by the operator's word, for a client that cannot do PKCE.
         require_pkce: bool,
     },
+    /// A server-side app that proves itself by a key of its own (`private_key_jwt`, RFC 7523).
+    PrivateKeyJwt {
+        /// Where its public keys are.
+        keys: KeySource,
+        /// `token_endpoint_auth_signing_alg`: the one algorithm, where it is registered.
+        algorithm: Option<Algorithm>,
+        /// False only by the operator's word, for a client that cannot do PKCE.
+        require_pkce: bool,
+    },
     /// An app that runs on people's own devices.
     Public {
         /// Loopback redirect URIs with any port and private-use schemes (RFC 8252).
         native: bool,
     },
+}
+
+/// Where a client's public keys are (RFC 7591 section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    /// `jwks`: here.
+    Inline(JwkSet),
+}
+
+/// A set of stricter rules that a client is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// FAPI 2.0 Security Profile.
+    Fapi2,
 }
 
 /// `token_endpoint_auth_method` of a client with a secret.
@@ -195,7 +226,8 @@ impl Client {
     /// Whether its requests must carry a PKCE challenge (row 1.7).
     pub fn must_use_pkce(&self) -> bool {
         match self.kind {
-            ClientKind::Confidential { require_pkce, .. } => require_pkce,
+            ClientKind::Confidential { require_pkce, .. }
+            | ClientKind::PrivateKeyJwt { require_pkce, .. } => require_pkce,
             ClientKind::Public { .. } => true,
         }
     }
@@ -204,6 +236,7 @@ impl Client {
     pub fn authentication_method(&self) -> &'static str {
         match self.kind {
             ClientKind::Confidential { method, .. } => method.as_str(),
+            ClientKind::PrivateKeyJwt { .. } => "private_key_jwt",
             ClientKind::Public { .. } => "none",
         }
     }
@@ -336,6 +369,8 @@ pub struct Grant {
     pub last_used: Timestamp,
     /// Goes into the refresh token's MAC.
     pub salt: [u8; 16],
+    /// The key that its refresh token is bound to (RFC 9449 section 5: public clients' alone).
+    pub dpop_key: Option<Thumbprint>,
 }
 
 /// A grant with what the store says of its life right now: unrevoked, account and client enabled,

@@ -4,10 +4,13 @@
 pub mod acr;
 pub mod asked_claims;
 pub mod claims;
+pub mod client_assertion;
 pub mod client_auth;
 pub mod client_credentials;
+pub mod client_keys;
 pub mod code;
 pub mod consent;
+pub mod dpop;
 pub mod introspect;
 pub mod logout;
 pub mod next_step;

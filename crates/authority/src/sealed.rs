@@ -1,6 +1,7 @@
 //! What travels sealed through browsers and comes back. Each kind has a purpose of its own, so
 //! that none can be opened as another, and a format number that a later release can tell apart.
 
+use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::seal::Sealable;
 use keystile_protocol::{ClientId, CodeChallenge, Nonce, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,8 @@ pub struct Code {
     pub first_in_session: bool,
     /// The claims that were asked for one by one, and allowed.
     pub claims: AskedClaims,
+    /// The key that the client will prove when it redeems the code (RFC 9449 section 10).
+    pub dpop_key: Option<Thumbprint>,
 }
 
 impl Sealable for Code {

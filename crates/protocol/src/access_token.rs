@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::jose::{Algorithm, JoseError, KeySet, SignedToken};
+use crate::jose::{Algorithm, JoseError, KeySet, SignedToken, Thumbprint};
 use crate::messages::Audience;
 use crate::time::Timestamp;
 use crate::values::{ClientId, Issuer, Scope};
@@ -45,6 +45,24 @@ pub struct AccessTokenClaims {
     /// Keystile's own: the grant that it belongs to; absent for client credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<String>,
+    /// The key that its sender has to prove; a bearer token has none (RFC 7800 section 3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// What a sender-constrained token is bound to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The key of the DPoP proofs beside the token (RFC 9449 section 6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
+}
+
+impl AccessTokenClaims {
+    /// The key of the DPoP proofs that the token is bound to.
+    pub fn dpop_key(&self) -> Option<Thumbprint> {
+        self.cnf.as_ref().and_then(|cnf| cnf.jkt)
+    }
 }
 
 /// What a recipient expects of a token.
@@ -164,6 +182,7 @@ mod tests {
             auth_time: None,
             acr: None,
             gid: None,
+            cnf: None,
         }
     }
 

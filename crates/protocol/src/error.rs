@@ -24,6 +24,8 @@ pub enum ErrorCode {
     // RFC 6750 section 3.1
     InvalidToken,
     InsufficientScope,
+    // RFC 9449 section 12.2
+    InvalidDpopProof,
     // RFC 7009 section 2.2.1
     UnsupportedTokenType,
     // RFC 8707 section 2
@@ -58,6 +60,7 @@ impl ErrorCode {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
             Self::InteractionRequired => "interaction_required",
@@ -92,6 +95,7 @@ impl ErrorCode {
                 "RFC 6749 section 5.2"
             }
             Self::InvalidToken | Self::InsufficientScope => "RFC 6750 section 3.1",
+            Self::InvalidDpopProof => "RFC 9449 section 12.2",
             Self::UnsupportedTokenType => "RFC 7009 section 2.2.1",
             Self::InvalidTarget => "RFC 8707 section 2",
             Self::InteractionRequired
@@ -157,9 +161,12 @@ mod tests {
 
     #[test]
     fn serde_and_as_str_agree() {
-        for code in
-            [ErrorCode::InvalidRequestUri, ErrorCode::AccessDenied, ErrorCode::InvalidTarget]
-        {
+        for code in [
+            ErrorCode::InvalidRequestUri,
+            ErrorCode::InvalidDpopProof,
+            ErrorCode::AccessDenied,
+            ErrorCode::InvalidTarget,
+        ] {
             assert_eq!(serde_json::to_value(code).expect("plain enum"), code.as_str());
             assert_eq!(ErrorCode::from_name(code.as_str()), Some(code));
         }

@@ -6,11 +6,13 @@
 mod algorithm;
 mod jwk;
 mod signing;
+mod thumbprint;
 mod verifying;
 
 pub use algorithm::Algorithm;
 pub use jwk::{Jwk, JwkSet};
 pub use signing::{GeneratedKey, SigningKey};
+pub use thumbprint::Thumbprint;
 pub use verifying::{Header, KeySet, SignedToken, VerifyingKey};
 
 /// Why a token or key was refused. The texts hold nothing of the token.

@@ -5,6 +5,8 @@
 //! and the making of a new signing key, which stay with the cryptographic library.
 
 pub mod access_token;
+pub mod client_assertion;
+pub mod dpop;
 pub mod encoding;
 pub mod error;
 pub mod jose;

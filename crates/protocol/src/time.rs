@@ -56,6 +56,20 @@ impl Timestamp {
     }
 }
 
+/// Reads a NumericDate, which may have a fraction (RFC 7519 section 2), as whole seconds.
+pub(crate) fn numeric_date<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    #[allow(clippy::cast_possible_truncation, reason = "it saturates, which is far away too")]
+    let whole = |seconds: f64| seconds.floor() as i64;
+    number.as_i64().or_else(|| number.as_f64().map(whole)).map(Some).ok_or_else(|| {
+        serde::de::Error::custom("a time is not a number of seconds (RFC 7519 section 2)")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

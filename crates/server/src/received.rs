@@ -19,6 +19,9 @@ use crate::respond;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// The header that proofs come in (RFC 9449 section 4.1).
+pub(crate) const DPOP: header::HeaderName = header::HeaderName::from_static("dpop");
+
 /// Longest `User-Agent` that is kept, in characters.
 const USER_AGENT_AT_MOST: usize = 200;
 

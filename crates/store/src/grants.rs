@@ -4,10 +4,11 @@ use keystile_authority::decisions::{Redeemed, Redemption, Rotated, Rotation};
 use keystile_authority::ids::{AccountId, GrantId, SessionId};
 use keystile_authority::ports::Stored;
 use keystile_authority::records::{Grant, GrantNow};
+use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::{ClientId, Timestamp};
 
-use crate::sessions;
 use crate::statements::{Fields, Statements, params, to_json};
+use crate::{sessions, used_once};
 
 /// Whether the grant `g`, which may be a row or about to become one, hangs on nothing that has
 /// ended. Logout, a changed password and a withdrawn consent are asked about here, at each use,
@@ -38,15 +39,15 @@ macro_rules! alive {
 const REDEEM: &str = concat!(
     "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
              resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt,
-             claims)
+             claims, dpop_key)
      AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17))
+                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18))
      INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
-                         keep_until, salt, claims, generation, rotated_at, last_used)
+                         keep_until, salt, claims, dpop_key, generation, rotated_at, last_used)
      SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
             g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
-            g.expires_at, g.keep_until, g.salt, g.claims, 0, g.created_at, g.created_at
+            g.expires_at, g.keep_until, g.salt, g.claims, g.dpop_key, 0, g.created_at, g.created_at
      FROM g WHERE ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
@@ -57,6 +58,9 @@ const REDEEM: &str = concat!(
 
 /// A commit in doubt may be sent again: the same `redemption` finds its own row and is Done.
 pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored<Redeemed> {
+    if let Some(kind) = used_once::add(db, &new.once, &new.redemption).await? {
+        return Ok(Redeemed::UsedBefore(kind));
+    }
     let Some((redemption, revoked_at)) = insert(db, new).await? else {
         revoke(db, &new.grant, new.created_at).await?;
         return Ok(Redeemed::Ended);
@@ -95,6 +99,7 @@ async fn insert(
         new.keep_until,
         &new.salt,
         claims.as_deref(),
+        new.dpop_key.as_ref().map(Thumbprint::as_bytes),
     ];
     db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?))).await
 }
@@ -103,6 +108,7 @@ const FIND: &str = concat!(
     "SELECT g.id, g.account, g.client, g.offline, g.session, g.sid, g.scope, g.resources,
             g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used, g.salt,
             COALESCE(g.claims, '{}'),
+            g.dpop_key,
             CASE WHEN g.revoked_at IS NULL AND ",
     alive!("$2"),
     " THEN 1 ELSE 0 END,
@@ -141,6 +147,7 @@ fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
         last_used: row.time()?,
         salt: row.array()?,
         claims: row.json()?,
+        dpop_key: row.maybe_array()?.map(Thumbprint::from_bytes),
     };
     Ok(GrantNow { grant, alive: row.flag()?, token_revoked: row.flag()? })
 }

@@ -17,6 +17,7 @@ mod sessions;
 pub mod sqlite;
 mod statements;
 mod sweep;
+mod used_once;
 
 pub use sqlite::{OpenError, Options, SqliteStore};
 pub use sweep::Swept;

@@ -210,6 +210,14 @@ impl<'r> Fields<'r> {
         })
     }
 
+    pub(crate) fn maybe_array<const N: usize>(&mut self) -> Stored<Option<[u8; N]>> {
+        self.next(|value| match value {
+            Value::Bytes(bytes) => bytes.try_into().ok().map(Some),
+            Value::Null => Some(None),
+            _ => None,
+        })
+    }
+
     /// Text of a type that checks it, such as a scope.
     pub(crate) fn checked<T: TryFrom<&'r str>>(&mut self) -> Stored<T> {
         self.next(|value| match value {

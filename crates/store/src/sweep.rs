@@ -22,6 +22,8 @@ pub struct Swept {
     pub sessions: usize,
     /// Revoked access tokens that have expired and are forgotten.
     pub tokens: usize,
+    /// Assertions and proofs that are refused for their age and are forgotten.
+    pub used_once: usize,
     /// Whether the step reached the end of what there is to look at; the next begins anew.
     pub finished: bool,
 }
@@ -31,6 +33,7 @@ impl std::ops::AddAssign for Swept {
         self.grants += more.grants;
         self.sessions += more.sessions;
         self.tokens += more.tokens;
+        self.used_once += more.used_once;
         self.finished = more.finished;
     }
 }

@@ -308,6 +308,7 @@ impl Authority {
             challenge: request.challenge,
             claims: request.wishes.claims.allowed_by(|opens| scope.contains(opens)),
             scope: scope.filter(|token| !request.wishes.for_claims.contains(token)),
+            dpop_key: request.dpop_key,
             resources: request.resources,
             nonce: request.nonce,
             auth_time: session.auth_time,

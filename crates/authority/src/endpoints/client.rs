@@ -1,10 +1,18 @@
 //! Who calls: client authentication, shared by the endpoints that clients call.
 
-use keystile_protocol::{ErrorCode, Params, Timestamp};
+use std::sync::Arc;
+
+use keystile_protocol::jose::KeySet;
+use keystile_protocol::{ErrorCode, Params, ProtocolError, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
-use crate::rules::client_auth::{self, AuthenticatedClient};
+use super::metadata::paths;
+use crate::decisions::UsedOnce;
+use crate::records::{Client, ClientKind, KeySource};
+use crate::rules::client_assertion::Recipient;
+use crate::rules::client_auth::{self, AuthenticatedClient, Facts, Presented};
+use crate::rules::dpop;
 
 /// A request of a client to one of its endpoints.
 #[derive(Debug)]
@@ -13,12 +21,29 @@ pub struct ClientRequest<'a> {
     pub params: Params,
     /// Its `Authorization` headers.
     pub authorization: Vec<&'a [u8]>,
+    /// Its `DPoP` headers.
+    pub dpop: Vec<&'a [u8]>,
+    /// Which endpoint it calls, below the issuer.
+    pub path: &'static str,
     /// Its network: /24 or /56 of its address.
     pub network: String,
 }
 
 impl Authority {
+    /// Who calls. An assertion is used up here.
     pub(super) async fn authenticated(
+        &self,
+        request: &ClientRequest<'_>,
+        now: Timestamp,
+    ) -> Result<AuthenticatedClient, EndpointError> {
+        let client = self.proved(request, now).await?;
+        let by = self.entropy.bytes();
+        self.use_up(client.once().into_iter().collect(), by).await?;
+        Ok(client)
+    }
+
+    /// Who calls, for an endpoint that uses the assertion up with what it writes.
+    pub(super) async fn proved(
         &self,
         request: &ClientRequest<'_>,
         now: Timestamp,
@@ -29,17 +54,52 @@ impl Authority {
             throttle.client_attempt(&request.network, now).map_err(throttled)?;
         }
         let remembered = self.store.client(&presented.client_id, false).await?;
-        if let Ok(client) = client_auth::prove(remembered, &presented, now) {
+        if let Ok(client) = self.prove(remembered, &presented, request, now) {
             return Ok(client);
         }
         // Another node, or the command line, may have changed the client a moment ago.
         let read_again = self.store.client(&presented.client_id, true).await?;
-        client_auth::prove(read_again, &presented, now).map_err(|error| {
+        self.prove(read_again, &presented, request, now).map_err(|error| {
             if let Some(throttle) = &self.throttle {
                 throttle.client_failed(&request.network, now);
             }
             error.into()
         })
+    }
+
+    fn prove(
+        &self,
+        client: Option<Arc<Client>>,
+        presented: &Presented,
+        request: &ClientRequest<'_>,
+        now: Timestamp,
+    ) -> Result<AuthenticatedClient, ProtocolError> {
+        let keys = match client.as_ref().map(|client| &client.kind) {
+            Some(ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), .. }) => {
+                KeySet::from_jwks(set)
+            }
+            _ => KeySet::default(),
+        };
+        let issuer = &self.policy.issuer;
+        let endpoints = [issuer.endpoint(paths::TOKEN), issuer.endpoint(request.path)];
+        let recipient = Recipient { issuer, endpoints: &endpoints };
+        client_auth::prove(client, presented, &Facts { keys: &keys, recipient, now })
+    }
+
+    /// Uses up assertions and proofs, or says that one came before. `by` is this request's own: it
+    /// may use up its own again.
+    pub(super) async fn use_up(
+        &self,
+        once: Vec<UsedOnce>,
+        by: [u8; 16],
+    ) -> Result<(), EndpointError> {
+        if once.is_empty() {
+            return Ok(());
+        }
+        match self.store.use_once(once, by).await? {
+            None => Ok(()),
+            Some(kind) => Err(dpop::used_before(kind).into()),
+        }
     }
 }
 

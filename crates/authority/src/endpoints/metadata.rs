@@ -1,5 +1,6 @@
 //! What the server says of itself (RFC 8414, OpenID Connect Discovery 1.0).
 
+use keystile_protocol::dpop;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::messages::Metadata;
 
@@ -27,8 +28,11 @@ impl Authority {
         let at = |path: &str| Some(issuer.endpoint(path));
         let names =
             |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let with_secret = names(&["client_secret_basic", "client_secret_post"]);
-        let with_none = names(&["client_secret_basic", "client_secret_post", "none"]);
+        let with_secret = names(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        let with_none =
+            names(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
+        let signed_with =
+            |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
         let mut claims_supported =
             names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
         claims_supported.extend(claims::supported().map(str::to_owned));
@@ -55,6 +59,10 @@ impl Authority {
             token_endpoint_auth_methods_supported: with_none.clone(),
             revocation_endpoint_auth_methods_supported: with_none,
             introspection_endpoint_auth_methods_supported: with_secret,
+            token_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
+            revocation_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
+            introspection_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
+            dpop_signing_alg_values_supported: signed_with(&dpop::ALGORITHMS),
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,
             acr_values_supported: names(&acr::SUPPORTED),

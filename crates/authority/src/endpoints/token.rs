@@ -1,20 +1,23 @@
 //! `/token` (RFC 6749 section 3.2).
 
+use keystile_protocol::dpop::Expected;
+use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{CodeVerifier, ErrorCode, Nonce, Scope, Secret, Timestamp};
 
 use super::Authority;
 use super::answer::{EndpointError, Fault};
 use super::client::ClientRequest;
-use crate::decisions::{Redeemed, Redemption, Rotated};
+use crate::decisions::{Redeemed, Redemption, Rotated, UsedOnce};
 use crate::ids::{AccountId, GrantId};
 use crate::mint::{self, AccessToken, IdToken};
 use crate::records::{Client, Grant, GrantNow, GrantType, UserClaims};
 use crate::refresh_token::{self, Binding, PresentedRefreshToken};
 use crate::rules::asked_claims::{self, AskedClaims};
+use crate::rules::client_auth::AuthenticatedClient;
 use crate::rules::code::{Effect, RedemptionRandom};
 use crate::rules::refresh::Refresh;
-use crate::rules::{acr, client_credentials, code, refresh, scope};
+use crate::rules::{acr, client_credentials, code, dpop, refresh, scope};
 use crate::sealed::Code;
 
 /// What the tokens of a grant are made of, whether it was born just now or is refreshed.
@@ -28,6 +31,17 @@ struct TokenFacts<'a> {
     auth_time: Timestamp,
     methods: Vec<String>,
     claims: AskedClaims,
+    key: Option<Thumbprint>,
+}
+
+/// Who asks for tokens, and the key that they are to be bound to.
+struct Caller<'a> {
+    client: &'a Client,
+    key: Option<Thumbprint>,
+    /// What this request was proved with, to be used up.
+    once: Vec<UsedOnce>,
+    /// 128 random bits of this request: whoever reads them back wrote it.
+    by: [u8; 16],
 }
 
 fn invalid_grant(words: &str) -> EndpointError {
@@ -45,37 +59,70 @@ impl Authority {
                 "grant_type is none of authorization_code, refresh_token, client_credentials",
             ));
         };
-        let client = self.authenticated(request, now).await?;
-        match grant_type {
-            GrantType::AuthorizationCode => self.redeem(request, client.client(), now).await,
-            GrantType::RefreshToken => self.refresh(request, client.client(), now).await,
-            GrantType::ClientCredentials => self.for_client(request, client.client(), now),
+        let client = self.proved(request, now).await?;
+        let caller = self.caller(request, &client, now)?;
+        if grant_type == GrantType::AuthorizationCode {
+            let answer = self.redeem(request, &caller, now).await;
+            // A redemption uses up what it was proved with; a refused one may not have come so far.
+            if let Err(EndpointError::Protocol(_)) = answer {
+                self.use_up(caller.once, caller.by).await?;
+            }
+            return answer;
         }
+        self.use_up(caller.once.clone(), caller.by).await?;
+        match grant_type {
+            GrantType::AuthorizationCode | GrantType::RefreshToken => {
+                self.refresh(request, &caller, now).await
+            }
+            GrantType::ClientCredentials => self.for_client(request, &caller, now),
+        }
+    }
+
+    /// Who calls, with the key that the request proves.
+    fn caller<'a>(
+        &self,
+        request: &ClientRequest<'_>,
+        client: &'a AuthenticatedClient,
+        now: Timestamp,
+    ) -> Result<Caller<'a>, EndpointError> {
+        let url = self.policy.issuer.endpoint(request.path);
+        let expected = Expected { method: "POST", url: &url, access_token: None };
+        let proved = dpop::proved(&request.dpop, &expected, now)?;
+        dpop::is_enough(proved.as_ref(), client.client())?;
+        let once = client.once().into_iter().chain(proved.map(|proved| proved.once)).collect();
+        let (client, key) = (client.client(), proved.map(|proved| proved.key));
+        Ok(Caller { client, key, once, by: self.entropy.bytes() })
     }
 
     async fn redeem(
         &self,
         request: &ClientRequest<'_>,
-        client: &Client,
+        caller: &Caller<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
         let code: Code = self
             .open(request.required("code")?)
             .ok_or_else(|| invalid_grant("the code is not one of this server's"))?;
         let verifier: Option<CodeVerifier> = request.params.optional_as("code_verifier")?;
         let redirect_uri = request.params.optional("redirect_uri")?;
-        let random =
-            RedemptionRandom { redemption: self.entropy.bytes(), salt: self.entropy.bytes() };
+        let random = RedemptionRandom { redemption: caller.by, salt: self.entropy.bytes() };
         let lifetimes = &self.policy.lifetimes;
         let verifier = verifier.as_ref();
+        dpop::code_is_for(&code, caller.key)?;
         match code::redeem(&code, client, redirect_uri, verifier, lifetimes, random, now) {
             Err(refusal) => {
                 if refusal.effect == Effect::RevokeGrant {
+                    self.use_up(caller.once.clone(), caller.by).await?;
                     self.store.revoke_grant(&code.grant, now).await?;
                 }
                 Err(refusal.error.into())
             }
-            Ok(redemption) => self.born(request, client, &code, redemption, now).await,
+            Ok(redemption) => {
+                let once = caller.once.clone();
+                let redemption = dpop::bound(redemption, client, caller.key, once);
+                self.born(request, caller, &code, redemption, now).await
+            }
         }
     }
 
@@ -83,11 +130,12 @@ impl Authority {
     async fn born(
         &self,
         request: &ClientRequest<'_>,
-        client: &Client,
+        caller: &Caller<'_>,
         code: &Code,
         redemption: Redemption,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
         let asked = self.resources(request)?;
         let resources = if asked.is_empty() { redemption.resources.clone() } else { asked };
         if !code.resources.is_empty() && resources.iter().any(|r| !code.resources.contains(r)) {
@@ -104,6 +152,7 @@ impl Authority {
             auth_time: redemption.auth_time,
             methods: redemption.methods.clone(),
             claims: redemption.claims.clone(),
+            key: caller.key,
         };
         let mut response = self.mint(facts, client, now).await?;
         if redemption.offline {
@@ -117,6 +166,7 @@ impl Authority {
                 "the code was redeemed before; all tokens that came from it are revoked (RFC 6749 \
                  section 4.1.2)",
             )),
+            Redeemed::UsedBefore(kind) => Err(dpop::used_before(kind).into()),
             Redeemed::Ended => Err(invalid_grant(
                 "the user signed out, or access was withdrawn, before the code was redeemed",
             )),
@@ -126,9 +176,10 @@ impl Authority {
     async fn refresh(
         &self,
         request: &ClientRequest<'_>,
-        client: &Client,
+        caller: &Caller<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
         let presented = PresentedRefreshToken::parse(request.required("refresh_token")?)
             .ok_or_else(|| invalid_grant("the refresh token is not one of this server's"))?;
         let asked_scope = request.scope()?;
@@ -136,6 +187,7 @@ impl Authority {
         // Whoever loses a race for the counter reads and decides again, once.
         for _ in 0..2 {
             let state = self.own_grant(&presented, client, now).await?;
+            dpop::grant_is_for(&state.grant, caller.key)?;
             let lifetimes = &self.policy.lifetimes;
             let decided = refresh::decide(presented.generation, &state, client, lifetimes, now);
             let step = match decided {
@@ -150,7 +202,7 @@ impl Authority {
             let grant = &state.grant;
             let scope = refresh::scope(asked_scope.clone(), grant, client)?;
             let resources = refresh::resources(asked_resources.clone(), grant)?;
-            let response = self.refreshed(grant, scope, &resources, client, step, now).await?;
+            let response = self.refreshed(grant, scope, &resources, caller, step, now).await?;
             if self.commit(step, grant, now).await? {
                 return Ok(response);
             }
@@ -180,10 +232,11 @@ impl Authority {
         grant: &Grant,
         scope: Scope,
         resources: &[String],
-        client: &Client,
+        caller: &Caller<'_>,
         step: Refresh,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
         let facts = TokenFacts {
             grant: grant.id,
             account: grant.account,
@@ -194,6 +247,7 @@ impl Authority {
             auth_time: grant.auth_time,
             methods: grant.methods.clone(),
             claims: grant.claims.clone(),
+            key: caller.key,
         };
         let generation = match step {
             Refresh::Rotate(rotation) => rotation.to,
@@ -225,9 +279,10 @@ impl Authority {
     fn for_client(
         &self,
         request: &ClientRequest<'_>,
-        client: &Client,
+        caller: &Caller<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
         let scope = client_credentials::grant(request.scope()?, client, &self.policy)?;
         let resources = self.resources(request)?;
         let audience = scope::audience(&scope, &resources, client, &self.policy)?;
@@ -240,8 +295,9 @@ impl Authority {
             auth_time: None,
             acr: None,
             jti: self.entropy.bytes(),
+            key: caller.key,
         };
-        Ok(self.response(self.sign(token, now)?, scope))
+        Ok(self.response(self.sign(token, now)?, scope, caller.key))
     }
 
     fn resources(&self, request: &ClientRequest<'_>) -> Result<Vec<String>, EndpointError> {
@@ -268,6 +324,7 @@ impl Authority {
                 auth_time: Some(facts.auth_time),
                 acr,
                 jti: self.entropy.bytes(),
+                key: facts.key,
             },
             now,
         )?;
@@ -289,7 +346,7 @@ impl Authority {
         } else {
             None
         };
-        let mut response = self.response(access_token, facts.scope);
+        let mut response = self.response(access_token, facts.scope, facts.key);
         response.id_token = id_token.map(Secret::new);
         Ok(response)
     }
@@ -328,10 +385,15 @@ impl Authority {
             .ok_or_else(|| Fault::Broken("there is no master key".into()).into())
     }
 
-    fn response(&self, access_token: String, scope: Scope) -> TokenResponse {
+    fn response(
+        &self,
+        access_token: String,
+        scope: Scope,
+        key: Option<Thumbprint>,
+    ) -> TokenResponse {
         TokenResponse {
             access_token: Secret::new(access_token),
-            token_type: "Bearer".to_owned(),
+            token_type: dpop::token_type(key).to_owned(),
             expires_in: Some(self.policy.lifetimes.access_token.as_secs()),
             refresh_token: None,
             scope: Some(scope),

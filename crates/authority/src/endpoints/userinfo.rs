@@ -4,17 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_protocol::access_token::{self, AccessTokenClaims, Expectations};
+use keystile_protocol::dpop::Expected;
 use keystile_protocol::{ErrorCode, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
+use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
 use crate::records::UserClaims;
-use crate::rules::{asked_claims, claims};
+use crate::rules::dpop::Scheme;
+use crate::rules::{asked_claims, claims, dpop};
 
-/// A bearer token as a request carried it (RFC 6750 section 2).
+/// An access token as a request carried it (RFC 6750 section 2, RFC 9449 section 7.1).
 #[derive(Debug)]
-pub struct Bearer<'a>(pub &'a str);
+pub struct PresentedToken<'a> {
+    /// The token.
+    pub token: &'a str,
+    /// By which scheme.
+    pub scheme: Scheme,
+    /// The request's `DPoP` headers.
+    pub dpop: Vec<&'a [u8]>,
+    /// The request's method.
+    pub method: &'static str,
+}
 
 /// The answer of userinfo (OpenID Connect Core 1.0 section 5.3.2).
 #[derive(Clone, Debug, PartialEq)]
@@ -30,12 +42,13 @@ const LEEWAY: Duration = Duration::from_secs(2);
 
 impl Authority {
     /// What the token's user allowed its client to know, in the form that the client wants.
-    pub async fn userinfo(&self, token: Bearer<'_>) -> Result<Userinfo, EndpointError> {
+    pub async fn userinfo(&self, presented: PresentedToken<'_>) -> Result<Userinfo, EndpointError> {
         let now = self.clock.now();
         let invalid = |words: &str| EndpointError::protocol(ErrorCode::InvalidToken, words);
         let token = self
-            .believed(token.0, now)
+            .believed(presented.token, now)
             .map_err(|e| EndpointError::protocol(ErrorCode::InvalidToken, e.to_string()))?;
+        self.came_as_it_must(&token, &presented, now)?;
         if !token.scope.contains("openid") {
             return Err(EndpointError::protocol(
                 ErrorCode::InsufficientScope,
@@ -59,6 +72,30 @@ impl Authority {
                 let signed = mint::userinfo(claims, &client.id, algorithm, issuer, &self.keys())?;
                 Ok(Userinfo::Signed(signed))
             }
+        }
+    }
+
+    /// A bound token comes with a proof of its key, which is used up in this node's memory: a
+    /// durable write for each call would be more than reading claims again is worth.
+    fn came_as_it_must(
+        &self,
+        token: &AccessTokenClaims,
+        presented: &PresentedToken<'_>,
+        now: Timestamp,
+    ) -> Result<(), EndpointError> {
+        let url = self.policy.issuer.endpoint(paths::USERINFO);
+        let access_token = Some(presented.token);
+        let expected = Expected { method: presented.method, url: &url, access_token };
+        let proved = match presented.scheme {
+            Scheme::Bearer => None,
+            Scheme::Dpop => dpop::proved(&presented.dpop, &expected, now)?,
+        };
+        dpop::token_may_be_used(token, presented.scheme, proved.as_ref())?;
+        match proved {
+            Some(proved) if !self.recent_proofs.is_new(&proved.once, now) => {
+                Err(dpop::used_before(proved.once.kind).into())
+            }
+            _ => Ok(()),
         }
     }
 

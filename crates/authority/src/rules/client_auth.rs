@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use keystile_protocol::encoding::form_decode;
+use keystile_protocol::jose::KeySet;
 use keystile_protocol::{ClientId, ErrorCode, Params, ProtocolError, Secret, Timestamp};
 
+use crate::decisions::UsedOnce;
 use crate::records::{Client, ClientKind, SecretMethod};
+use crate::rules::client_assertion::{self, Recipient};
 
 /// Longest secret that is looked at, in bytes.
 const SECRET_AT_MOST: usize = 512;
@@ -24,6 +27,8 @@ pub struct Presented {
 pub enum Proof {
     /// A secret, sent by that method.
     Secret(SecretMethod, Secret),
+    /// A signed assertion (RFC 7523).
+    Assertion(Secret),
     /// None: a public client.
     None,
 }
@@ -32,6 +37,7 @@ pub enum Proof {
 #[derive(Clone, Debug)]
 pub struct AuthenticatedClient {
     client: Arc<Client>,
+    once: Option<UsedOnce>,
 }
 
 impl AuthenticatedClient {
@@ -39,6 +45,22 @@ impl AuthenticatedClient {
     pub fn client(&self) -> &Client {
         &self.client
     }
+
+    /// What it proved itself with, where that counts once: it has to be used up.
+    pub fn once(&self) -> Option<UsedOnce> {
+        self.once
+    }
+}
+
+/// What the proof of a client is measured against.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The client's public keys, wherever they came from.
+    pub keys: &'a KeySet,
+    /// Whom an assertion may be for.
+    pub recipient: Recipient<'a>,
+    /// What time it is.
+    pub now: Timestamp,
 }
 
 fn invalid_client(words: impl AsRef<str>) -> ProtocolError {
@@ -54,15 +76,16 @@ fn invalid_request(words: impl ToString) -> ProtocolError {
 pub fn presented(authorization: &[&[u8]], params: &Params) -> Result<Presented, ProtocolError> {
     let named: Option<ClientId> = params.optional_as("client_id").map_err(invalid_request)?;
     let secret = params.optional("client_secret").map_err(invalid_request)?;
-    for unsupported in ["client_assertion", "client_assertion_type"] {
-        if params.has(unsupported) {
-            return Err(invalid_client("client assertions are not supported here"));
+    if let Some((client_id, assertion)) = client_assertion::presented(params, named.as_ref())? {
+        if !authorization.is_empty() || secret.is_some() {
+            return Err(two_credentials());
         }
+        return Ok(Presented { client_id, proof: Proof::Assertion(Secret::new(assertion)) });
     }
     match (authorization, secret) {
         ([], None) => {
-            let words = "no client authentication: send HTTP Basic, client_secret, or client_id \
-                         of a public client (RFC 6749 section 2.3)";
+            let words = "no client authentication: send HTTP Basic, client_secret, \
+                         client_assertion, or client_id of a public client (RFC 6749 section 2.3)";
             named
                 .map(|client_id| Presented { client_id, proof: Proof::None })
                 .ok_or_else(|| invalid_client(words))
@@ -83,10 +106,12 @@ pub fn presented(authorization: &[&[u8]], params: &Params) -> Result<Presented, 
             let proof = Proof::Secret(SecretMethod::ClientSecretBasic, secret);
             Ok(Presented { client_id, proof })
         }
-        _ => Err(invalid_request(
-            "more than one client credential came; send one (RFC 6749 section 2.3)",
-        )),
+        _ => Err(two_credentials()),
     }
+}
+
+fn two_credentials() -> ProtocolError {
+    invalid_request("more than one client credential came; send one (RFC 6749 section 2.3)")
 }
 
 fn bounded(secret: &str) -> Result<Secret, ProtocolError> {
@@ -136,7 +161,7 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 pub fn prove(
     client: Option<Arc<Client>>,
     presented: &Presented,
-    now: Timestamp,
+    facts: &Facts<'_>,
 ) -> Result<AuthenticatedClient, ProtocolError> {
     let failed = || {
         invalid_client(
@@ -145,22 +170,30 @@ pub fn prove(
         )
     };
     let client = client.filter(|client| client.enabled).ok_or_else(failed)?;
+    let mut once = None;
     let proved = match (&client.kind, &presented.proof) {
         (ClientKind::Confidential { method, secrets, .. }, Proof::Secret(by, secret)) => {
-            method == by && secrets.iter().any(|known| known.accepts(secret, now))
+            method == by && secrets.iter().any(|known| known.accepts(secret, facts.now))
+        }
+        (ClientKind::PrivateKeyJwt { .. }, Proof::Assertion(assertion)) => {
+            let (assertion, Facts { keys, recipient, now }) = (assertion.expose(), facts);
+            once = Some(client_assertion::verify(assertion, &client, keys, recipient, *now)?);
+            true
         }
         (ClientKind::Public { .. }, Proof::None) => true,
         // A public client that sends a secret believes to be another.
         _ => false,
     };
-    if proved { Ok(AuthenticatedClient { client }) } else { Err(failed()) }
+    if proved { Ok(AuthenticatedClient { client, once }) } else { Err(failed()) }
 }
 
 #[cfg(test)]
 mod tests {
+    use keystile_protocol::jose::{Algorithm, SigningKey};
+
     use super::*;
     use crate::fixtures::{self, SECRET};
-    use crate::records::ClientSecret;
+    use crate::records::{ClientSecret, KeySource};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -209,7 +242,16 @@ mod tests {
     fn row_1_4_a_confidential_client_proves_itself_by_its_secret() {
         let prove = |proof: Proof, client: Client| {
             let presented = Presented { client_id: client.id.clone(), proof };
-            prove(Some(Arc::new(client)), &presented, NOW).is_ok()
+            let keys = match &client.kind {
+                ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), .. } => {
+                    KeySet::from_jwks(set)
+                }
+                _ => KeySet::default(),
+            };
+            let issuer = fixtures::policy().issuer;
+            let recipient = Recipient { issuer: &issuer, endpoints: &[] };
+            let facts = Facts { keys: &keys, recipient, now: NOW };
+            prove(Some(Arc::new(client)), &presented, &facts).is_ok()
         };
         let basic = |s: &str| Proof::Secret(SecretMethod::ClientSecretBasic, Secret::new(s));
         let post = |s: &str| Proof::Secret(SecretMethod::ClientSecretPost, Secret::new(s));
@@ -221,6 +263,47 @@ mod tests {
         let public = Client { kind: ClientKind::Public { native: true }, ..fixtures::client() };
         assert!(prove(Proof::None, public.clone()));
         assert!(!prove(post(SECRET), public));
+        let key = SigningKey::generate(Algorithm::ES256).expect("generated").key;
+        let claims = serde_json::json!({
+            "iss": "app", "sub": "app", "aud": "https://login.example", "jti": "j",
+            "exp": NOW.seconds() + 60,
+        });
+        let assertion = key.sign("JWT", &claims).expect("signed");
+        let assertion = || Proof::Assertion(Secret::new(assertion.as_str()));
+        let signing = fixtures::signing_client(&key);
+        assert!(prove(assertion(), signing.clone()));
+        assert!(!prove(assertion(), fixtures::client()), "another method than registered");
+        assert!(!prove(Proof::None, signing.clone()));
+        assert!(!prove(basic(SECRET), signing.clone()));
+        assert!(!prove(assertion(), Client { enabled: false, ..signing }));
+    }
+
+    #[test]
+    fn an_assertion_says_whose_it_is_rfc_7521_4_2() {
+        use ErrorCode::{InvalidClient, InvalidRequest};
+        let key = SigningKey::generate(Algorithm::ES256).expect("generated").key;
+        let jwt = key.sign("JWT", &serde_json::json!({ "sub": "app" })).expect("signed");
+        let kind = keystile_protocol::client_assertion::TYPE;
+        let body = format!("client_assertion={jwt}&client_assertion_type={kind}");
+        let got = read(&[], &body).expect("well formed");
+        assert_eq!(
+            (got.client_id.as_str(), got.proof),
+            ("app", Proof::Assertion(jwt.as_str().into()))
+        );
+        assert!(read(&[], &format!("{body}&client_id=app")).is_ok());
+        let cases: [(&[&str], String, ErrorCode); 8] = [
+            (&[], format!("{body}&client_id=other"), InvalidClient),
+            (&[], format!("{body}&client_secret=x"), InvalidRequest),
+            (&["Basic YTpi"], body.clone(), InvalidRequest),
+            (&[], format!("{body}&client_assertion={jwt}"), InvalidRequest),
+            (&[], body.replace("jwt-bearer", "saml2-bearer"), InvalidClient),
+            (&[], format!("client_assertion={jwt}"), InvalidClient),
+            (&[], format!("client_assertion_type={kind}&client_id=app"), InvalidRequest),
+            (&[], format!("client_assertion={}&{body}", "a".repeat(9000)), InvalidRequest),
+        ];
+        for (headers, body, expected) in cases {
+            assert_eq!(read(headers, &body), Err(expected), "{body}");
+        }
     }
 
     #[test]

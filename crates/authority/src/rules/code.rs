@@ -134,6 +134,8 @@ fn redemption(
         salt: random.salt,
         first_in_session: code.first_in_session,
         claims: code.claims.allowed_by(|scope| client.scope.contains(scope)),
+        dpop_key: None,
+        once: Vec::new(),
     }
 }
 

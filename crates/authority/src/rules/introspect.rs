@@ -4,6 +4,7 @@ use keystile_protocol::access_token::AccessTokenClaims;
 use keystile_protocol::messages::IntrospectionResponse;
 
 use crate::records::Client;
+use crate::rules::dpop;
 
 /// Whether the client may know about the token: its own, or one for an API that it is the face
 /// of. Others hear "not active", so that nobody can scan for tokens (RFC 7662 section 4).
@@ -16,6 +17,7 @@ pub fn may_ask(client: &Client, claims: &AccessTokenClaims) -> bool {
 
 /// The answer about a live token.
 pub fn active(claims: AccessTokenClaims, username: Option<String>) -> IntrospectionResponse {
+    let token_type = dpop::token_type(claims.dpop_key());
     IntrospectionResponse {
         active: true,
         iss: Some(claims.iss),
@@ -24,10 +26,11 @@ pub fn active(claims: AccessTokenClaims, username: Option<String>) -> Introspect
         client_id: Some(claims.client_id),
         username,
         scope: Some(claims.scope),
-        token_type: Some("Bearer".to_owned()),
+        token_type: Some(token_type.to_owned()),
         exp: Some(claims.exp),
         iat: Some(claims.iat),
         jti: Some(claims.jti),
+        cnf: claims.cnf,
     }
 }
 

@@ -7,9 +7,9 @@ use keystile_protocol::{ClientId, RedirectUri, Scope, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::records::{
-    About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, SecretMethod,
+    About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::subject;
+use crate::rules::{client_keys, subject};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -31,6 +31,9 @@ pub struct ClientMetadata {
     pub response_types: Option<Vec<String>>,
     pub scope: Option<String>,
     pub token_endpoint_auth_method: Option<String>,
+    pub token_endpoint_auth_signing_alg: Option<String>,
+    pub jwks: Option<serde_json::Value>,
+    pub dpop_bound_access_tokens: bool,
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
@@ -39,6 +42,8 @@ pub struct ClientMetadata {
     pub operator: Option<String>,
     /// Ours: false for a confidential client that cannot do PKCE.
     pub require_pkce: Option<bool>,
+    /// Ours: `fapi2` holds the client to the FAPI 2.0 Security Profile.
+    pub profile: Option<Profile>,
     /// Ours: run by the same people, no consent is asked for.
     pub trusted: bool,
     /// Ours.
@@ -59,7 +64,7 @@ pub struct MetadataError {
     pub problem: String,
 }
 
-fn wrong<T>(member: &'static str, problem: impl ToString) -> Result<T, MetadataError> {
+pub(super) fn wrong<T>(member: &'static str, problem: impl ToString) -> Result<T, MetadataError> {
     Err(MetadataError { member, problem: problem.to_string() })
 }
 
@@ -69,6 +74,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         .or_else(|problem| wrong("client_id", problem))?;
     let native = native(metadata)?;
     let kind = kind(metadata, native)?;
+    client_keys::nothing_unused(metadata, &kind)?;
     let grant_types = grant_types(metadata)?;
     let public = matches!(kind, ClientKind::Public { .. });
     if public && grant_types.contains(&GrantType::ClientCredentials) {
@@ -87,6 +93,8 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         allow_embedded_browser: metadata.allow_embedded_browser,
         several_audiences: metadata.several_audiences,
         apis: metadata.apis.clone(),
+        dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
+        profile: metadata.profile,
         about: about(metadata)?,
         id,
         kind,
@@ -118,13 +126,14 @@ fn kind(metadata: &ClientMetadata, native: bool) -> Result<ClientKind, MetadataE
     let method = match metadata.token_endpoint_auth_method.as_deref() {
         None | Some("client_secret_basic") => SecretMethod::ClientSecretBasic,
         Some("client_secret_post") => SecretMethod::ClientSecretPost,
+        Some("private_key_jwt") => return client_keys::kind(metadata),
         Some("none") => return public(metadata, native),
         Some(other) => {
             return wrong(
                 "token_endpoint_auth_method",
                 format!(
-                    "'{other}' is not supported; use client_secret_basic, client_secret_post \
-                         or none"
+                    "'{other}' is not supported; use client_secret_basic, client_secret_post, \
+                         private_key_jwt or none"
                 ),
             );
         }

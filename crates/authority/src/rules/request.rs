@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::params::ParamError;
 use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, Scope, State};
 
@@ -22,6 +23,8 @@ pub struct ValidRequest {
     pub nonce: Option<Nonce>,
     /// PKCE.
     pub challenge: Option<CodeChallenge>,
+    /// The key that the code is bound to (RFC 9449 section 10).
+    pub dpop_key: Option<Thumbprint>,
     /// What the user has to be asked again.
     pub prompt: Prompt,
     /// How old the user's authentication may be.
@@ -68,6 +71,7 @@ pub fn check(
     let wishes = asked_claims::check(params, &scope, client)?;
     Ok(ValidRequest {
         challenge: challenge(params, client)?,
+        dpop_key: optional(params, "dpop_jkt")?,
         nonce: optional(params, "nonce")?,
         prompt: prompt(params)?,
         max_age: max_age(params)?,
@@ -277,6 +281,7 @@ mod tests {
             (add("resource=https://nowhere.example"), InvalidTarget),
             (add("claims=%7B"), InvalidRequest),
             (add("claims={}&claims={}"), InvalidRequest),
+            (add("dpop_jkt=short"), InvalidRequest),
             (add("request=x"), RequestNotSupported),
             (add("request_uri=x"), RequestUriNotSupported),
             (add("registration=x"), RegistrationNotSupported),

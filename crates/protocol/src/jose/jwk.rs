@@ -1,5 +1,6 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::JoseError;
 use crate::encoding::{base64url, sha256};
 
 /// A public JSON Web Key (RFC 7517 section 4). Members that we do not know are dropped.
@@ -33,9 +34,25 @@ pub struct Jwk {
     pub e: Option<String>,
 }
 
+/// Members of private and symmetric keys (RFC 7518 sections 6.2.2, 6.3.2 and 6.4, RFC 8037).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
 impl Jwk {
+    /// Takes a key that came from outside, if it is a public one: whoever sends a private or a
+    /// symmetric key has given it away.
+    pub fn public_alone(json: &serde_json::Value) -> Result<Self, JoseError> {
+        if PRIVATE.iter().any(|member| json.get(member).is_some()) {
+            return Err(JoseError::Key("it has members of a private key; send the public half"));
+        }
+        serde_json::from_value(json.clone()).map_err(|_| JoseError::Key("it is not a JWK"))
+    }
+
     /// The key's thumbprint (RFC 7638): a name that follows from the key.
     pub fn thumbprint(&self) -> String {
+        base64url(self.thumbprint_digest())
+    }
+
+    pub(super) fn thumbprint_digest(&self) -> [u8; 32] {
         let part = |value: &Option<String>| value.clone().unwrap_or_default();
         // The members that the key type requires, in the order of their names, without spaces.
         let canonical = match self.kty.as_str() {
@@ -53,7 +70,7 @@ impl Jwk {
                 part(&self.x)
             ),
         };
-        base64url(sha256(canonical))
+        sha256(canonical)
     }
 }
 

@@ -38,7 +38,18 @@ pub struct GeneratedKey {
 struct HeaderToSign<'a> {
     alg: &'a str,
     typ: &'a str,
-    kid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwk: Option<PublicHalf<'a>>,
+}
+
+/// What a key is, without its name and its use.
+#[derive(Serialize)]
+struct PublicHalf<'a>(#[serde(serialize_with = "bare")] &'a Jwk);
+
+fn bare<S: serde::Serializer>(jwk: &Jwk, serializer: S) -> Result<S::Ok, S::Error> {
+    Jwk { kid: None, alg: None, public_key_use: None, ..jwk.clone() }.serialize(serializer)
 }
 
 impl SigningKey {
@@ -126,7 +137,22 @@ impl SigningKey {
 
     /// Signs claims as a compact JWS with the header `typ`.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
-        let header = HeaderToSign { alg: self.algorithm.as_str(), typ, kid: &self.kid };
+        let kid = Some(self.kid.as_str());
+        self.sign_header(HeaderToSign { alg: self.algorithm.as_str(), typ, kid, jwk: None }, claims)
+    }
+
+    /// Signs claims with the public half of the key in the header, as DPoP proofs have it
+    /// (RFC 9449 section 4.2).
+    pub fn sign_with_jwk(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
+        let jwk = Some(PublicHalf(&self.public));
+        self.sign_header(HeaderToSign { alg: self.algorithm.as_str(), typ, kid: None, jwk }, claims)
+    }
+
+    fn sign_header(
+        &self,
+        header: HeaderToSign<'_>,
+        claims: &impl Serialize,
+    ) -> Result<String, JoseError> {
         let json = |e: serde_json::Error| JoseError::Claims(e.to_string());
         let header = serde_json::to_vec(&header).map_err(json)?;
         let payload = serde_json::to_vec(claims).map_err(json)?;

@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{Algorithm, JoseError, Jwk, JwkSet};
+use super::{Algorithm, JoseError, Jwk, JwkSet, Thumbprint};
 use crate::encoding::from_base64url;
 
 /// A token longer than this is refused unread, in bytes.
@@ -26,6 +26,8 @@ pub struct Header {
     /// Which key signed.
     #[serde(default)]
     pub kid: Option<String>,
+    #[serde(default)]
+    jwk: Option<serde_json::Value>,
     #[serde(default)]
     crit: Option<IgnoredAny>,
     #[serde(default)]
@@ -94,6 +96,27 @@ impl<'a> SignedToken<'a> {
         if !key.verify(self.algorithm, self.signed, &self.signature) {
             return Err(JoseError::Signature);
         }
+        self.claims()
+    }
+
+    /// Verifies with the public key that the header itself carries (RFC 7515 section 4.1.3), and
+    /// reads the claims. It proves that the sender holds that key, and nothing else.
+    pub fn verify_embedded<C: DeserializeOwned>(
+        &self,
+        allowed: &[Algorithm],
+    ) -> Result<(C, Thumbprint), JoseError> {
+        if !allowed.contains(&self.algorithm) {
+            return Err(JoseError::Algorithm(self.algorithm.as_str().into()));
+        }
+        let jwk = self.header.jwk.as_ref().ok_or(JoseError::Key("the header has no 'jwk'"))?;
+        let jwk = Jwk::public_alone(jwk)?;
+        let claims = self.verify_with(&VerifyingKey::from_jwk(&jwk)?)?;
+        Ok((claims, Thumbprint::of(&jwk)))
+    }
+
+    /// Reads the claims of a token that nobody has verified: good for finding out whose keys are
+    /// to verify it, and for nothing else.
+    pub fn unverified_claims<C: DeserializeOwned>(&self) -> Result<C, JoseError> {
         self.claims()
     }
 

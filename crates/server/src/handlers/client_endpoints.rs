@@ -1,13 +1,13 @@
 //! `/token`, `/revoke`, `/introspect`: what clients call, with their credentials.
 
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{ClientRequest, EndpointError};
+use keystile_authority::endpoints::{ClientRequest, EndpointError, paths};
 use keystile_protocol::{ErrorCode, ProtocolError};
 
 use crate::face::SharedFace;
-use crate::received::{Form, network};
+use crate::received::{DPOP, Form, network};
 use crate::respond::json;
 
 pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> Response {
@@ -17,7 +17,7 @@ pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> R
     };
     // "Try again" would be wrong for a code that may have been redeemed.
     let may_repeat = !received.is_redemption;
-    match face.authority.token(&received.client_request()).await {
+    match face.authority.token(&received.client_request(paths::TOKEN)).await {
         Ok(tokens) => json::private(StatusCode::OK, &tokens),
         Err(error) => json::endpoint_error(&face, error, may_repeat),
     }
@@ -28,7 +28,7 @@ pub(crate) async fn revoke(State(face): State<SharedFace>, request: Request) -> 
         Ok(received) => received,
         Err(response) => return response,
     };
-    match face.authority.revoke(&received.client_request()).await {
+    match face.authority.revoke(&received.client_request(paths::REVOKE)).await {
         Ok(()) => json::private(StatusCode::OK, &serde_json::json!({})),
         Err(error) => json::endpoint_error(&face, error, true),
     }
@@ -39,7 +39,7 @@ pub(crate) async fn introspect(State(face): State<SharedFace>, request: Request)
         Ok(received) => received,
         Err(response) => return response,
     };
-    match face.authority.introspect(&received.client_request()).await {
+    match face.authority.introspect(&received.client_request(paths::INTROSPECT)).await {
         Ok(answer) => json::private(StatusCode::OK, &answer),
         Err(error) => json::endpoint_error(&face, error, true),
     }
@@ -67,11 +67,13 @@ impl Received {
         Ok(Self { headers, params, network, is_redemption })
     }
 
-    fn client_request(&self) -> ClientRequest<'_> {
+    fn client_request(&self, path: &'static str) -> ClientRequest<'_> {
         let authorization = self.headers.get_all(header::AUTHORIZATION).iter();
         ClientRequest {
             params: self.params.clone(),
-            authorization: authorization.map(axum::http::HeaderValue::as_bytes).collect(),
+            authorization: authorization.map(HeaderValue::as_bytes).collect(),
+            dpop: self.headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect(),
+            path,
             network: self.network.clone(),
         }
     }

@@ -5,7 +5,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{EndpointError, Fault};
 use keystile_authority::incident::Incident;
-use keystile_protocol::{ErrorCode, ProtocolError};
+use keystile_authority::rules::dpop::Scheme;
+use keystile_protocol::jose::Algorithm;
+use keystile_protocol::{ErrorCode, ProtocolError, dpop};
 use serde::Serialize;
 
 use crate::face::SharedFace;
@@ -68,14 +70,22 @@ fn protocol_error(face: &SharedFace, error: &ProtocolError) -> Response {
     response
 }
 
-/// An error of an endpoint that takes access tokens (RFC 6750 section 3). Nothing is said about
-/// errors to a request without a token.
-pub(crate) fn bearer_error(face: &SharedFace, error: Option<EndpointError>) -> Response {
-    let realm = format!("Bearer realm=\"{}\"", face.authority.policy().issuer);
+/// An error of an endpoint that takes access tokens (RFC 6750 section 3, RFC 9449 section 7.1), to
+/// a token that came by that scheme. Both schemes are offered. Nothing is said about errors to a
+/// request without a token.
+pub(crate) fn token_error(
+    face: &SharedFace,
+    scheme: Scheme,
+    error: Option<EndpointError>,
+) -> Response {
+    let algorithms = dpop::ALGORITHMS.map(Algorithm::as_str).join(" ");
+    let bearer = format!("Bearer realm=\"{}\"", face.authority.policy().issuer);
+    let proved = format!("DPoP algs=\"{algorithms}\"");
     match error {
         None => {
             let mut response = private(StatusCode::UNAUTHORIZED, &serde_json::json!({}));
-            challenge(&mut response, realm);
+            challenge(&mut response, bearer);
+            challenge(&mut response, proved);
             response
         }
         Some(EndpointError::Protocol(error)) => {
@@ -86,9 +96,11 @@ pub(crate) fn bearer_error(face: &SharedFace, error: Option<EndpointError>) -> R
             };
             let mut response = private(status, &error);
             let ProtocolError { error, error_description } = error;
-            let text =
-                format!("{realm}, error=\"{error}\", error_description=\"{error_description}\"");
-            challenge(&mut response, text);
+            let words = format!("error=\"{error}\", error_description=\"{error_description}\"");
+            if scheme == Scheme::Bearer {
+                challenge(&mut response, format!("{bearer}, {words}"));
+            }
+            challenge(&mut response, format!("{proved}, {words}"));
             response
         }
         Some(other) => endpoint_error(face, other, true),
@@ -97,7 +109,7 @@ pub(crate) fn bearer_error(face: &SharedFace, error: Option<EndpointError>) -> R
 
 fn challenge(response: &mut Response, text: String) {
     if let Ok(value) = HeaderValue::try_from(text) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        response.headers_mut().append(header::WWW_AUTHENTICATE, value);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keystile_authority::decisions::{
-    ConsentGiven, Redeemed, Redemption, Rotated, Rotation, SessionOpened,
+    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, UsedOnce,
 };
 use keystile_authority::ids::{AccountId, GrantId, SessionId};
 use keystile_authority::incident::Incident;
@@ -16,7 +16,9 @@ use keystile_authority::records::{
 use keystile_protocol::{ClientId, Timestamp};
 
 use super::SqliteStore;
-use crate::{accounts, clients, consents, grants, incidents, keys, meta, revoked_tokens, sessions};
+use crate::{
+    accounts, clients, consents, grants, incidents, keys, meta, revoked_tokens, sessions, used_once,
+};
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -74,6 +76,10 @@ impl Store for SqliteStore {
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()> {
         let id = *id;
         self.write(async move |db| grants::revoke(db, &id, now).await).await
+    }
+
+    async fn use_once(&self, once: Vec<UsedOnce>, by: [u8; 16]) -> Stored<Option<OnceKind>> {
+        self.write(async move |db| used_once::add(db, &once, &by).await).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Stored<Rotated> {

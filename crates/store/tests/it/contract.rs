@@ -9,6 +9,7 @@ pub(crate) mod others;
 pub(crate) mod refreshing;
 pub(crate) mod sessions;
 pub(crate) mod sweeping;
+pub(crate) mod used_once;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,6 +171,13 @@ macro_rules! cases {
                 finding_2_a_grants_row_stays_until_keep_until_whatever_ended_it,
                 ended_sessions_and_expired_tokens_go_and_live_ones_stay,
                 small_steps_walk_over_everything,
+            }
+            used_once {
+                rfc_9449_11_1_of_parallel_uses_of_one_jti_one_is_the_first,
+                idea_4_a_use_sent_again_after_a_commit_in_doubt_is_the_first,
+                finding_13_a_redemption_with_a_used_jti_leaves_the_grant_as_it_is,
+                rfc_9449_5_a_grant_keeps_the_key_that_it_is_bound_to,
+                what_is_refused_for_its_age_is_forgotten,
             }
         }
     };

@@ -2,8 +2,10 @@
 
 mod account;
 mod bad_input;
+mod client_assertions;
 mod code_grant;
 mod demo;
+mod dpop;
 mod errors;
 mod experience;
 mod grants;

@@ -1,6 +1,6 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
-use keystile_authority::records::{Client, ClientKind, GrantType};
+use keystile_authority::records::{Client, ClientKind, GrantType, KeySource};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 use serde_json::{Value, json};
@@ -49,6 +49,8 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "allow_embedded_browser": client.allow_embedded_browser,
         "several_audiences": client.several_audiences,
         "apis": client.apis,
+        "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
+        "profile": client.profile,
         "enabled": client.enabled,
         "from": origin.as_str(),
     });
@@ -57,6 +59,11 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
             .iter()
             .map(|secret| json!({ "expires_at": secret.expires_at.map(Timestamp::seconds) }))
             .collect();
+    }
+    if let ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), algorithm, .. } = &client.kind
+    {
+        described["jwks"] = json!(set);
+        described["token_endpoint_auth_signing_alg"] = json!(algorithm);
     }
     let about = &client.about;
     let pages = [
@@ -76,7 +83,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
 /// A line of `keystile client list`.
 pub(super) fn row(client: &Client, origin: Origin) -> Vec<String> {
     let kind = match client.kind {
-        ClientKind::Confidential { .. } => "confidential",
+        ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt { .. } => "confidential",
         ClientKind::Public { native: false } => "public",
         ClientKind::Public { native: true } => "native",
     };

@@ -34,7 +34,7 @@ impl RotateSecret {
         let secret = client_secret();
         let old_ends = SystemClock.now().plus(self.overlap);
         if !rotate(&mut client, &secret, old_ends, SystemClock.now()) {
-            return refuse(format!("'{}' is a public client and has no secret", client.id));
+            return refuse(format!("'{}' is a client without a secret", client.id));
         }
         store.put_client(&client).await?;
         self.print(&client, &secret, old_ends);
