@@ -32,6 +32,8 @@ pub struct Redemption {
     pub salt: [u8; 16],
     /// Whether the client has to be added to the session's list.
     pub first_in_session: bool,
+    /// Which approval of a pushed request this redeems; nothing for a grant of one approval.
+    pub approval: Option<[u8; 16]>,
 }
 
 /// What became of a [`Redemption`].
@@ -41,6 +43,8 @@ pub enum Redeemed {
     Done,
     /// The code was redeemed before. Its grant is revoked now.
     Replayed,
+    /// Another approval of the same pushed request was redeemed before. Its grant lives on.
+    Taken,
     /// Account, client, consent or session ended between approval and redemption.
     Ended,
 }

@@ -19,7 +19,7 @@ use crate::records::{
 };
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::request::{Prompt, ValidRequest};
-use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction};
+use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
 
 pub const SECRET: &str = "a client secret of forty-three characters ok";
 
@@ -56,6 +56,10 @@ pub fn client() -> Client {
         several_audiences: false,
         apis: Vec::new(),
         about: About::default(),
+        jwks: None,
+        request_object_algorithm: None,
+        authorization_response_algorithm: None,
+        require_pushed_requests: false,
     }
 }
 
@@ -135,7 +139,7 @@ pub fn consent_page(signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> C
     ConsentPage {
         interaction: Interaction {
             format: FORMAT,
-            destination: Destination::Client(String::new()),
+            destination: Destination::Client(String::new(), Origin::Plain),
             requested_at: Timestamp::default(),
             browser: [0; 16],
         },
@@ -168,6 +172,7 @@ pub fn code(approved_at: Timestamp) -> Code {
         methods: vec!["pwd".into()],
         approved_at,
         first_in_session: true,
+        approval: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keystile_protocol::encoding::equal_in_constant_time;
-use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::{Algorithm, JwkSet};
 use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,18 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
+    /// `jwks`: its public keys.
+    #[serde(default)]
+    pub jwks: Option<JwkSet>,
+    /// `request_object_signing_alg`: any that we know, if absent.
+    #[serde(default)]
+    pub request_object_algorithm: Option<Algorithm>,
+    /// `authorization_signed_response_alg`, where it is not the standard's default.
+    #[serde(default)]
+    pub authorization_response_algorithm: Option<Algorithm>,
+    /// `require_pushed_authorization_requests` (RFC 9126 section 6).
+    #[serde(default)]
+    pub require_pushed_requests: bool,
 }
 
 /// What a client says of itself for people (RFC 7591 section 2).

@@ -69,7 +69,7 @@ impl Authority {
         match code::redeem(&code, client, redirect_uri, verifier, lifetimes, random, now) {
             Err(refusal) => {
                 if refusal.effect == Effect::RevokeGrant {
-                    self.store.revoke_grant(&code.grant, now).await?;
+                    self.store.revoke_redeemed(&code.grant, code.approval, now).await?;
                 }
                 Err(refusal.error.into())
             }
@@ -113,6 +113,10 @@ impl Authority {
             Redeemed::Replayed => Err(invalid_grant(
                 "the code was redeemed before; all tokens that came from it are revoked (RFC 6749 \
                  section 4.1.2)",
+            )),
+            Redeemed::Taken => Err(invalid_grant(
+                "another code of the same request_uri was redeemed before; push a new request \
+                 (RFC 9126 section 4)",
             )),
             Redeemed::Ended => Err(invalid_grant(
                 "the user signed out, or access was withdrawn, before the code was redeemed",

@@ -42,6 +42,11 @@ pub enum PageError {
     },
     /// The parameters could not even be taken apart.
     Unreadable(ParamError),
+    /// A `request_uri` that looks like ours and is not one of this client's (RFC 9126).
+    UnknownRequestUri {
+        /// Who asked.
+        client_id: ClientId,
+    },
 }
 
 impl PageError {
@@ -83,6 +88,17 @@ impl PageError {
                 hint: "Send one of the registered redirect URIs, once.".into(),
                 ..base
             },
+            Self::UnknownRequestUri { client_id } => Incident {
+                error: "invalid_request_uri".to_owned(),
+                summary: "the 'request_uri' is not one that this server gave to this client"
+                    .to_owned(),
+                section: "RFC 9126 section 4".to_owned(),
+                client_id: Some(client_id.to_string()),
+                hint: "Push the request anew and use the answer's 'request_uri' unchanged, within \
+                       its 'expires_in' seconds, with the 'client_id' that pushed it."
+                    .into(),
+                ..base
+            },
             Self::UnregisteredRedirectUri { client_id, received, registered } => Incident {
                 error: "invalid_redirect_uri".to_owned(),
                 summary: "the 'redirect_uri' is not one that the client registered; they are \
@@ -120,6 +136,32 @@ pub enum ResponseMode {
     Query,
     /// In a form that the browser posts.
     FormPost,
+    /// As a signed JWT in the redirect URI's query (JARM section 2.3.1).
+    QueryJwt,
+    /// As a signed JWT in a form that the browser posts (JARM section 2.3.3).
+    FormPostJwt,
+}
+
+impl ResponseMode {
+    /// Every name and its mode. `jwt` is the default of the response type `code` (JARM section
+    /// 2.3.4).
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("query", Self::Query),
+        ("form_post", Self::FormPost),
+        ("jwt", Self::QueryJwt),
+        ("query.jwt", Self::QueryJwt),
+        ("form_post.jwt", Self::FormPostJwt),
+    ];
+
+    /// The mode of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, mode)| mode)
+    }
+
+    /// Whether the answer is a signed JWT.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::QueryJwt | Self::FormPostJwt)
+    }
 }
 
 /// An authorization response: parameters and where they go. It always has `iss` (RFC 9207) and
@@ -178,7 +220,7 @@ pub fn reply_to(
         // A `state` that is repeated or malformed cannot be given back; `request::check` says so.
         state: params.optional_as("state").ok().flatten(),
         mode: match params.optional("response_mode") {
-            Ok(Some("form_post")) => ResponseMode::FormPost,
+            Ok(Some(name)) => ResponseMode::from_name(name).unwrap_or_default(),
             _ => ResponseMode::Query,
         },
         client,

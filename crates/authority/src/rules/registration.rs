@@ -1,7 +1,7 @@
 //! What a client may be registered as (RFC 7591 section 2), whoever registers it: the
 //! configuration file or the command line.
 
-use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::{Algorithm, JwkSet};
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{ClientId, RedirectUri, Scope, Secret};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,10 @@ pub struct ClientMetadata {
     pub token_endpoint_auth_method: Option<String>,
     pub id_token_signed_response_alg: Option<String>,
     pub application_type: Option<String>,
+    pub jwks: Option<JwkSet>,
+    pub request_object_signing_alg: Option<String>,
+    pub authorization_signed_response_alg: Option<String>,
+    pub require_pushed_authorization_requests: bool,
     /// Ours: who runs the app, for the consent page.
     pub operator: Option<String>,
     /// Ours: false for a confidential client that cannot do PKCE.
@@ -81,6 +85,16 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         several_audiences: metadata.several_audiences,
         apis: metadata.apis.clone(),
         about: about(metadata)?,
+        jwks: metadata.jwks.clone(),
+        request_object_algorithm: signed_with(
+            "request_object_signing_alg",
+            metadata.request_object_signing_alg.as_deref(),
+        )?,
+        authorization_response_algorithm: signed_with(
+            "authorization_signed_response_alg",
+            metadata.authorization_signed_response_alg.as_deref(),
+        )?,
+        require_pushed_requests: metadata.require_pushed_authorization_requests,
         id,
         kind,
         grant_types,
@@ -227,6 +241,21 @@ fn id_token_algorithm(metadata: &ClientMetadata) -> Result<Algorithm, MetadataEr
     }
 }
 
+/// A signature algorithm where one is named; never `none`, which FAPI and RFC 8725 section 3.2
+/// advise against.
+fn signed_with(
+    member: &'static str,
+    name: Option<&str>,
+) -> Result<Option<Algorithm>, MetadataError> {
+    let known = |name| match Algorithm::from_name(name) {
+        Some(algorithm) => Ok(algorithm),
+        None => {
+            wrong(member, format!("'{name}' is not supported; use ES256, EdDSA, PS256 or RS256"))
+        }
+    };
+    name.map(known).transpose()
+}
+
 fn about(metadata: &ClientMetadata) -> Result<About, MetadataError> {
     let pages = [
         ("client_uri", &metadata.client_uri),
@@ -333,6 +362,14 @@ mod tests {
         assert_eq!(
             member(|m| m.id_token_signed_response_alg = set("none")),
             "id_token_signed_response_alg"
+        );
+        assert_eq!(
+            member(|m| m.request_object_signing_alg = set("none")),
+            "request_object_signing_alg"
+        );
+        assert_eq!(
+            member(|m| m.authorization_signed_response_alg = set("HS256")),
+            "authorization_signed_response_alg"
         );
     }
 

@@ -8,6 +8,7 @@ use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, 
 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
+use crate::rules::redirect::ResponseMode;
 use crate::rules::scope;
 
 /// A request that can be granted, if the user agrees.
@@ -120,18 +121,21 @@ fn response_type(params: &Params) -> Result<(), ProtocolError> {
 
 fn response_mode(params: &Params) -> Result<(), ProtocolError> {
     match params.optional("response_mode").map_err(invalid_request)? {
-        None | Some("query" | "form_post") => Ok(()),
+        None => Ok(()),
+        Some(name) if ResponseMode::from_name(name).is_some() => Ok(()),
         Some(other) => Err(ProtocolError::new(
             ErrorCode::InvalidRequest,
             format!(
-                "response_mode is '{}', only 'query' and 'form_post' are supported",
+                "response_mode is '{}', only query, form_post, jwt, query.jwt and form_post.jwt \
+                 are supported",
                 cut(other)
             ),
         )),
     }
 }
 
-/// Request objects are a thing of their own (OpenID Connect Core 1.0 sections 6 and 7.2.1).
+/// Request objects are opened before (`rules::request_object`), so one that is still here came
+/// with a `request_uri`, or stood in another. Only pushed requests come by reference.
 fn nothing_unsupported(params: &Params) -> Result<(), ProtocolError> {
     let unsupported = [
         ("request", ErrorCode::RequestNotSupported),
