@@ -162,14 +162,21 @@ impl Authority {
                 Ok(self.consent_page(asked, to, &request, &signed_in, browser, cookies, now))
             }
             Step::Issue(signed_in, scope) => {
-                if let ConsentAnswer::Allowed(allowed) = &answer {
-                    let given = consent::remembered(&signed_in, &to.client, &request, allowed, now);
+                let given = match &answer {
+                    ConsentAnswer::Allowed(allowed) => {
+                        Some(consent::remembered(&signed_in, &to.client, &request, allowed, now))
+                    }
+                    _ => None,
+                };
+                // Signed, where it has to be, before anything is written.
+                let code = self.code(asked, to, request, &signed_in, scope, now);
+                let reply = to.clone().code(code, &self.policy.issuer);
+                let reply = self.as_asked(reply, now)?;
+                if let Some(given) = given {
                     self.store.remember_consent(given).await?;
                 }
                 self.touch(&signed_in.session, now).await?;
-                let code = self.code(asked, to, request, &signed_in, scope, now);
-                let reply = to.clone().code(code, &self.policy.issuer);
-                Ok(Outcome::Reply(Box::new(self.as_asked(reply, now)?), None))
+                Ok(Outcome::Reply(Box::new(reply), None))
             }
             Step::Refuse(error) => Err(error.into()),
         }

@@ -137,8 +137,13 @@ fn response_mode(params: &Params) -> Result<(), ProtocolError> {
 /// Request objects are opened before (`rules::request_object`), so one that is still here came
 /// with a `request_uri`, or stood in another. Only pushed requests come by reference.
 fn nothing_unsupported(params: &Params) -> Result<(), ProtocolError> {
+    if params.has("request") {
+        return Err(ProtocolError::new(
+            ErrorCode::InvalidRequest,
+            "request came together with request_uri; send one of them (RFC 9101 section 5)",
+        ));
+    }
     let unsupported = [
-        ("request", ErrorCode::RequestNotSupported),
         ("request_uri", ErrorCode::RequestUriNotSupported),
         ("registration", ErrorCode::RegistrationNotSupported),
     ];
@@ -146,7 +151,10 @@ fn nothing_unsupported(params: &Params) -> Result<(), ProtocolError> {
         None => Ok(()),
         Some((name, code)) => Err(ProtocolError::new(
             code,
-            format!("the parameter '{name}' is not supported; send plain parameters"),
+            format!(
+                "the parameter '{name}' is not supported; send plain parameters, push them, or send \
+                 a signed request object by value"
+            ),
         )),
     }
 }
@@ -242,7 +250,7 @@ mod tests {
     fn rows_3_4_to_3_7_each_rule_has_its_error_code() {
         use ErrorCode::{
             InvalidRequest, InvalidScope, InvalidTarget, RegistrationNotSupported,
-            RequestNotSupported, RequestUriNotSupported, UnsupportedResponseType,
+            RequestUriNotSupported, UnsupportedResponseType,
         };
         let add = |more: &str| format!("{GOOD}&{more}");
         let cases = [
@@ -274,7 +282,7 @@ mod tests {
             (add("max_age=+1"), InvalidRequest),
             (add("max_age=1e3"), InvalidRequest),
             (add("resource=https://nowhere.example"), InvalidTarget),
-            (add("request=x"), RequestNotSupported),
+            (add("request=x&request_uri=x"), InvalidRequest),
             (add("request_uri=x"), RequestUriNotSupported),
             (add("registration=x"), RegistrationNotSupported),
         ];
