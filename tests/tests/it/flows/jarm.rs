@@ -7,6 +7,13 @@ use serde_json::Value;
 
 use crate::harness::{App, Browser, Keystile};
 
+/// A server whose RSA key, which the first start makes in the background, is there.
+async fn started(more: &str) -> Keystile {
+    let server = Keystile::start_with(more).await;
+    while reqwest::get(server.url("/jwks")).await.unwrap().status() != 200 {}
+    server
+}
+
 /// The claims of a response, verified with the server's published keys.
 async fn verified(server: &Keystile, response: &str, algorithm: Algorithm) -> Value {
     let keys = reqwest::get(server.url("/jwks")).await.unwrap().text().await.unwrap();
@@ -27,7 +34,7 @@ fn address(app: &App, mode: &str, more: &[(&str, Option<&str>)]) -> String {
 
 #[tokio::test]
 async fn a_code_comes_in_a_signed_jwt_jarm_2_1_and_2_3() {
-    let server = Keystile::start().await;
+    let server = started("").await;
     let app = server.app();
     let mut browser = Browser::new();
     for mode in ["jwt", "query.jwt"] {
@@ -46,7 +53,7 @@ async fn a_code_comes_in_a_signed_jwt_jarm_2_1_and_2_3() {
 
 #[tokio::test]
 async fn an_error_comes_in_a_signed_jwt_too_jarm_2_1() {
-    let server = Keystile::start().await;
+    let server = started("").await;
     let app = server.app();
     for more in [("prompt", "none"), ("scope", "nonsense")] {
         let address = address(&app, "jwt", &[(more.0, Some(more.1))]);
@@ -63,7 +70,7 @@ async fn an_error_comes_in_a_signed_jwt_too_jarm_2_1() {
 
 #[tokio::test]
 async fn a_form_carries_the_jwt_jarm_2_3_3() {
-    let server = Keystile::start().await;
+    let server = started("").await;
     let app = server.app();
     let mut browser = Browser::new();
     app.callback(&mut browser).await;
@@ -79,7 +86,7 @@ async fn a_client_says_how_its_answers_are_signed_jarm_3() {
     let client = "[[clients]]\nclient_id = \"signed\"\nclient_secret = \"the secret of the app, \
                   forty characters long\"\nredirect_uris = [\"https://app.example/callback\"]\n\
                   authorization_signed_response_alg = \"PS256\"\n";
-    let server = Keystile::start_with(client).await;
+    let server = started(client).await;
     let mut app = server.app().with_scope("openid");
     app.client_id = "signed".to_owned();
     let page = app.callback_by(&mut Browser::new(), "alice", &address(&app, "jwt", &[])).await;

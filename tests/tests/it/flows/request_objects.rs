@@ -19,7 +19,7 @@ async fn server(key: &SigningKey) -> (Keystile, App) {
     let client = format!(
         "[[clients]]\nclient_id = \"signer\"\nclient_secret = \"the secret of the app, forty \
          characters long\"\nredirect_uris = [\"https://app.example/callback\"]\nscope = \"openid \
-         photos:read\"\nrequest_object_signing_alg = \"ES256\"\njwks = {{ keys = [{{ kty = \
+         photos:read\"\nid_token_signed_response_alg = \"ES256\"\nrequest_object_signing_alg = \"ES256\"\njwks = {{ keys = [{{ kty = \
          \"EC\", crv = \"P-256\", kid = \"{}\", x = \"{}\", y = \"{}\" }}] }}\n",
         member(&jwk.kid),
         member(&jwk.x),
