@@ -59,6 +59,7 @@ pub fn client() -> Client {
         jwks: None,
         request_object_algorithm: None,
         authorization_response_algorithm: None,
+        require_signed_request_object: false,
         require_pushed_requests: false,
     }
 }

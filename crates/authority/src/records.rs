@@ -55,6 +55,9 @@ pub struct Client {
     /// `authorization_signed_response_alg`, where it is not the standard's default.
     #[serde(default)]
     pub authorization_response_algorithm: Option<Algorithm>,
+    /// `require_signed_request_object` (RFC 9101 section 10.5).
+    #[serde(default)]
+    pub require_signed_request_object: bool,
     /// `require_pushed_authorization_requests` (RFC 9126 section 6).
     #[serde(default)]
     pub require_pushed_requests: bool,

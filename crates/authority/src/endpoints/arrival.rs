@@ -29,7 +29,7 @@ impl Authority {
                 .map_err(|problem| Stop::Page(redirect::PageError::Unreadable(problem)))?;
             (params, Origin::Pushed { grant, expires_at })
         } else if params.has("request") && !params.has("request_uri") {
-            self.from_object(params, now).await?
+            self.parameters_of_object(params, now).await?
         } else {
             (params, Origin::Plain)
         };
@@ -37,7 +37,11 @@ impl Authority {
     }
 
     /// An object that is not good is told where the parameters beside it say, if they may.
-    async fn from_object(&self, params: Params, now: Timestamp) -> Result<(Params, Origin), Stop> {
+    async fn parameters_of_object(
+        &self,
+        params: Params,
+        now: Timestamp,
+    ) -> Result<(Params, Origin), Stop> {
         let client_id = redirect::client_id(&params)?;
         let client = self.client_of(&client_id).await?;
         let opened = client.map(|client| self.open_object(&params, Beside::FillIn, &client, now));
@@ -74,9 +78,13 @@ impl Authority {
     /// The rules about how the request came, at its arrival and each time that a page comes back.
     pub(super) async fn may_go_on(&self, asked: &Asked, client: &Client) -> Result<(), Refused> {
         pushed_request::may_go_on(&asked.origin, client, &self.policy, asked.requested_at)?;
-        if let Origin::Pushed { grant, .. } = &asked.origin {
-            let used = self.store.grant(grant, None, asked.requested_at).await?.is_some();
-            pushed_request::unused(used)?;
+        match &asked.origin {
+            Origin::Plain => request_object::not_required(client)?,
+            Origin::RequestObject(_) => {}
+            Origin::Pushed { grant, .. } => {
+                let used = self.store.grant(grant, None, asked.requested_at).await?.is_some();
+                pushed_request::unused(used)?;
+            }
         }
         Ok(())
     }

@@ -172,6 +172,7 @@ impl Authority {
                 let code = self.code(asked, to, request, &signed_in, scope, now);
                 let reply = to.clone().code(code, &self.policy.issuer);
                 let reply = self.as_asked(reply, now)?;
+                redirect::fits(&reply)?;
                 if let Some(given) = given {
                     self.store.remember_consent(given).await?;
                 }

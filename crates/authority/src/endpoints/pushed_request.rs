@@ -12,7 +12,7 @@ use crate::ids::GrantId;
 use crate::incident::Reference;
 use crate::records::Client;
 use crate::rules::request_object::Beside;
-use crate::rules::{pushed_request, redirect, request};
+use crate::rules::{pushed_request, redirect, request, request_object};
 use crate::sealed::{FORMAT, PushedRequest};
 
 impl Authority {
@@ -25,6 +25,8 @@ impl Authority {
         let mut params = pushed_request::authorization_request(&request.params, &client.id)?;
         if params.has("request") {
             params = self.open_object(&params, Beside::Ignored, client, now)?.0;
+        } else {
+            request_object::not_required(client)?;
         }
         let known = Some(Arc::new(client.clone()));
         redirect::reply_to(&params, client.id.clone(), known).map_err(|problem| {

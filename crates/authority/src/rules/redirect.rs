@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use keystile_protocol::params::ParamError;
-use keystile_protocol::{ClientId, Issuer, Params, ProtocolError, State, Timestamp};
+use keystile_protocol::params::{ParamError, with_query};
+use keystile_protocol::{ClientId, ErrorCode, Issuer, Params, ProtocolError, State, Timestamp};
 
 use crate::incident::{Incident, Reference};
 use crate::records::{Client, GrantType};
@@ -199,6 +199,29 @@ impl ReplyTo {
     }
 }
 
+/// Longest address that an answer redirects to, in characters: a proxy's usual buffer for
+/// headers has 4 KB, and cuts off what is longer with 502.
+const ADDRESS_AT_MOST: usize = 3500;
+
+/// Whether an answer with a code fits the address that would carry it. A form has no such bound.
+pub fn fits(reply: &Reply) -> Result<(), ProtocolError> {
+    if matches!(reply.to.mode, ResponseMode::FormPost | ResponseMode::FormPostJwt) {
+        return Ok(());
+    }
+    let pairs: Vec<_> = reply.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let length = with_query(&reply.to.redirect_uri, &pairs).len();
+    if length <= ADDRESS_AT_MOST {
+        return Ok(());
+    }
+    Err(ProtocolError::new(
+        ErrorCode::InvalidRequest,
+        format!(
+            "the answer's address would have {length} characters, at most {ADDRESS_AT_MOST} pass \
+             proxies; send a shorter state, nonce or scope, or response_mode=form_post"
+        ),
+    ))
+}
+
 /// The client that the request names.
 pub fn client_id(params: &Params) -> Result<ClientId, PageError> {
     params.required_as("client_id").map_err(PageError::MissingClient)
@@ -329,6 +352,21 @@ mod tests {
         let incident = error.incident(Reference::from_random([0; 5]), Timestamp::default());
         let difference = incident.first_difference().expect("they differ");
         assert_eq!((difference.closest, difference.at), (0, 21));
+    }
+
+    #[test]
+    fn finding_37_an_answer_that_is_too_long_for_an_address_needs_a_form() {
+        let issuer = Issuer::try_from("https://login.example").expect("good");
+        let answer = |mode: &str, length| {
+            let query = format!("client_id=app&state=s&response_mode={mode}");
+            let to = outcome(&query, Some(fixtures::client())).expect("good");
+            fits(&to.code("c".repeat(length), &issuer)).map_err(|error| error.error)
+        };
+        assert_eq!(answer("query", 3400), Ok(()));
+        assert_eq!(answer("query", 3500), Err(ErrorCode::InvalidRequest));
+        assert_eq!(answer("jwt", 3500), Err(ErrorCode::InvalidRequest));
+        assert_eq!(answer("form_post", 3500), Ok(()));
+        assert_eq!(answer("form_post.jwt", 3500), Ok(()));
     }
 
     #[test]

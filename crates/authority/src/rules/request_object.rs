@@ -72,6 +72,18 @@ pub fn open(
     Ok(OpenedObject { params, expires_at })
 }
 
+/// A client may bind itself to send signed objects alone (RFC 9101 section 10.5).
+pub fn not_required(client: &Client) -> Result<(), ProtocolError> {
+    if !client.require_signed_request_object {
+        return Ok(());
+    }
+    Err(ProtocolError::new(
+        ErrorCode::InvalidRequest,
+        "the client is registered with require_signed_request_object; send the request as a \
+         signed request object (RFC 9101 section 10.5)",
+    ))
+}
+
 fn is_own_type(typ: Option<&str>) -> bool {
     let typ = typ.unwrap_or_default();
     typ.eq_ignore_ascii_case(TYPE)
@@ -330,6 +342,8 @@ mod tests {
         assert!(refused(&"a".repeat(AT_MOST + 1), &client(&key)));
         let rsa_alone = Client { request_object_algorithm: Some(Algorithm::PS256), ..client(&key) };
         assert!(refused(&good, &rsa_alone), "another algorithm than registered");
+        let bound = Client { require_signed_request_object: true, ..client(&key) };
+        assert!(not_required(&client(&key)).is_ok() && not_required(&bound).is_err());
         let list = key.sign("JWT", &json!([1])).expect("signed");
         assert!(refused(&list, &client(&key)));
     }

@@ -28,8 +28,8 @@ fn is_fresh(claims: &Value) -> bool {
     exp > now && exp <= now + 600
 }
 
-fn address(app: &App, mode: &str, more: &[(&str, Option<&str>)]) -> String {
-    app.authorize_url_with(&[&[("response_mode", Some(mode))], more].concat())
+fn address(app: &App, mode: &str, others: &[(&str, Option<&str>)]) -> String {
+    app.authorize_url_with(&[&[("response_mode", Some(mode))], others].concat())
 }
 
 #[tokio::test]
@@ -55,13 +55,13 @@ async fn a_code_comes_in_a_signed_jwt_jarm_2_1_and_2_3() {
 async fn an_error_comes_in_a_signed_jwt_too_jarm_2_1() {
     let server = started("").await;
     let app = server.app();
-    for more in [("prompt", "none"), ("scope", "nonsense")] {
-        let address = address(&app, "jwt", &[(more.0, Some(more.1))]);
+    let cases = [("prompt", "none", "login_required"), ("scope", "nonsense", "invalid_scope")];
+    for (name, value, expected) in cases {
+        let address = address(&app, "jwt", &[(name, Some(value))]);
         let page = Browser::new().open(address).await;
         assert_eq!(page.query("error"), None);
         let response = page.query("response").expect("a response");
         let claims = verified(&server, &response, Algorithm::RS256).await;
-        let expected = if more.0 == "prompt" { "login_required" } else { "invalid_scope" };
         assert_eq!(claims["error"], expected);
         assert_eq!(claims["state"], "the state & more");
         assert_eq!(claims["iss"], server.issuer);

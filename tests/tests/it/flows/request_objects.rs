@@ -133,6 +133,22 @@ async fn an_object_leads_nowhere_that_is_not_registered() {
 }
 
 #[tokio::test]
+async fn a_client_can_be_bound_to_signed_objects_rfc_9101_10_5() {
+    let bound = "[[clients]]\nclient_id = \"bound\"\nclient_secret = \"the secret of the app, \
+                 forty characters long\"\nredirect_uris = [\"https://app.example/callback\"]\n\
+                 require_signed_request_object = true\n";
+    let server = Keystile::start_with(bound).await;
+    let mut app = server.app().with_scope("openid");
+    app.client_id = "bound".to_owned();
+    let page = Browser::new().open(app.authorize_url()).await;
+    assert_eq!(page.query("error").as_deref(), Some("invalid_request"));
+    let request = app.request();
+    let pairs: Vec<_> = request.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let answer = app.call("/par", &pairs).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+}
+
+#[tokio::test]
 async fn an_object_can_be_pushed_and_is_the_whole_request_then_rfc_9126_3() {
     let key = key();
     let (_server, app) = server(&key).await;
