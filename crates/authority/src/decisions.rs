@@ -40,6 +40,8 @@ pub struct Redemption {
     pub dpop_key: Option<Thumbprint>,
     /// What this request may be the first to use, or nothing is redeemed.
     pub once: Vec<UsedOnce>,
+    /// Which approval of a pushed request this redeems; nothing for a grant of one approval.
+    pub approval: Option<[u8; 16]>,
 }
 
 /// What became of a [`Redemption`].
@@ -49,6 +51,8 @@ pub enum Redeemed {
     Done,
     /// The code was redeemed before. Its grant is revoked now.
     Replayed,
+    /// Another approval of the same pushed request was redeemed before. Its grant lives on.
+    Taken,
     /// Account, client, consent or session ended between approval and redemption.
     Ended,
     /// The client's assertion or its proof came before; the grant is as it was.

@@ -2,11 +2,13 @@
 
 mod account;
 mod answer;
+mod arrival;
 mod authorize;
 mod client;
 mod introspect;
 mod logout;
 mod metadata;
+mod pushed_request;
 mod resume;
 mod revoke;
 mod sign_in;

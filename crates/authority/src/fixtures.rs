@@ -20,7 +20,7 @@ use crate::records::{
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::request::{Prompt, ValidRequest};
-use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction};
+use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
 
 pub const SECRET: &str = "a client secret of forty-three characters ok";
 
@@ -60,6 +60,11 @@ pub fn client() -> Client {
         dpop_bound_access_tokens: false,
         profile: None,
         about: About::default(),
+        jwks: None,
+        request_object_algorithm: None,
+        authorization_response_algorithm: None,
+        require_signed_request_object: false,
+        require_pushed_requests: false,
     }
 }
 
@@ -141,7 +146,7 @@ pub fn consent_page(signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> C
     ConsentPage {
         interaction: Interaction {
             format: FORMAT,
-            destination: Destination::Client(String::new()),
+            destination: Destination::Client(String::new(), Origin::Plain),
             requested_at: Timestamp::default(),
             browser: [0; 16],
         },
@@ -176,6 +181,7 @@ pub fn code(approved_at: Timestamp) -> Code {
         first_in_session: true,
         claims: AskedClaims::default(),
         dpop_key: None,
+        approval: None,
     }
 }
 

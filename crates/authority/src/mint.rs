@@ -1,15 +1,18 @@
 //! The tokens of a grant, signed. Everything that can fail here happens before anything is
 //! written.
 
+use std::time::Duration;
+
 use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation};
 use keystile_protocol::encoding::base64url;
 use keystile_protocol::jose::{Algorithm, JoseError, Thumbprint};
-use keystile_protocol::messages::{Audience, IdTokenClaims, access_token_hash};
+use keystile_protocol::messages::{Audience, IdTokenClaims, ResponseClaims, access_token_hash};
 use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
 use crate::records::UserClaims;
+use crate::rules::redirect::Reply;
 
 /// Access tokens are always signed with this.
 pub const ACCESS_TOKEN_ALGORITHM: Algorithm = Algorithm::ES256;
@@ -77,6 +80,28 @@ pub fn access_token(
         cnf: token.key.map(|key| Confirmation { jkt: Some(key) }),
     };
     Ok(key.sign(access_token::TYPE, &claims)?)
+}
+
+/// How long an authorization response is good as a JWT: "a maximum lifetime of 10 minutes is
+/// RECOMMENDED" (JARM section 2.1).
+const RESPONSE_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Signs an authorization response (JARM section 2.1).
+pub fn authorization_response(
+    reply: &Reply,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<String, MintError> {
+    let client = &reply.to.client;
+    let algorithm = client.authorization_response_algorithm.unwrap_or(Algorithm::RS256);
+    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    let params = reply.params.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let claims = ResponseClaims {
+        aud: client.id.to_string(),
+        exp: now.plus(RESPONSE_LIFETIME).seconds(),
+        params: params.collect(),
+    };
+    Ok(key.sign("JWT", &claims)?)
 }
 
 /// What goes into an ID token.

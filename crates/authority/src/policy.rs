@@ -18,6 +18,8 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// How fast passwords may be guessed; nothing switches it off (for a test bench).
     pub guessing: Option<Guessing>,
+    /// Whether every authorization request has to be pushed (RFC 9126 section 5).
+    pub require_pushed_requests: bool,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -136,6 +138,7 @@ impl Policy {
             apis: Vec::new(),
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
+            require_pushed_requests: false,
         }
     }
 

@@ -66,7 +66,15 @@ pub trait Store: Send + Sync {
 
     /// Redeems a code: one statement, durable when it returns.
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed>;
-    /// Revokes the grant of a code that came again after its life, if it was ever redeemed.
+    /// Revokes the grant of a code that came again after its life, if that very code was ever
+    /// redeemed: another approval of the same pushed request leaves the grant alone.
+    async fn revoke_redeemed(
+        &self,
+        id: &GrantId,
+        approval: Option<[u8; 16]>,
+        now: Timestamp,
+    ) -> Stored<()>;
+    /// Revokes a grant, if there is one.
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()>;
     /// Notes what may be used once. Nothing: all of it is `by`'s, 16 random bytes of the request.
     /// Otherwise: what another request used before.

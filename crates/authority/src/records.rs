@@ -56,6 +56,21 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
+    /// `jwks`: its public keys.
+    #[serde(default)]
+    pub jwks: Option<JwkSet>,
+    /// `request_object_signing_alg`: any that we know, if absent.
+    #[serde(default)]
+    pub request_object_algorithm: Option<Algorithm>,
+    /// `authorization_signed_response_alg`, where it is not the standard's default.
+    #[serde(default)]
+    pub authorization_response_algorithm: Option<Algorithm>,
+    /// `require_signed_request_object` (RFC 9101 section 10.5).
+    #[serde(default)]
+    pub require_signed_request_object: bool,
+    /// `require_pushed_authorization_requests` (RFC 9126 section 6).
+    #[serde(default)]
+    pub require_pushed_requests: bool,
 }
 
 /// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section

@@ -50,6 +50,8 @@ pub struct Code {
     pub claims: AskedClaims,
     /// The key that the client will prove when it redeems the code (RFC 9449 section 10).
     pub dpop_key: Option<Thumbprint>,
+    /// Which approval this is of a request that was pushed: all of them share one grant.
+    pub approval: Option<[u8; 16]>,
 }
 
 impl Sealable for Code {
@@ -77,10 +79,48 @@ impl Sealable for Interaction {
 /// Where a sign-in leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
-    /// To the client, by this authorization request (form encoded, as received).
-    Client(String),
+    /// To the client, by this authorization request (form encoded, as received or as it stood in
+    /// a request object or a pushed request).
+    Client(String, Origin),
     /// To the user's own account page.
     Account,
+}
+
+/// How an authorization request came, as far as that bounds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// In its own parameters.
+    #[default]
+    Plain,
+    /// In a request object (RFC 9101), which may end.
+    RequestObject(Option<Timestamp>),
+    /// Pushed before (RFC 9126).
+    Pushed {
+        /// All approvals of it are for this grant, so that one `request_uri` gives one.
+        grant: GrantId,
+        /// Until when it can arrive.
+        expires_at: Timestamp,
+    },
+}
+
+/// A pushed authorization request: what stands behind its `request_uri` (RFC 9126 section 2.2).
+/// Nothing is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedRequest {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// Who pushed it, and may use it.
+    pub client: ClientId,
+    /// Its parameters, form encoded, without credentials and without a request object.
+    pub params: String,
+    /// The grant that it leads to.
+    pub grant: GrantId,
+    /// Until when it can arrive at the authorization endpoint.
+    pub expires_at: Timestamp,
+}
+
+impl Sealable for PushedRequest {
+    const PURPOSE: &'static str = "par";
 }
 
 /// A consent page: who was asked what. A post under another session, account or request shows the

@@ -111,6 +111,28 @@ pub fn access_token_hash(access_token: &str, algorithm: Algorithm) -> String {
     crate::encoding::base64url(&digest.as_ref()[..digest.as_ref().len() / 2])
 }
 
+/// The answer to a pushed authorization request (RFC 9126 section 2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedResponse {
+    /// What the authorization request refers to it by.
+    pub request_uri: String,
+    /// For how long from now, in seconds.
+    pub expires_in: u64,
+}
+
+/// An authorization response as a JWT (JARM section 2.1). Its parameters stand beside `aud` and
+/// `exp`; `iss` is one of them (RFC 9207).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponseClaims {
+    /// The client.
+    pub aud: String,
+    /// Seconds since 1970, from which on it is not accepted.
+    pub exp: i64,
+    /// The parameters of the response.
+    #[serde(flatten)]
+    pub params: std::collections::BTreeMap<String, String>,
+}
+
 /// The answer to an introspection request (RFC 7662 section 2.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the members are the standard's own")]
@@ -197,6 +219,17 @@ pub struct Metadata {
     pub prompt_values_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ui_locales_supported: Vec<String>,
+    /// RFC 9126 section 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// RFC 9126 section 5.
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_object_signing_alg_values_supported: Vec<String>,
+    /// JARM section 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_signing_alg_values_supported: Vec<String>,
     #[serde(default)]
     pub claims_parameter_supported: bool,
     #[serde(default)]

@@ -119,6 +119,32 @@ impl Params {
         self.pairs.iter().any(|(key, _)| key == name)
     }
 
+    /// The same parameters without those of these names.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let kept = self.pairs.iter().filter(|(key, _)| !names.contains(&key.as_str()));
+        Self { pairs: kept.cloned().collect() }
+    }
+
+    /// The same parameters and one more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.pairs.push((name.to_owned(), Some(value.to_owned())));
+        self
+    }
+
+    /// The same parameters, and those of `other` that have none of these names and none of those
+    /// that are here already.
+    pub fn filled_from(mut self, other: &Self, but: &[&str]) -> Result<Self, ParamError> {
+        let rest = other.without(but);
+        let new = rest.pairs.into_iter().filter(|(key, _)| !self.has(key)).collect::<Vec<_>>();
+        self.pairs.extend(new);
+        if self.pairs.len() > PARAMETERS_AT_MOST {
+            return Err(ParamError::TooMany);
+        }
+        Ok(self)
+    }
+
     /// The same parameters, form encoded; those that were no text are left out.
     pub fn encode(&self) -> String {
         let mut out = String::new();
@@ -198,6 +224,16 @@ mod tests {
     fn the_number_of_parameters_is_bounded() {
         assert_eq!(Params::parse("a&".repeat(101).as_bytes()), Err(ParamError::TooMany));
         assert!(Params::parse("a&".repeat(100).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn parameters_are_left_out_added_and_filled_in() {
+        let params = parse("a=1&b=2&b=3");
+        assert_eq!(params.without(&["b"]).with("c", "4").encode(), "a=1&c=4");
+        let filled = params.filled_from(&parse("a=9&c=5&c=6&d=7"), &["d"]).expect("few");
+        assert_eq!(filled.encode(), "a=1&b=2&b=3&c=5&c=6");
+        let many = Params::parse("x&".repeat(100).as_bytes()).expect("just so many");
+        assert_eq!(parse("a=1").filled_from(&many, &[]), Err(ParamError::TooMany));
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
 
     let for_clients = Router::new()
         .route("/token", post(client_endpoints::token))
+        .route("/par", post(client_endpoints::push))
         .route("/revoke", post(client_endpoints::revoke))
         .route("/introspect", post(client_endpoints::introspect))
         .route("/userinfo", get(userinfo::get).post(userinfo::post))

@@ -1,5 +1,6 @@
 "use strict";
-// The pages work without this file; it only adds comfort.
+// The pages work without this file; it only adds comfort. No word in it is newer than 2015: a browser
+// that cannot read one line reads none of them, and an answer to an app would not go on its way.
 
 // A button that shows what is typed; the field is hidden again before it is sent.
 for (const button of document.querySelectorAll("[data-shows]")) {
@@ -16,14 +17,20 @@ for (const button of document.querySelectorAll("[data-shows]")) {
 // A button that copies a field.
 for (const button of document.querySelectorAll("[data-copies]")) {
   const field = document.getElementById(button.dataset.copies);
-  button.addEventListener("click", async () => {
-    field.select();
-    try {
-      await navigator.clipboard.writeText(field.value);
-    } catch {
-      document.execCommand("copy");
-    }
+  const done = () => {
     button.textContent = button.dataset.done;
+  };
+  const inTheOldWay = () => {
+    document.execCommand("copy");
+    done();
+  };
+  button.addEventListener("click", () => {
+    field.select();
+    if (navigator.clipboard) {
+      navigator.clipboard.writeText(field.value).then(done, inTheOldWay);
+    } else {
+      inTheOldWay();
+    }
   });
   button.hidden = false;
 }

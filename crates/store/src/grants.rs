@@ -39,21 +39,26 @@ macro_rules! alive {
 const REDEEM: &str = concat!(
     "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
              resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt,
-             claims, dpop_key)
+             claims, dpop_key, approval)
      AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18))
+                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19))
      INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
-                         keep_until, salt, claims, dpop_key, generation, rotated_at, last_used)
+                         keep_until, salt, claims, dpop_key, approval,
+                         generation, rotated_at, last_used)
      SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
             g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
-            g.expires_at, g.keep_until, g.salt, g.claims, g.dpop_key, 0, g.created_at, g.created_at
+            g.expires_at, g.keep_until, g.salt, g.claims, g.dpop_key,
+            g.approval, 0, g.created_at, g.created_at
      FROM g WHERE ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
-      SET revoked_at = CASE WHEN grants.redemption = excluded.redemption THEN grants.revoked_at
+      SET revoked_at = CASE WHEN grants.redemption = excluded.redemption
+                              OR grants.approval IS DISTINCT FROM excluded.approval
+                       THEN grants.revoked_at
                        ELSE COALESCE(grants.revoked_at, excluded.created_at) END
-      RETURNING redemption, revoked_at"
+      RETURNING redemption, revoked_at,
+                CASE WHEN approval IS DISTINCT FROM $17 THEN 1 ELSE 0 END"
 );
 
 /// A commit in doubt may be sent again: the same `redemption` finds its own row and is Done.
@@ -61,10 +66,13 @@ pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored
     if let Some(kind) = used_once::add(db, &new.once, &new.redemption).await? {
         return Ok(Redeemed::UsedBefore(kind));
     }
-    let Some((redemption, revoked_at)) = insert(db, new).await? else {
-        revoke(db, &new.grant, new.created_at).await?;
+    let Some((redemption, revoked_at, another)) = insert(db, new).await? else {
+        revoke_redeemed(db, &new.grant, new.approval, new.created_at).await?;
         return Ok(Redeemed::Ended);
     };
+    if another {
+        return Ok(Redeemed::Taken);
+    }
     if redemption != new.redemption || revoked_at.is_some() {
         return Ok(Redeemed::Replayed);
     }
@@ -74,11 +82,11 @@ pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored
     Ok(Redeemed::Done)
 }
 
-/// Whose row there is now, and whether it is revoked; nothing if the grant would be born dead.
+/// Whose row there is now, whether it is revoked, and whether it is of another approval; nothing if the grant would be born dead.
 async fn insert(
     db: &mut impl Statements,
     new: &Redemption,
-) -> Stored<Option<([u8; 16], Option<i64>)>> {
+) -> Stored<Option<([u8; 16], Option<i64>, bool)>> {
     let claims = (!new.claims.is_empty()).then(|| to_json(&new.claims)).transpose()?;
     let (resources, methods) = (to_json(&new.resources)?, to_json(&new.methods)?);
     let params = params![
@@ -100,8 +108,9 @@ async fn insert(
         &new.salt,
         claims.as_deref(),
         new.dpop_key.as_ref().map(Thumbprint::as_bytes),
+        new.approval.as_ref(),
     ];
-    db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?))).await
+    db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?, row.flag()?))).await
 }
 
 const FIND: &str = concat!(
@@ -156,6 +165,18 @@ fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
 pub(crate) async fn revoke(db: &mut impl Statements, id: &GrantId, now: Timestamp) -> Stored<()> {
     let sql = "UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
     db.execute(sql, params![id, now]).await.map(drop)
+}
+
+/// The same for a code that came again: only if the row is of that very code.
+pub(crate) async fn revoke_redeemed(
+    db: &mut impl Statements,
+    id: &GrantId,
+    approval: Option<[u8; 16]>,
+    now: Timestamp,
+) -> Stored<()> {
+    let sql = "UPDATE grants SET revoked_at = $2 \
+               WHERE id = $1 AND revoked_at IS NULL AND approval IS NOT DISTINCT FROM $3";
+    db.execute(sql, params![id, now, approval.as_ref()]).await.map(drop)
 }
 
 pub(crate) async fn rotate(db: &mut impl Statements, rotation: Rotation) -> Stored<Rotated> {

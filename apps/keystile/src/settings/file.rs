@@ -21,6 +21,8 @@ pub struct File {
     pub keys: Keys,
     /// Clients, by the names of RFC 7591 and ours.
     pub clients: Vec<ClientMetadata>,
+    /// Whether every authorization request has to be pushed (RFC 9126).
+    pub require_pushed_authorization_requests: bool,
     /// Users.
     pub users: Vec<User>,
     /// Scopes beside the standard ones, and words for those.

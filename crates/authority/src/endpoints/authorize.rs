@@ -5,25 +5,33 @@ use keystile_protocol::{Params, ProtocolError, Scope, Timestamp};
 
 use super::answer::{Answer, ConsentView, Cookies, Fault, Outcome, SignInError, SignInView};
 use super::{Authority, Browser, ReceivedParams};
-use crate::ids::GrantId;
 use crate::incident::Incident;
 use crate::records::{Session, SignedIn, Situation};
 use crate::rules::consent;
 use crate::rules::next_step::{ConsentAnswer, LoginReason, Step, decide};
 use crate::rules::redirect::{self, PageError, ReplyTo};
 use crate::rules::request::{self, ValidRequest};
-use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction};
+use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
 
 /// An authorization request on its way through the pages.
 pub(super) struct Asked {
-    /// As received.
+    /// As received, or as it stood in a request object or a pushed request.
     pub(super) params: Params,
+    /// How it came.
+    pub(super) origin: Origin,
     /// When it came, or became new again.
     pub(super) requested_at: Timestamp,
     /// Whether it became new again.
     pub(super) renewed: bool,
     /// What the user did on the page that was posted.
     pub(super) posted: Posted,
+}
+
+impl Asked {
+    /// Where a page of it leads.
+    fn destination(&self) -> Destination {
+        Destination::Client(self.params.encode(), self.origin.clone())
+    }
 }
 
 /// What was posted, if anything.
@@ -51,7 +59,7 @@ pub(super) enum Stop {
 }
 
 /// Why a request with somewhere to reply to did not come through.
-enum Refused {
+pub(super) enum Refused {
     Protocol(ProtocolError),
     Fault(Fault),
 }
@@ -81,11 +89,10 @@ impl Authority {
         let mut cookies = Cookies::default();
         let result = match received {
             Err(unreadable) => Err(Stop::Page(PageError::Unreadable(unreadable))),
-            Ok(params) => {
-                let posted = Posted::Nothing;
-                let asked = Asked { params, requested_at: now, renewed: false, posted };
-                self.dispatch(asked, browser, &mut cookies, now).await
-            }
+            Ok(params) => match self.arrived(params, now).await {
+                Ok(asked) => self.dispatch(asked, browser, &mut cookies, now).await,
+                Err(stop) => Err(stop),
+            },
         };
         self.answer(result, cookies, now)
     }
@@ -96,15 +103,18 @@ impl Authority {
         let now = self.clock.now();
         let stop = match received {
             Err(unreadable) => Stop::Page(PageError::Unreadable(unreadable)),
-            Ok(params) => match self.reply_to(&params).await {
-                Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
+            Ok(params) => match self.arrived(params, now).await {
                 Err(stop) => stop,
+                Ok(asked) => match self.reply_to(&asked.params).await {
+                    Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
+                    Err(stop) => stop,
+                },
             },
         };
         self.answer(Err(stop), Cookies::default(), now)
     }
 
-    async fn reply_to(&self, params: &Params) -> Result<ReplyTo, Stop> {
+    pub(super) async fn reply_to(&self, params: &Params) -> Result<ReplyTo, Stop> {
         let client_id = redirect::client_id(params)?;
         let client =
             self.store.client(&client_id, false).await.map_err(|e| Stop::Fault(e.into(), None))?;
@@ -135,6 +145,7 @@ impl Authority {
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Result<Outcome, Refused> {
+        self.may_go_on(asked, &to.client).await?;
         let mut request = request::check(&asked.params, &to.client, &self.policy)?;
         let hinted = self.hinted_subject(&asked.params, &to.client)?;
         let situation = self.situation(browser, Some(to), now).await?;
@@ -154,13 +165,21 @@ impl Authority {
                 Ok(self.consent_page(asked, to, &request, &signed_in, browser, cookies, now))
             }
             Step::Issue(signed_in, scope) => {
-                if let ConsentAnswer::Allowed(allowed) = &answer {
-                    let given = consent::remembered(&signed_in, &to.client, &request, allowed, now);
+                let given = match &answer {
+                    ConsentAnswer::Allowed(allowed) => {
+                        Some(consent::remembered(&signed_in, &to.client, &request, allowed, now))
+                    }
+                    _ => None,
+                };
+                // Signed, where it has to be, before anything is written.
+                let code = self.code(asked, to, request, &signed_in, scope, now);
+                let reply = to.clone().code(code, &self.policy.issuer);
+                let reply = self.as_asked(reply, now)?;
+                redirect::fits(&reply)?;
+                if let Some(given) = given {
                     self.store.remember_consent(given).await?;
                 }
                 self.touch(&signed_in.session, now).await?;
-                let code = self.code(to, request, &signed_in, scope, now);
-                let reply = to.clone().code(code, &self.policy.issuer);
                 Ok(Outcome::Reply(Box::new(reply), None))
             }
             Step::Refuse(error) => Err(error.into()),
@@ -267,7 +286,7 @@ impl Authority {
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Outcome {
-        let destination = Destination::Client(asked.params.encode());
+        let destination = asked.destination();
         let interaction = self.interaction(destination, asked.requested_at, browser, cookies);
         let permissions = consent::permissions(request, &signed_in.consent, &self.policy);
         let page = ConsentPage {
@@ -290,6 +309,7 @@ impl Authority {
     /// Seals the approval. Nothing is written: an unused code leaves nothing to clean.
     fn code(
         &self,
+        asked: &Asked,
         to: &ReplyTo,
         request: ValidRequest,
         signed_in: &SignedIn,
@@ -297,9 +317,10 @@ impl Authority {
         now: Timestamp,
     ) -> String {
         let session = &signed_in.session;
+        let (grant, approval) = self.grant_of(&asked.origin, now);
         let code = Code {
             format: FORMAT,
-            grant: GrantId::new(now, self.entropy.bytes()),
+            grant,
             client: to.client.id.clone(),
             account: session.account,
             session: session.id,
@@ -315,6 +336,7 @@ impl Authority {
             methods: session.methods.clone(),
             approved_at: now,
             first_in_session: !signed_in.client_is_listed,
+            approval,
         };
         self.seal(&code, now).into_string()
     }
@@ -345,7 +367,7 @@ impl Authority {
             Err(Stop::Reply(to, error)) => {
                 let incident = self.incident(&error, Some(&to), now);
                 let reply = to.error(&error, &self.policy.issuer);
-                Outcome::Reply(Box::new(reply), Some(Box::new(incident)))
+                self.told(reply, incident, now)
             }
             Err(Stop::Fault(fault, to)) => self.fault(fault, to, now),
         };
@@ -366,7 +388,7 @@ impl Authority {
         let error =
             ProtocolError::new(fault.code(), format!("{words} (reference {})", incident.reference));
         let reply = to.error(&error, &self.policy.issuer);
-        Outcome::Reply(Box::new(reply), Some(Box::new(incident)))
+        self.told(reply, incident, now)
     }
 
     fn incident(&self, error: &ProtocolError, to: Option<&ReplyTo>, now: Timestamp) -> Incident {
@@ -395,7 +417,7 @@ fn sign_in_page(
         _ => (None, None),
     };
     PageOf {
-        destination: Destination::Client(asked.params.encode()),
+        destination: asked.destination(),
         requested_at: asked.requested_at,
         client: Some(std::sync::Arc::clone(&to.client)),
         username: typed.or_else(|| request.login_hint.clone()).unwrap_or_default(),

@@ -6,6 +6,7 @@ use keystile_protocol::messages::Metadata;
 
 use super::Authority;
 use crate::records::GrantType;
+use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
 
 /// Where each endpoint is, below the issuer.
@@ -13,6 +14,7 @@ pub mod paths {
     #![allow(missing_docs, reason = "the names say it")]
     pub const AUTHORIZE: &str = "/authorize";
     pub const TOKEN: &str = "/token";
+    pub const PAR: &str = "/par";
     pub const USERINFO: &str = "/userinfo";
     pub const JWKS: &str = "/jwks";
     pub const REVOKE: &str = "/revoke";
@@ -33,6 +35,7 @@ impl Authority {
             names(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
         let signed_with =
             |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
+        let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
         let mut claims_supported =
             names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
         claims_supported.extend(claims::supported().map(str::to_owned));
@@ -47,15 +50,11 @@ impl Authority {
             end_session_endpoint: at(paths::LOGOUT),
             scopes_supported: self.policy.scopes.iter().map(|scope| scope.name.clone()).collect(),
             response_types_supported: names(&["code"]),
-            response_modes_supported: names(&["query", "form_post"]),
+            response_modes_supported: ResponseMode::NAMES.map(|(name, _)| name.to_owned()).into(),
             grant_types_supported: GrantType::ALL.map(|g| g.as_str().to_owned()).into(),
             subject_types_supported: names(&["public", "pairwise"]),
-            id_token_signing_alg_values_supported: Algorithm::ALL
-                .map(|algorithm| algorithm.as_str().to_owned())
-                .into(),
-            userinfo_signing_alg_values_supported: Algorithm::ALL
-                .map(|algorithm| algorithm.as_str().to_owned())
-                .into(),
+            id_token_signing_alg_values_supported: algorithms(),
+            userinfo_signing_alg_values_supported: algorithms(),
             token_endpoint_auth_methods_supported: with_none.clone(),
             revocation_endpoint_auth_methods_supported: with_none,
             introspection_endpoint_auth_methods_supported: with_secret,
@@ -69,7 +68,11 @@ impl Authority {
             prompt_values_supported: names(&["none", "login", "consent", "select_account"]),
             ui_locales_supported: Vec::new(),
             claims_parameter_supported: true,
-            request_parameter_supported: false,
+            pushed_authorization_request_endpoint: at(paths::PAR),
+            require_pushed_authorization_requests: self.policy.require_pushed_requests,
+            request_object_signing_alg_values_supported: algorithms(),
+            authorization_signing_alg_values_supported: algorithms(),
+            request_parameter_supported: true,
             request_uri_parameter_supported: false,
             authorization_response_iss_parameter_supported: true,
         }

@@ -117,10 +117,10 @@ impl Authority {
         };
         let requested_at = interaction.requested_at;
         match interaction.destination {
-            Destination::Client(params) => {
+            Destination::Client(params, origin) => {
                 let params = Params::parse(params.as_bytes())
                     .map_err(|e| Stop::Page(crate::rules::redirect::PageError::Unreadable(e)))?;
-                let asked = Asked { params, requested_at, renewed, posted };
+                let asked = Asked { params, origin, requested_at, renewed, posted };
                 self.dispatch(asked, browser, cookies, now).await
             }
             Destination::Account => {

@@ -114,7 +114,7 @@ impl Authority {
             Err(refusal) => {
                 if refusal.effect == Effect::RevokeGrant {
                     self.use_up(caller.once.clone(), caller.by).await?;
-                    self.store.revoke_grant(&code.grant, now).await?;
+                    self.store.revoke_redeemed(&code.grant, code.approval, now).await?;
                 }
                 Err(refusal.error.into())
             }
@@ -167,6 +167,10 @@ impl Authority {
                  section 4.1.2)",
             )),
             Redeemed::UsedBefore(kind) => Err(dpop::used_before(kind).into()),
+            Redeemed::Taken => Err(invalid_grant(
+                "another code of the same request_uri was redeemed before; push a new request \
+                 (RFC 9126 section 4)",
+            )),
             Redeemed::Ended => Err(invalid_grant(
                 "the user signed out, or access was withdrawn, before the code was redeemed",
             )),

@@ -39,6 +39,11 @@ pub(super) fn kind(metadata: &ClientMetadata) -> Result<ClientKind, MetadataErro
     Ok(ClientKind::PrivateKeyJwt { keys, algorithm, require_pkce })
 }
 
+/// The client's keys, where it has some: for assertions and for signed requests.
+pub(super) fn registered(metadata: &ClientMetadata) -> Result<Option<JwkSet>, MetadataError> {
+    metadata.jwks.is_some().then(|| keys(metadata)).transpose()
+}
+
 /// A key or an algorithm that nothing would look at is a mistake worth a word.
 pub(super) fn nothing_unused(
     metadata: &ClientMetadata,
@@ -50,9 +55,6 @@ pub(super) fn nothing_unused(
             "token_endpoint_auth_signing_alg",
             "only a client with token_endpoint_auth_method private_key_jwt has one",
         );
-    }
-    if !used && metadata.jwks.is_some() {
-        return keys(metadata).map(drop);
     }
     Ok(())
 }

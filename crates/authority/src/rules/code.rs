@@ -115,6 +115,9 @@ fn redemption(
     let offline = has_refresh_token(&scope, client);
     let life = if offline { lifetimes.refresh } else { lifetimes.access_token };
     let expires_at = now.plus(life);
+    // Another approval of a pushed request may come as long as a page of it lives.
+    let pages = if code.approval.is_some() { lifetimes.page } else { Duration::ZERO };
+    let proof = code.approved_at.plus(pages).plus(lifetimes.code).plus(PROOF_MARGIN);
     Redemption {
         grant: code.grant,
         redemption: random.redemption,
@@ -130,12 +133,13 @@ fn redemption(
         approved_at: code.approved_at,
         created_at: now,
         expires_at,
-        keep_until: expires_at.max(code.approved_at.plus(lifetimes.code).plus(PROOF_MARGIN)),
+        keep_until: expires_at.max(proof),
         salt: random.salt,
         first_in_session: code.first_in_session,
         claims: code.claims.allowed_by(|scope| client.scope.contains(scope)),
         dpop_key: None,
         once: Vec::new(),
+        approval: code.approval,
     }
 }
 
@@ -233,5 +237,9 @@ mod tests {
             redeem_with(|_, _| {}, uri, Some(fixtures::verifier()), NOW).expect("good");
         assert!(redemption.keep_until >= NOW.plus(Duration::from_secs(360)));
         assert!(!redemption.offline);
+        let pushed = |code: &mut Code, _: &mut Client| code.approval = Some([1; 16]);
+        let redemption = redeem_with(pushed, uri, Some(fixtures::verifier()), NOW).expect("good");
+        let pages = Lifetimes::default().page;
+        assert!(redemption.keep_until > NOW.plus(pages), "RFC 9126: no second use by an old page");
     }
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use keystile_protocol::params::ParamError;
-use keystile_protocol::{ClientId, Issuer, Params, ProtocolError, State, Timestamp};
+use keystile_protocol::params::{ParamError, with_query};
+use keystile_protocol::{ClientId, ErrorCode, Issuer, Params, ProtocolError, State, Timestamp};
 
 use crate::incident::{Incident, Reference};
 use crate::records::{Client, GrantType};
@@ -42,6 +42,11 @@ pub enum PageError {
     },
     /// The parameters could not even be taken apart.
     Unreadable(ParamError),
+    /// A `request_uri` that looks like ours and is not one of this client's (RFC 9126).
+    UnknownRequestUri {
+        /// Who asked.
+        client_id: ClientId,
+    },
 }
 
 impl PageError {
@@ -83,6 +88,17 @@ impl PageError {
                 hint: "Send one of the registered redirect URIs, once.".into(),
                 ..base
             },
+            Self::UnknownRequestUri { client_id } => Incident {
+                error: "invalid_request_uri".to_owned(),
+                summary: "the 'request_uri' is not one that this server gave to this client"
+                    .to_owned(),
+                section: "RFC 9126 section 4".to_owned(),
+                client_id: Some(client_id.to_string()),
+                hint: "Push the request anew and use the answer's 'request_uri' unchanged, within \
+                       its 'expires_in' seconds, with the 'client_id' that pushed it."
+                    .into(),
+                ..base
+            },
             Self::UnregisteredRedirectUri { client_id, received, registered } => Incident {
                 error: "invalid_redirect_uri".to_owned(),
                 summary: "the 'redirect_uri' is not one that the client registered; they are \
@@ -120,6 +136,32 @@ pub enum ResponseMode {
     Query,
     /// In a form that the browser posts.
     FormPost,
+    /// As a signed JWT in the redirect URI's query (JARM section 2.3.1).
+    QueryJwt,
+    /// As a signed JWT in a form that the browser posts (JARM section 2.3.3).
+    FormPostJwt,
+}
+
+impl ResponseMode {
+    /// Every name and its mode. `jwt` is the default of the response type `code` (JARM section
+    /// 2.3.4).
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("query", Self::Query),
+        ("form_post", Self::FormPost),
+        ("jwt", Self::QueryJwt),
+        ("query.jwt", Self::QueryJwt),
+        ("form_post.jwt", Self::FormPostJwt),
+    ];
+
+    /// The mode of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, mode)| mode)
+    }
+
+    /// Whether the answer is a signed JWT.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::QueryJwt | Self::FormPostJwt)
+    }
 }
 
 /// An authorization response: parameters and where they go. It always has `iss` (RFC 9207) and
@@ -157,6 +199,29 @@ impl ReplyTo {
     }
 }
 
+/// Longest address that an answer redirects to, in characters: a proxy's usual buffer for
+/// headers has 4 KB, and cuts off what is longer with 502.
+const ADDRESS_AT_MOST: usize = 3500;
+
+/// Whether an answer with a code fits the address that would carry it. A form has no such bound.
+pub fn fits(reply: &Reply) -> Result<(), ProtocolError> {
+    if matches!(reply.to.mode, ResponseMode::FormPost | ResponseMode::FormPostJwt) {
+        return Ok(());
+    }
+    let pairs: Vec<_> = reply.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let length = with_query(&reply.to.redirect_uri, &pairs).len();
+    if length <= ADDRESS_AT_MOST {
+        return Ok(());
+    }
+    Err(ProtocolError::new(
+        ErrorCode::InvalidRequest,
+        format!(
+            "the answer's address would have {length} characters, at most {ADDRESS_AT_MOST} pass \
+             proxies; send a shorter state, nonce or scope, or response_mode=form_post"
+        ),
+    ))
+}
+
 /// The client that the request names.
 pub fn client_id(params: &Params) -> Result<ClientId, PageError> {
     params.required_as("client_id").map_err(PageError::MissingClient)
@@ -178,7 +243,7 @@ pub fn reply_to(
         // A `state` that is repeated or malformed cannot be given back; `request::check` says so.
         state: params.optional_as("state").ok().flatten(),
         mode: match params.optional("response_mode") {
-            Ok(Some("form_post")) => ResponseMode::FormPost,
+            Ok(Some(name)) => ResponseMode::from_name(name).unwrap_or_default(),
             _ => ResponseMode::Query,
         },
         client,
@@ -287,6 +352,21 @@ mod tests {
         let incident = error.incident(Reference::from_random([0; 5]), Timestamp::default());
         let difference = incident.first_difference().expect("they differ");
         assert_eq!((difference.closest, difference.at), (0, 21));
+    }
+
+    #[test]
+    fn finding_37_an_answer_that_is_too_long_for_an_address_needs_a_form() {
+        let issuer = Issuer::try_from("https://login.example").expect("good");
+        let answer = |mode: &str, length| {
+            let query = format!("client_id=app&state=s&response_mode={mode}");
+            let to = outcome(&query, Some(fixtures::client())).expect("good");
+            fits(&to.code("c".repeat(length), &issuer)).map_err(|error| error.error)
+        };
+        assert_eq!(answer("query", 3400), Ok(()));
+        assert_eq!(answer("query", 3500), Err(ErrorCode::InvalidRequest));
+        assert_eq!(answer("jwt", 3500), Err(ErrorCode::InvalidRequest));
+        assert_eq!(answer("form_post", 3500), Ok(()));
+        assert_eq!(answer("form_post.jwt", 3500), Ok(()));
     }
 
     #[test]

@@ -38,6 +38,10 @@ pub struct ClientMetadata {
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub application_type: Option<String>,
+    pub request_object_signing_alg: Option<String>,
+    pub require_signed_request_object: bool,
+    pub authorization_signed_response_alg: Option<String>,
+    pub require_pushed_authorization_requests: bool,
     /// Ours: who runs the app, for the consent page.
     pub operator: Option<String>,
     /// Ours: false for a confidential client that cannot do PKCE.
@@ -96,6 +100,17 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
         profile: metadata.profile,
         about: about(metadata)?,
+        jwks: client_keys::registered(metadata)?,
+        request_object_algorithm: signed_with(
+            "request_object_signing_alg",
+            metadata.request_object_signing_alg.as_deref(),
+        )?,
+        authorization_response_algorithm: signed_with(
+            "authorization_signed_response_alg",
+            metadata.authorization_signed_response_alg.as_deref(),
+        )?,
+        require_signed_request_object: metadata.require_signed_request_object,
+        require_pushed_requests: metadata.require_pushed_authorization_requests,
         id,
         kind,
         grant_types,
@@ -273,6 +288,21 @@ fn openid(
     Ok(OpenIdOptions { sector, userinfo_algorithm })
 }
 
+/// A signature algorithm where one is named; never `none`, which FAPI and RFC 8725 section 3.2
+/// advise against.
+fn signed_with(
+    member: &'static str,
+    name: Option<&str>,
+) -> Result<Option<Algorithm>, MetadataError> {
+    let known = |name| match Algorithm::from_name(name) {
+        Some(algorithm) => Ok(algorithm),
+        None => {
+            wrong(member, format!("'{name}' is not supported; use ES256, EdDSA, PS256 or RS256"))
+        }
+    };
+    name.map(known).transpose()
+}
+
 fn about(metadata: &ClientMetadata) -> Result<About, MetadataError> {
     let pages = [
         ("client_uri", &metadata.client_uri),
@@ -379,6 +409,14 @@ mod tests {
         assert_eq!(
             member(|m| m.id_token_signed_response_alg = set("none")),
             "id_token_signed_response_alg"
+        );
+        assert_eq!(
+            member(|m| m.request_object_signing_alg = set("none")),
+            "request_object_signing_alg"
+        );
+        assert_eq!(
+            member(|m| m.authorization_signed_response_alg = set("HS256")),
+            "authorization_signed_response_alg"
         );
     }
 

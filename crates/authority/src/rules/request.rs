@@ -10,6 +10,7 @@ use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
 use crate::rules::asked_claims::{self, Wishes};
+use crate::rules::redirect::ResponseMode;
 use crate::rules::scope;
 
 /// A request that can be granted, if the user agrees.
@@ -129,21 +130,29 @@ fn response_type(params: &Params) -> Result<(), ProtocolError> {
 
 fn response_mode(params: &Params) -> Result<(), ProtocolError> {
     match params.optional("response_mode").map_err(invalid_request)? {
-        None | Some("query" | "form_post") => Ok(()),
+        None => Ok(()),
+        Some(name) if ResponseMode::from_name(name).is_some() => Ok(()),
         Some(other) => Err(ProtocolError::new(
             ErrorCode::InvalidRequest,
             format!(
-                "response_mode is '{}', only 'query' and 'form_post' are supported",
+                "response_mode is '{}', only query, form_post, jwt, query.jwt and form_post.jwt \
+                 are supported",
                 cut(other)
             ),
         )),
     }
 }
 
-/// Request objects are a thing of their own (OpenID Connect Core 1.0 sections 6 and 7.2.1).
+/// Request objects are opened before (`rules::request_object`), so one that is still here came
+/// with a `request_uri`, or stood in another. Only pushed requests come by reference.
 fn nothing_unsupported(params: &Params) -> Result<(), ProtocolError> {
+    if params.has("request") {
+        return Err(ProtocolError::new(
+            ErrorCode::InvalidRequest,
+            "request came together with request_uri; send one of them (RFC 9101 section 5)",
+        ));
+    }
     let unsupported = [
-        ("request", ErrorCode::RequestNotSupported),
         ("request_uri", ErrorCode::RequestUriNotSupported),
         ("registration", ErrorCode::RegistrationNotSupported),
     ];
@@ -151,7 +160,10 @@ fn nothing_unsupported(params: &Params) -> Result<(), ProtocolError> {
         None => Ok(()),
         Some((name, code)) => Err(ProtocolError::new(
             code,
-            format!("the parameter '{name}' is not supported; send plain parameters"),
+            format!(
+                "the parameter '{name}' is not supported; send plain parameters, push them, or send \
+                 a signed request object by value"
+            ),
         )),
     }
 }
@@ -247,7 +259,7 @@ mod tests {
     fn rows_3_4_to_3_7_each_rule_has_its_error_code() {
         use ErrorCode::{
             InvalidRequest, InvalidScope, InvalidTarget, RegistrationNotSupported,
-            RequestNotSupported, RequestUriNotSupported, UnsupportedResponseType,
+            RequestUriNotSupported, UnsupportedResponseType,
         };
         let add = |more: &str| format!("{GOOD}&{more}");
         let cases = [
@@ -282,7 +294,7 @@ mod tests {
             (add("claims=%7B"), InvalidRequest),
             (add("claims={}&claims={}"), InvalidRequest),
             (add("dpop_jkt=short"), InvalidRequest),
-            (add("request=x"), RequestNotSupported),
+            (add("request=x&request_uri=x"), InvalidRequest),
             (add("request_uri=x"), RequestUriNotSupported),
             (add("registration=x"), RegistrationNotSupported),
         ];

@@ -1,4 +1,4 @@
-//! `/token`, `/revoke`, `/introspect`: what clients call, with their credentials.
+//! `/token`, `/par`, `/revoke`, `/introspect`: what clients call, with their credentials.
 
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -20,6 +20,18 @@ pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> R
     match face.authority.token(&received.client_request(paths::TOKEN)).await {
         Ok(tokens) => json::private(StatusCode::OK, &tokens),
         Err(error) => json::endpoint_error(&face, error, may_repeat),
+    }
+}
+
+/// RFC 9126.
+pub(crate) async fn push(State(face): State<SharedFace>, request: Request) -> Response {
+    let received = match Received::from(request, &face).await {
+        Ok(received) => received,
+        Err(response) => return response,
+    };
+    match face.authority.push(&received.client_request(paths::PAR)).await {
+        Ok(pushed) => json::private(StatusCode::CREATED, &pushed),
+        Err(error) => json::endpoint_error(&face, error, true),
     }
 }
 

@@ -91,12 +91,12 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
 /// (RFC 9700 section 4.12), not kept, and without a referrer.
 fn reply(face: &SharedFace, from: &FromBrowser, reply: Reply) -> Response {
     match reply.to.mode {
-        ResponseMode::Query => {
+        ResponseMode::Query | ResponseMode::QueryJwt => {
             let pairs: Vec<(&str, &str)> =
                 reply.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
             see_other(&with_query(&reply.to.redirect_uri, &pairs))
         }
-        ResponseMode::FormPost => {
+        ResponseMode::FormPost | ResponseMode::FormPostJwt => {
             let language = language(face, from, None);
             let fields = reply.params.into_iter().map(|(name, value)| (name.to_owned(), value));
             let action = reply.to.redirect_uri;

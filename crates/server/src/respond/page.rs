@@ -204,7 +204,7 @@ pub(super) fn page_error(
         PageError::MissingRedirectUri { .. } | PageError::UnregisteredRedirectUri { .. } => {
             ProblemKind::BadRedirectUri
         }
-        PageError::Unreadable(_) => ProblemKind::BadRequest,
+        PageError::Unreadable(_) | PageError::UnknownRequestUri { .. } => ProblemKind::BadRequest,
     };
     let development = face.authority.policy().issuer.is_development();
     let difference = incident.first_difference();

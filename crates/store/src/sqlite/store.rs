@@ -73,6 +73,16 @@ impl Store for SqliteStore {
         self.write(async move |db| grants::redeem(db, &redemption).await).await
     }
 
+    async fn revoke_redeemed(
+        &self,
+        id: &GrantId,
+        approval: Option<[u8; 16]>,
+        now: Timestamp,
+    ) -> Stored<()> {
+        let id = *id;
+        self.write(async move |db| grants::revoke_redeemed(db, &id, approval, now).await).await
+    }
+
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()> {
         let id = *id;
         self.write(async move |db| grants::revoke(db, &id, now).await).await

@@ -110,6 +110,7 @@ macro_rules! cases {
                 idea_4_a_replay_of_an_ended_grant_revokes_it_for_good,
                 row_1_4_a_late_code_revokes_what_it_once_gave,
                 idea_4_the_row_says_what_was_approved,
+                rfc_9126_4_of_two_approvals_of_a_pushed_request_one_gives_the_grant,
             }
             liveness {
                 idea_5_logout_between_code_and_redemption,

@@ -6,6 +6,7 @@ use keystile_authority::fixtures;
 use keystile_authority::ids::GrantId;
 use keystile_authority::ports::{Registry, Store};
 use keystile_authority::rules::asked_claims::{AskedClaim, AskedClaims};
+use keystile_authority::sealed::Code;
 use tokio::sync::Barrier;
 
 use super::{Backend, NOW, World, later};
@@ -79,10 +80,10 @@ pub(crate) async fn row_1_4_a_late_code_revokes_what_it_once_gave(backend: &impl
     let world = World::new(backend).await;
     let code = fixtures::code(NOW);
     let never = GrantId::new(NOW, [9; 10]);
-    world.store.revoke_grant(&never, later(90)).await.expect("nothing to do");
+    world.store.revoke_redeemed(&never, None, later(90)).await.expect("nothing to do");
     assert_eq!(world.store.grant(&never, None, NOW).await, Ok(None));
     assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
-    world.store.revoke_grant(&code.grant, later(90)).await.expect("revoked");
+    world.store.revoke_redeemed(&code.grant, None, later(90)).await.expect("revoked");
     assert!(!world.is_alive(&code, later(91)).await);
 }
 
@@ -108,4 +109,26 @@ pub(crate) async fn idea_4_the_row_says_what_was_approved(backend: &impl Backend
     assert_eq!((grant.auth_time, grant.methods), (code.auth_time, code.methods));
     assert_eq!((grant.expires_at, grant.salt), (redemption.expires_at, redemption.salt));
     assert_eq!((grant.generation, grant.rotated_at, grant.last_used), (0, NOW, NOW));
+}
+
+/// Only the same code twice revokes (finding 22).
+pub(crate) async fn rfc_9126_4_of_two_approvals_of_a_pushed_request_one_gives_the_grant(
+    backend: &impl Backend,
+) {
+    let world = World::new(backend).await;
+    let approval = |byte| Code { approval: Some([byte; 16]), ..fixtures::code(NOW) };
+    let (first, second) = (approval(1), approval(2));
+    assert_eq!(world.redeem(&first, 1).await, Redeemed::Done);
+    assert_eq!(world.redeem(&second, 2).await, Redeemed::Taken);
+    world.store.revoke_redeemed(&second.grant, second.approval, NOW).await.expect("no row");
+    assert!(world.is_alive(&first, NOW).await, "the second one spoils nothing");
+    assert_eq!(world.redeem(&first, 3).await, Redeemed::Replayed);
+    assert!(!world.is_alive(&first, NOW).await);
+    assert_eq!(world.redeem(&second, 4).await, Redeemed::Taken);
+
+    let mut late = approval(3);
+    late.grant = GrantId::new(NOW, [3; 10]);
+    assert_eq!(world.redeem(&late, 5).await, Redeemed::Done);
+    world.store.revoke_redeemed(&late.grant, late.approval, NOW).await.expect("revoked");
+    assert!(!world.is_alive(&late, NOW).await);
 }

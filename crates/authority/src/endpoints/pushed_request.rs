@@ -1,0 +1,58 @@
+//! `/par` (RFC 9126).
+
+use std::sync::Arc;
+
+use keystile_protocol::messages::PushedResponse;
+use keystile_protocol::{ErrorCode, ProtocolError, Timestamp};
+
+use super::Authority;
+use super::answer::EndpointError;
+use super::client::ClientRequest;
+use crate::ids::GrantId;
+use crate::incident::Reference;
+use crate::records::Client;
+use crate::rules::request_object::Beside;
+use crate::rules::{pushed_request, redirect, request, request_object};
+use crate::sealed::{FORMAT, PushedRequest};
+
+impl Authority {
+    /// Takes an authorization request before it comes through a browser. What is given back is
+    /// the request itself, sealed: nothing is stored.
+    pub async fn push(&self, request: &ClientRequest<'_>) -> Result<PushedResponse, EndpointError> {
+        let now = self.clock.now();
+        let caller = self.authenticated(request, now).await?;
+        let client = caller.client();
+        let mut params = pushed_request::authorization_request(&request.params, &client.id)?;
+        if params.has("request") {
+            params = self.open_object(&params, Beside::Ignored, client, now)?.0;
+        } else {
+            request_object::not_required(client)?;
+        }
+        let known = Some(Arc::new(client.clone()));
+        redirect::reply_to(&params, client.id.clone(), known).map_err(|problem| {
+            let words = problem.incident(Reference::from_random([0; 5]), now).summary;
+            ProtocolError::new(ErrorCode::InvalidRequest, words)
+        })?;
+        request::check(&params, client, &self.policy)?;
+        let params = params.encode();
+        pushed_request::fits(&params)?;
+        Ok(self.pushed(client, params, now))
+    }
+
+    fn pushed(&self, client: &Client, params: String, now: Timestamp) -> PushedResponse {
+        let sealed = self.seal(
+            &PushedRequest {
+                format: FORMAT,
+                client: client.id.clone(),
+                params,
+                grant: GrantId::new(now, self.entropy.bytes()),
+                expires_at: now.plus(pushed_request::LIFETIME),
+            },
+            now,
+        );
+        PushedResponse {
+            request_uri: format!("{}{}", pushed_request::REQUEST_URI_PREFIX, sealed.as_str()),
+            expires_in: pushed_request::LIFETIME.as_secs(),
+        }
+    }
+}
