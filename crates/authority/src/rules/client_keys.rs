@@ -62,14 +62,13 @@ pub(super) fn nothing_unused(
 fn algorithm(metadata: &ClientMetadata) -> Result<Option<Algorithm>, MetadataError> {
     let Some(name) = metadata.token_endpoint_auth_signing_alg.as_deref() else { return Ok(None) };
     let allowed = by_profile(metadata.profile);
-    match Algorithm::from_name(name).filter(|algorithm| allowed.contains(algorithm)) {
-        Some(algorithm) => Ok(Some(algorithm)),
-        None => {
-            let names: Vec<&str> = allowed.iter().map(|algorithm| algorithm.as_str()).collect();
-            let problem = format!("'{name}' is not allowed; use one of {}", names.join(", "));
-            wrong("token_endpoint_auth_signing_alg", problem)
-        }
+    let known = Algorithm::from_name(name).filter(|algorithm| allowed.contains(algorithm));
+    if known.is_none() {
+        let names: Vec<&str> = allowed.iter().map(|algorithm| algorithm.as_str()).collect();
+        let problem = format!("'{name}' is not allowed; use one of {}", names.join(", "));
+        return wrong("token_endpoint_auth_signing_alg", problem);
     }
+    Ok(known)
 }
 
 /// `jwks`: public keys alone, each of which can verify a signature.
