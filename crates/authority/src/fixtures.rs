@@ -56,6 +56,7 @@ pub fn client() -> Client {
         several_audiences: false,
         apis: Vec::new(),
         about: About::default(),
+        logout: crate::records::LogoutChannels::default(),
     }
 }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
 
+pub use crate::logout_message::LogoutChannels;
+
 /// A registered client (RFC 6749 section 2, RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
@@ -46,6 +48,9 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
+    /// How it is told that a session has ended.
+    #[serde(default)]
+    pub logout: LogoutChannels,
 }
 
 /// What a client says of itself for people (RFC 7591 section 2).

@@ -8,6 +8,7 @@ pub mod access_token;
 pub mod encoding;
 pub mod error;
 pub mod jose;
+pub mod logout_token;
 pub mod messages;
 pub mod params;
 pub mod redirect_uri;

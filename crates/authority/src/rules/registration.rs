@@ -6,6 +6,7 @@ use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{ClientId, RedirectUri, Scope, Secret};
 use serde::{Deserialize, Serialize};
 
+use super::logout_channels;
 use crate::records::{About, Client, ClientKind, ClientSecret, GrantType, SecretMethod};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
@@ -24,6 +25,10 @@ pub struct ClientMetadata {
     pub tos_uri: Option<String>,
     pub redirect_uris: Vec<String>,
     pub post_logout_redirect_uris: Vec<String>,
+    pub backchannel_logout_uri: Option<String>,
+    pub backchannel_logout_session_required: bool,
+    pub frontchannel_logout_uri: Option<String>,
+    pub frontchannel_logout_session_required: bool,
     pub grant_types: Option<Vec<String>>,
     pub response_types: Option<Vec<String>>,
     pub scope: Option<String>,
@@ -54,7 +59,7 @@ pub struct MetadataError {
     pub problem: String,
 }
 
-fn wrong<T>(member: &'static str, problem: impl ToString) -> Result<T, MetadataError> {
+pub(super) fn wrong<T>(member: &'static str, problem: impl ToString) -> Result<T, MetadataError> {
     Err(MetadataError { member, problem: problem.to_string() })
 }
 
@@ -81,6 +86,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         several_audiences: metadata.several_audiences,
         apis: metadata.apis.clone(),
         about: about(metadata)?,
+        logout: logout_channels::register(metadata, development)?,
         id,
         kind,
         grant_types,
