@@ -165,12 +165,12 @@ fn a_database_of_a_newer_program_is_refused_in_words() {
     drop(folder.open());
     let file = Connection::open(folder.database()).expect("the file");
     let note = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
-                VALUES (2, 'second', '2027-01-01T00:00:00Z', '1')";
+                VALUES (999, 'later', '2027-01-01T00:00:00Z', '1')";
     file.execute_batch(note).expect("noted");
     drop(folder.open());
-    file.execute_batch("UPDATE meta SET value = 2 WHERE name = 'readable_by'").expect("set");
+    file.execute_batch("UPDATE meta SET value = 999 WHERE name = 'readable_by'").expect("set");
     let refused = SqliteStore::open(&folder.database(), Options::default()).expect_err("too new");
-    assert!(matches!(refused, OpenError::Newer { needed: 2, known: 1 }), "{refused}");
+    assert!(matches!(refused, OpenError::Newer { needed: 999, .. }), "{refused}");
 }
 
 #[test]
