@@ -9,6 +9,7 @@ mod experience;
 mod grants;
 mod https;
 mod logout;
+mod logout_messages;
 mod metadata;
 mod pages;
 mod program;
