@@ -20,11 +20,11 @@ struct Listener {
 
 impl Listener {
     /// Answers the first requests with these statuses, and 200 afterwards.
-    async fn start(statuses: &[u16]) -> Self {
+    async fn start(statuses: &'static [u16]) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/out", socket.local_addr().unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let (kept, mut statuses) = (Arc::clone(&heard), statuses.to_vec().into_iter());
+        let (kept, mut statuses) = (Arc::clone(&heard), statuses.iter().copied());
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = socket.accept().await.unwrap();
