@@ -13,7 +13,9 @@ use keystile_store::{Options, SqliteStore};
 use crate::apply::{Applied, apply};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
+use crate::logout_worker;
 use crate::master_key;
+use crate::outbound::HttpOutbound;
 use crate::passwords::PasswordPool;
 use crate::refusal::{Outcome, Refusal, refuse};
 use crate::settings::Settings;
@@ -45,11 +47,13 @@ impl Node {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             passwords,
+            outbound: Arc::new(HttpOutbound::new(settings)?),
         };
         let seals = Seals::new(settings.policy.issuer.as_str(), masters);
         let authority = Arc::new(Authority::new(settings.policy.clone(), seals, ports));
         signing_keys::load(&authority).await?;
         signing_keys::keep_up(&authority, &store);
+        logout_worker::start(&authority);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
         Ok(Self { authority, store })
     }

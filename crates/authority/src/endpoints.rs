@@ -7,6 +7,7 @@ mod authorize;
 mod client;
 mod introspect;
 mod logout;
+mod logout_messages;
 mod metadata;
 mod pushed_request;
 mod resume;
@@ -30,6 +31,7 @@ pub use answer::{
 };
 pub use client::ClientRequest;
 pub use logout::{LogoutOutcome, SignedOutView};
+pub use logout_messages::LogoutRound;
 pub use metadata::paths;
 pub use resume::ConsentForm;
 pub use sign_in::SignInForm;
@@ -39,7 +41,7 @@ use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
-use crate::ports::{Clock, Entropy, Passwords, SessionHandle, Store, StoreError};
+use crate::ports::{Clock, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError};
 use crate::recent_proofs::RecentProofs;
 use crate::recognised::Recognised;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
@@ -53,6 +55,7 @@ pub struct Authority {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     passwords: Arc<dyn Passwords>,
+    outbound: Arc<dyn Outbound>,
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
     throttle: Option<Throttle>,
@@ -77,6 +80,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Password hashing.
     pub passwords: Arc<dyn Passwords>,
+    /// Requests of our own.
+    pub outbound: Arc<dyn Outbound>,
 }
 
 /// What is known about the browser behind a request.
@@ -111,7 +116,7 @@ impl Browser {
 impl Authority {
     /// An authority that has no signing keys yet: see [`Self::load_keys`].
     pub fn new(policy: Policy, seals: Seals, ports: Ports) -> Self {
-        let Ports { store, clock, entropy, passwords } = ports;
+        let Ports { store, clock, entropy, passwords, outbound } = ports;
         let throttle = policy.guessing.as_ref().map(Throttle::new);
         let keys = RwLock::default();
         let recognised = Recognised::default();
@@ -122,6 +127,7 @@ impl Authority {
             clock,
             entropy,
             passwords,
+            outbound,
             seals,
             keys,
             throttle,

@@ -65,6 +65,7 @@ pub fn client() -> Client {
         authorization_response_algorithm: None,
         require_signed_request_object: false,
         require_pushed_requests: false,
+        logout: crate::records::LogoutChannels::default(),
     }
 }
 

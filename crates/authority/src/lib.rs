@@ -12,6 +12,7 @@ pub mod fixtures;
 pub mod ids;
 pub mod incident;
 pub mod keys;
+pub mod logout_message;
 pub mod mint;
 pub mod policy;
 pub mod ports;

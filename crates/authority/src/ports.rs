@@ -1,6 +1,9 @@
 //! What the decisions need of the world, as traits. Whatever spawns, sleeps, times out or queues
 //! sits behind one of these.
 
+mod logout_outbox;
+mod outbound;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,6 +17,9 @@ use crate::incident::Incident;
 use crate::records::{
     Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredKey, UserClaims,
 };
+
+pub use logout_outbox::LogoutOutbox;
+pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
 
 /// Why the store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +40,7 @@ pub type Stored<T> = Result<T, StoreError>;
 
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: LogoutOutbox + Send + Sync {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
     fn epoch(&self) -> u64;

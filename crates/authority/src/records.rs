@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
 
+pub use crate::logout_message::LogoutChannels;
+
 /// A registered client (RFC 6749 section 2, RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
@@ -71,6 +73,9 @@ pub struct Client {
     /// `require_pushed_authorization_requests` (RFC 9126 section 6).
     #[serde(default)]
     pub require_pushed_requests: bool,
+    /// How it is told that a session has ended.
+    #[serde(default)]
+    pub logout: LogoutChannels,
 }
 
 /// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section

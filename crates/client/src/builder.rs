@@ -31,6 +31,7 @@ pub struct ClientBuilder {
     callback_path: String,
     login_path: String,
     logout_path: String,
+    backchannel_logout_path: String,
     post_logout: String,
     scope: String,
     resources: Vec<String>,
@@ -83,6 +84,7 @@ impl ClientBuilder {
             callback_path: "/callback".into(),
             login_path: "/login".into(),
             logout_path: "/logout".into(),
+            backchannel_logout_path: "/backchannel-logout".into(),
             post_logout: "/".into(),
             scope: "openid".into(),
             resources: Vec::new(),
@@ -147,6 +149,13 @@ impl ClientBuilder {
     /// The path that a sign-out form posts to; `/logout` by default.
     pub fn logout_path(mut self, path: impl Into<String>) -> Self {
         self.logout_path = path.into();
+        self
+    }
+
+    /// The path at which the server tells the app that a session has ended (OpenID Connect
+    /// Back-Channel Logout 1.0); `/backchannel-logout` by default.
+    pub fn backchannel_logout_path(mut self, path: impl Into<String>) -> Self {
+        self.backchannel_logout_path = path.into();
         self
     }
 

@@ -58,6 +58,7 @@ pub(crate) struct Paths {
     pub(crate) login: String,
     pub(crate) callback: String,
     pub(crate) logout: String,
+    pub(crate) backchannel: String,
     pub(crate) post_logout: String,
 }
 
@@ -82,7 +83,7 @@ impl Client {
         Self(Arc::new(inner))
     }
 
-    /// `GET /login`, `GET /callback` and `POST /logout`, to be merged into the app's router.
+    /// `GET /login`, `GET /callback`, `POST /logout` and `POST /backchannel-logout`, to be merged into the app's router.
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         crate::web::routes(self)
     }
@@ -101,6 +102,12 @@ impl Client {
     /// The redirect URI, as it has to be registered.
     pub fn redirect_uri(&self) -> &str {
         &self.0.app.redirect_uri
+    }
+
+    /// Where the server tells the app that a session has ended, as it has to be registered
+    /// (`backchannel_logout_uri`).
+    pub fn backchannel_logout_uri(&self) -> String {
+        format!("{}{}", self.0.app.origin, self.0.paths.backchannel)
     }
 
     /// Where the user lands after signing out, as it has to be registered.

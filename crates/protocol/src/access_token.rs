@@ -105,6 +105,9 @@ pub enum AccessTokenError {
         /// Seconds, by the recipient's clock.
         seconds: i64,
     },
+    /// Bound to a key that the recipient does not ask for (RFC 9449 section 7.1).
+    #[error("the token is bound to a key, which is not checked here (RFC 9449 section 7.1)")]
+    Bound,
     /// From the future, by that many seconds.
     #[error("the token is valid in {seconds} s only: do the clocks differ?")]
     NotYet {

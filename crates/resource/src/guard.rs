@@ -146,6 +146,7 @@ impl Guard {
             }
             decided => decided,
         }
+        .and_then(rules::unbound)
         .map_err(Refusal::InvalidToken)
     }
 }

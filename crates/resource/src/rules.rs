@@ -12,6 +12,7 @@
 //! ```
 
 use http::{HeaderMap, header};
+use keystile_protocol::access_token::AccessTokenError;
 pub use keystile_protocol::access_token::{Expectations, verify};
 pub use keystile_protocol::jose::{JwkSet, KeySet};
 pub use keystile_protocol::{Issuer, Timestamp};
@@ -32,9 +33,16 @@ pub fn authorize(
     now: Timestamp,
 ) -> Result<AccessTokenClaims, Refusal> {
     let token = bearer_token(headers, query)?;
-    let claims = verify(token, keys, expected, now).map_err(Refusal::InvalidToken)?;
+    let claims = verify(token, keys, expected, now).and_then(unbound);
+    let claims = claims.map_err(Refusal::InvalidToken)?;
     check_scope(&claims.scope, required)?;
     Ok(claims)
+}
+
+/// A token that is bound to a key is worth nothing as a bearer token (RFC 9449 section 7.1): until
+/// this crate checks proofs it is refused.
+pub(crate) fn unbound(claims: AccessTokenClaims) -> Result<AccessTokenClaims, AccessTokenError> {
+    if claims.cnf.is_some() { Err(AccessTokenError::Bound) } else { Ok(claims) }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 section 2.1), the one method that is taken.

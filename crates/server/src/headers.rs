@@ -27,6 +27,30 @@ pub(crate) fn page(headers: &mut HeaderMap, form_action: Option<&str>) {
     private(headers);
 }
 
+/// Lets a page load these frames, and nothing else of theirs than their origins say: the one page
+/// with frames is the one that tells apps of a logout.
+pub(crate) fn allow_frames(headers: &mut HeaderMap, frames: &[String]) {
+    let mut origins: Vec<&str> = frames.iter().filter_map(|frame| origin(frame)).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    if origins.is_empty() {
+        return;
+    }
+    if let Ok(policy) = HeaderValue::try_from(format!("{CSP}; frame-src {}", origins.join(" "))) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// Scheme, host and port of a checked URL.
+fn origin(url: &str) -> Option<&str> {
+    let host_at = url.find("://")? + 3;
+    let ends = url[host_at..].find(['/', '?']).map_or(url.len(), |at| host_at + at);
+    // What would end a directive or begin another is in no registered URL; nothing is let in that
+    // has it all the same.
+    let origin = &url[..ends];
+    (!origin.contains([';', ',', ' '])).then_some(origin)
+}
+
 /// Headers of what must be neither kept nor told to the next site.
 pub(crate) fn private(headers: &mut HeaderMap) {
     insert(

@@ -5,8 +5,8 @@ use keystile_authority::ports::{StoreError, Stored};
 use keystile_authority::records::{Account, Credentials, UserClaims};
 use keystile_protocol::Timestamp;
 
-use crate::sessions;
 use crate::statements::{Fields, Statements, params, to_json};
+use crate::{logout_messages, sessions};
 
 fn read(row: &mut Fields<'_>) -> Stored<Account> {
     Ok(Account {
@@ -76,6 +76,13 @@ pub(crate) async fn set_enabled(
     id: &AccountId,
     enabled: bool,
 ) -> Stored<()> {
+    if !enabled {
+        // Only the first time: of an account that is off already everybody was told.
+        let sql = "UPDATE accounts SET enabled = 0 WHERE id = $1 AND enabled = 1";
+        if db.execute(sql, params![id]).await? > 0 {
+            return logout_messages::write_of_account(db, id).await;
+        }
+    }
     let sql = "UPDATE accounts SET enabled = $2 WHERE id = $1";
     there_is_one(db.execute(sql, params![id, enabled]).await?)
 }

@@ -31,15 +31,18 @@ pub(crate) async fn all(db: &mut impl Statements) -> Stored<Vec<Client>> {
 
 /// The registration's number stays as it is when a client is replaced.
 const PUT: &str = "
-    INSERT INTO clients (id, enabled, registration, format, record)
-    VALUES ($1, $2, (SELECT value FROM meta WHERE name = 'changes'), $3, $4)
+    INSERT INTO clients (id, enabled, registration, format, record, told_of_logout)
+    VALUES ($1, $2, (SELECT value FROM meta WHERE name = 'changes'), $3, $4, $5)
     ON CONFLICT (id) DO UPDATE
-    SET enabled = excluded.enabled, format = excluded.format, record = excluded.record";
+    SET enabled = excluded.enabled, format = excluded.format, record = excluded.record,
+        told_of_logout = excluded.told_of_logout";
 
 pub(crate) async fn put(db: &mut impl Statements, client: &Client) -> Stored<()> {
     meta::note_change(db).await?;
     let record = to_json(client)?;
-    db.execute(PUT, params![&client.id, client.enabled, FORMAT, &record]).await.map(drop)
+    let told_of_logout = client.logout.backchannel_uri.is_some();
+    let params = params![&client.id, client.enabled, FORMAT, &record, told_of_logout];
+    db.execute(PUT, params).await.map(drop)
 }
 
 /// Forgets what people allowed it too: whoever is registered under that name next starts anew.

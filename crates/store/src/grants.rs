@@ -58,7 +58,7 @@ const REDEEM: &str = concat!(
                        THEN grants.revoked_at
                        ELSE COALESCE(grants.revoked_at, excluded.created_at) END
       RETURNING redemption, revoked_at,
-                CASE WHEN approval IS DISTINCT FROM $17 THEN 1 ELSE 0 END"
+                CASE WHEN approval IS DISTINCT FROM $19 THEN 1 ELSE 0 END"
 );
 
 /// A commit in doubt may be sent again: the same `redemption` finds its own row and is Done.

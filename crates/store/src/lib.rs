@@ -11,6 +11,7 @@ mod consents;
 mod grants;
 mod incidents;
 mod keys;
+mod logout_messages;
 mod meta;
 mod revoked_tokens;
 mod sessions;

@@ -6,6 +6,7 @@ use keystile_authority::ports::{SessionHandle, Stored};
 use keystile_authority::records::{Consent, Session, SignedIn, Situation};
 use keystile_protocol::{ClientId, Timestamp};
 
+use crate::logout_messages;
 use crate::statements::{Fields, Statements, params, to_json};
 
 macro_rules! columns {
@@ -95,7 +96,25 @@ pub(crate) async fn of_account(
 const OPEN: &str = "
     INSERT INTO sessions (id, secret_digest, sid, account, auth_time, methods, created_at,
                           last_used, expires_at, user_agent)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    VALUES ($1, $2, COALESCE((SELECT b.sid FROM sessions b
+                              WHERE b.id = $11 AND b.account = $4 AND b.ended_at IS NULL), $3),
+            $4, $5, $6, $7, $8, $9, $10)";
+
+const TAKE_CLIENTS_OVER: &str = "
+    INSERT INTO session_clients (session, client)
+    SELECT $2, l.client FROM session_clients l JOIN sessions b ON b.id = l.session
+    WHERE b.id = $1 AND b.account = $3 AND b.ended_at IS NULL";
+
+/// A new session of the account that was signed in goes on under the `sid` that clients know, and
+/// with the list of those that are told of its end. Of another account, the one before has ended,
+/// and its clients are told.
+async fn take_over(db: &mut impl Statements, before: &SessionId, session: &Session) -> Stored<()> {
+    logout_messages::write_of_other_account(db, before, &session.account).await?;
+    let params = params![before, &session.id, &session.account];
+    db.execute(TAKE_CLIENTS_OVER, params).await?;
+    let sql = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
+    db.execute(sql, params![before, session.created_at]).await.map(drop)
+}
 
 pub(crate) async fn open(db: &mut impl Statements, opened: &SessionOpened) -> Stored<()> {
     let session = &opened.session;
@@ -111,13 +130,13 @@ pub(crate) async fn open(db: &mut impl Statements, opened: &SessionOpened) -> St
         session.last_used,
         session.expires_at,
         &session.user_agent,
+        opened.instead_of.as_ref(),
     ];
     db.execute(OPEN, params).await?;
-    if let Some(before) = &opened.instead_of {
-        let sql = "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
-        db.execute(sql, params![before, session.created_at]).await?;
+    match &opened.instead_of {
+        Some(before) => take_over(db, before, session).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 pub(crate) async fn touch(
@@ -137,6 +156,7 @@ pub(crate) async fn end(
     account: &AccountId,
     now: Timestamp,
 ) -> Stored<()> {
+    logout_messages::write_of_session(db, id, account).await?;
     let sql = "UPDATE sessions SET ended_at = $3 \
                WHERE id = $1 AND account = $2 AND ended_at IS NULL";
     db.execute(sql, params![id, account, now]).await.map(drop)
@@ -147,11 +167,13 @@ pub(crate) async fn end_all(
     account: &AccountId,
     now: Timestamp,
 ) -> Stored<()> {
+    logout_messages::write_of_account(db, account).await?;
     let sql = "UPDATE sessions SET ended_at = $2 WHERE account = $1 AND ended_at IS NULL";
     db.execute(sql, params![account, now]).await.map(drop)
 }
 
 pub(crate) async fn remove_all(db: &mut impl Statements, account: &AccountId) -> Stored<()> {
+    logout_messages::write_of_account(db, account).await?;
     let sql = "DELETE FROM session_clients \
                WHERE session IN (SELECT id FROM sessions WHERE account = $1)";
     db.execute(sql, params![account]).await?;

@@ -2,6 +2,7 @@
 //! answered is on disk.
 
 mod db;
+mod logout_outbox;
 mod memory;
 mod open;
 mod readers;

@@ -2,6 +2,7 @@
 
 mod add;
 mod describe;
+mod logouts;
 mod rotate_secret;
 
 use clap::{Args, Subcommand};
@@ -37,6 +38,13 @@ pub(super) enum ClientCommand {
     },
     /// Give a client a new secret, printed once; the old one goes on for a while
     RotateSecret(rotate_secret::RotateSecret),
+    /// What became of the messages that told a client of a session's end
+    Logouts {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Remove a client; whatever was granted to it ends
     Remove {
         #[command(flatten)]
@@ -81,6 +89,7 @@ impl ClientCommand {
             Self::List { place, format } => list(&place, format).await,
             Self::Show { named, format } => show(&named, format).await,
             Self::RotateSecret(rotate) => rotate.run().await,
+            Self::Logouts { named, format } => logouts::logouts(&named, format).await,
             Self::Remove { named, format } => remove(&named, format).await,
         }
     }

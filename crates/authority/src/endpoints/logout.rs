@@ -9,8 +9,9 @@ use keystile_protocol::{ClientId, Params, Timestamp};
 use super::answer::{Cookies, Fault, SessionCookie};
 use super::{Authority, Browser, ReceivedParams};
 use crate::incident::Incident;
-use crate::records::{Client, SignedIn};
+use crate::records::{Client, Session, SignedIn};
 use crate::rules::logout::{self, LogoutError, ValidLogout};
+use crate::rules::logout_channels;
 use crate::sealed::{FormKind, FormToken};
 
 /// What a logout request leads to.
@@ -33,11 +34,17 @@ pub enum LogoutOutcome {
     Fault(Fault, Box<Incident>),
 }
 
-/// The page after signing out without a way back.
+/// The page after signing out: without a way back, or with apps to tell on the way.
 #[derive(Debug, Default)]
 pub struct SignedOutView {
     /// The app that asked for it.
     pub client: Option<Arc<Client>>,
+    /// Where the page leads on to.
+    pub return_to: Option<String>,
+    /// What the page loads to tell apps (OpenID Connect Front-Channel Logout 1.0 section 3).
+    pub frames: Vec<String>,
+    /// The names of the apps that are told, whichever way.
+    pub told: Vec<String>,
 }
 
 /// A logout request with what it needs, read.
@@ -159,14 +166,33 @@ impl Authority {
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Result<LogoutOutcome, Stop> {
+        let mut view = SignedOutView { client: asked.client, ..SignedOutView::default() };
         if let Some(SignedIn { session, .. }) = signed_in {
+            self.tell_of(&session, &mut view).await?;
             self.store.end_session(&session.id, &session.account, now).await?;
         }
         cookies.session = Some(SessionCookie::Clear);
         Ok(match asked.logout.return_to {
-            Some(uri) => LogoutOutcome::Redirect(uri),
-            None => LogoutOutcome::Done(SignedOutView { client: asked.client }),
+            // With frames to load the page must be shown; it leads on by itself.
+            Some(uri) if view.frames.is_empty() => LogoutOutcome::Redirect(uri),
+            return_to => LogoutOutcome::Done(SignedOutView { return_to, ..view }),
         })
+    }
+
+    /// Who is told that the session ends: through the page, and by the message that the store
+    /// writes at its end.
+    async fn tell_of(&self, session: &Session, view: &mut SignedOutView) -> Result<(), Stop> {
+        for id in self.store.clients_of_session(&session.id).await? {
+            let Some(client) = self.store.client(&id, false).await?.filter(|c| c.enabled) else {
+                continue;
+            };
+            let frame = logout_channels::frame(&client, &self.policy.issuer, session.sid);
+            if frame.is_some() || client.logout.backchannel_uri.is_some() {
+                view.told.push(client.name.clone());
+            }
+            view.frames.extend(frame);
+        }
+        Ok(())
     }
 
     fn logout_outcome(&self, result: Result<LogoutOutcome, Stop>, now: Timestamp) -> LogoutOutcome {

@@ -146,7 +146,9 @@ impl Authority {
             expires_at: session_end(now, &self.policy.lifetimes, now),
             user_agent: browser.user_agent.clone(),
         };
-        let instead_of = browser.session.as_ref().map(|handle| handle.id);
+        // The session that the handle proves, not the one that it merely names.
+        let before = self.signed_in(browser, now).await?;
+        let instead_of = before.map(|signed_in| signed_in.session.id);
         let opened = SessionOpened::new(session, handle.secret_digest, instead_of);
         self.store.open_session(opened).await?;
         cookies.session = Some(SessionCookie::Set(cookie));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, subject};
+use crate::rules::{client_keys, logout_channels, subject};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -27,6 +27,10 @@ pub struct ClientMetadata {
     pub tos_uri: Option<String>,
     pub redirect_uris: Vec<String>,
     pub post_logout_redirect_uris: Vec<String>,
+    pub backchannel_logout_uri: Option<String>,
+    pub backchannel_logout_session_required: bool,
+    pub frontchannel_logout_uri: Option<String>,
+    pub frontchannel_logout_session_required: bool,
     pub grant_types: Option<Vec<String>>,
     pub response_types: Option<Vec<String>>,
     pub scope: Option<String>,
@@ -111,6 +115,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         )?,
         require_signed_request_object: metadata.require_signed_request_object,
         require_pushed_requests: metadata.require_pushed_authorization_requests,
+        logout: logout_channels::register(metadata, development)?,
         id,
         kind,
         grant_types,

@@ -94,13 +94,14 @@ fn paths(builder: &ClientBuilder) -> Result<Paths, BuildError> {
         login: checked("login_path", &builder.login_path)?,
         callback: checked("callback_path", &builder.callback_path)?,
         logout: checked("logout_path", &builder.logout_path)?,
+        backchannel: checked("backchannel_logout_path", &builder.backchannel_logout_path)?,
         post_logout: checked("post_logout", &builder.post_logout)?,
     };
-    let [a, b, c] = [&paths.login, &paths.callback, &paths.logout];
-    if a == b || b == c || a == c {
+    let all = [&paths.login, &paths.callback, &paths.logout, &paths.backchannel];
+    if all.iter().enumerate().any(|(at, path)| all[..at].contains(path)) {
         return Err(BuildError::new(
             "callback_path",
-            "login, callback and logout need three paths",
+            "login, callback, logout and back-channel logout need four paths",
         ));
     }
     Ok(paths)
@@ -186,6 +187,7 @@ mod tests {
         assert_eq!(refused(builder().callback_path("callback")), "callback_path");
         assert_eq!(refused(builder().callback_path("/{a}")), "callback_path");
         assert_eq!(refused(builder().callback_path("/login")), "callback_path");
+        assert_eq!(refused(builder().backchannel_logout_path("/logout")), "callback_path");
         assert_eq!(refused(builder().post_logout("//evil.example")), "post_logout");
         assert_eq!(refused(builder().cookie_name("a=b")), "cookie_name");
         assert_eq!(refused(builder().api("http://api.example")), "api");

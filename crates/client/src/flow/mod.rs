@@ -7,6 +7,7 @@
 mod callback;
 mod credential;
 mod id_token;
+mod logout_token;
 mod request;
 mod return_to;
 mod token_request;
@@ -19,6 +20,9 @@ mod test_values;
 pub use callback::{CallbackError, Expected, check_callback};
 pub use credential::Credential;
 pub use id_token::{IdTokenError, IdTokenRules, allowed_algorithms, check_id_token};
+pub use logout_token::{
+    LOGOUT_TOKEN_LIFETIME, LogoutTokenError, LogoutTokenRules, check_logout_token,
+};
 pub(crate) use request::attempt_of;
 pub use request::{AuthorizationRequest, LOGIN_LIFETIME, PendingLogin, Prompt, Started, login_id};
 pub use return_to::ReturnTo;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use keystile_protocol::Timestamp;
 use keystile_protocol::encoding::base64url;
 use keystile_protocol::seal::Seals;
+use keystile_protocol::{Issuer, Timestamp};
 
-use super::{SessionKey, SessionRecord, SessionStore, StoreError, StoredSession};
+use super::record::{sid_digest, subject_digest};
+use super::{SessionKey, SessionRecord, SessionStore, StoreError, StoredSession, Whose};
 use crate::entropy::random;
 use crate::refresh::Flights;
 
@@ -114,6 +115,22 @@ impl Sessions {
 
     pub(crate) async fn end(&self, key: &SessionKey) -> Result<bool, StoreError> {
         self.store.remove(key).await
+    }
+
+    /// Ends what a logout token means: the sessions of its `sid`, or else all of its `sub`
+    /// (OpenID Connect Back-Channel Logout 1.0 section 2.7).
+    pub(crate) async fn end_all(
+        &self,
+        issuer: &Issuer,
+        sub: Option<&str>,
+        sid: Option<&str>,
+    ) -> Result<u64, StoreError> {
+        let whose = match (sid, sub) {
+            (Some(sid), _) => Whose::Sid(sid_digest(issuer, sid)),
+            (None, Some(sub)) => Whose::Subject(subject_digest(issuer, sub)),
+            (None, None) => return Ok(0),
+        };
+        self.store.remove_all(whose).await
     }
 
     fn seal(&self, record: &SessionRecord, now: Timestamp) -> Vec<u8> {

@@ -55,12 +55,12 @@ impl Tokens {
 impl SessionRecord {
     /// A digest of issuer and subject.
     pub(crate) fn subject_digest(&self) -> [u8; 32] {
-        digest("sub", &self.issuer, self.subject.as_deref().unwrap_or_default())
+        subject_digest(&self.issuer, self.subject.as_deref().unwrap_or_default())
     }
 
     /// A digest of issuer and `sid`.
     pub(crate) fn sid_digest(&self) -> Option<[u8; 32]> {
-        self.sid.as_deref().map(|sid| digest("sid", &self.issuer, sid))
+        self.sid.as_deref().map(|sid| sid_digest(&self.issuer, sid))
     }
 
     /// A name of the session for events and logs.
@@ -71,6 +71,16 @@ impl SessionRecord {
     pub(crate) fn key(&self) -> SessionKey {
         SessionKey::from_bytes(self.key)
     }
+}
+
+/// The name of all sessions of a user.
+pub(crate) fn subject_digest(issuer: &Issuer, subject: &str) -> [u8; 32] {
+    digest("sub", issuer, subject)
+}
+
+/// The name of the sessions that came from one login at the authorization server.
+pub(crate) fn sid_digest(issuer: &Issuer, sid: &str) -> [u8; 32] {
+    digest("sid", issuer, sid)
 }
 
 /// Lengths come first, so that the parts cannot be shifted against each other.

@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests are named by what they prove")]
 
 mod api;
+mod backchannel_logout;
 mod bench;
 mod cookies;
 mod discovery;

@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use keystile_authority::endpoints::{Cookies, LogoutOutcome};
+use keystile_authority::endpoints::{Cookies, LogoutOutcome, SignedOutView};
 
 use super::pages::text;
 use crate::face::SharedFace;
-use crate::pages::{SignOut, SignOutProblem, SignedOut};
+use crate::headers;
+use crate::pages::{Language, SignOut, SignOutProblem, SignedOut};
 use crate::received::{FromBrowser, PageForm};
 use crate::respond;
 
@@ -44,11 +45,7 @@ fn show(
             respond::page(face, language, face.pages.sign_out(language, &page))
         }
         LogoutOutcome::Redirect(uri) => respond::see_other(&uri),
-        LogoutOutcome::Done(view) => {
-            let app = view.client.as_deref().map(respond::app);
-            let page = SignedOut { app, ..SignedOut::default() };
-            respond::page(face, language, face.pages.signed_out(language, &page))
-        }
+        LogoutOutcome::Done(view) => signed_out(face, language, view),
         LogoutOutcome::Refused(_, incident) => {
             face.incidents.report(&incident);
             let page = SignOutProblem { reference: incident.reference.to_string() };
@@ -61,5 +58,19 @@ fn show(
         }
     };
     face.cookies.write(cookies, face.session_life(), response.headers_mut());
+    response
+}
+
+fn signed_out(face: &SharedFace, language: Language, view: SignedOutView) -> Response {
+    let app = view.client.as_deref().map(respond::app);
+    let name = app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
+    let page = SignedOut {
+        return_to: view.return_to.map(|uri| (name, uri)),
+        app,
+        told: view.told,
+        frames: view.frames,
+    };
+    let mut response = respond::page(face, language, face.pages.signed_out(language, &page));
+    headers::allow_frames(response.headers_mut(), &page.frames);
     response
 }

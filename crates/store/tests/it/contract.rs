@@ -5,6 +5,7 @@ pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod consents;
 pub(crate) mod liveness;
+pub(crate) mod logout_messages;
 pub(crate) mod others;
 pub(crate) mod refreshing;
 pub(crate) mod sessions;
@@ -142,6 +143,14 @@ macro_rules! cases {
                 idea_5_a_session_says_nothing_when_its_account_is_off_or_older_than_valid_from,
                 idea_5_a_session_lists_the_clients_that_got_tokens_in_it,
                 a_users_live_sessions_the_latest_first,
+            }
+            logout_messages {
+                back_channel_logout_2_5_each_way_to_end_a_session_writes_one_message,
+                who_wants_no_message_or_got_no_tokens_gets_none,
+                a_session_of_the_same_account_goes_on_under_its_sid_and_tells_nobody,
+                finding_21_a_message_is_taken_by_one_and_goes_on_when_that_one_dies,
+                the_delivery_log_says_what_became_of_messages_and_forgets,
+                an_account_that_is_off_is_told_of_once,
             }
             consents {
                 a_consent_is_remembered_and_replaced,

@@ -12,6 +12,7 @@ mod grants;
 mod https;
 mod jarm;
 mod logout;
+mod logout_messages;
 mod metadata;
 mod openid;
 mod pages;

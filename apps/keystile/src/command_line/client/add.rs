@@ -29,6 +29,12 @@ pub(in crate::command_line) struct Add {
     /// Where browsers may go after signing out (repeat for several)
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
+    /// Where it is told that a session has ended (Back-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    backchannel_logout_uri: Option<String>,
+    /// What the signed-out page loads to tell it (Front-Channel Logout)
+    #[arg(long, value_name = "URI")]
+    frontchannel_logout_uri: Option<String>,
     /// All that it may ask for (repeat for several, or put spaces between)
     #[arg(long, default_value = "openid profile email offline_access")]
     scope: Vec<String>,
@@ -145,6 +151,8 @@ impl Add {
             tos_uri: self.tos_uri.clone(),
             redirect_uris: self.redirect_uri.clone(),
             post_logout_redirect_uris: self.post_logout_redirect_uri.clone(),
+            backchannel_logout_uri: self.backchannel_logout_uri.clone(),
+            frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
             grant_types: Some(self.grant_type.clone()),
             scope: Some(self.scope.join(" ")),
             token_endpoint_auth_method: Some(method.to_owned()),

@@ -65,12 +65,14 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         described["jwks"] = json!(set);
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
     }
-    let about = &client.about;
+    let (about, logout) = (&client.about, &client.logout);
     let pages = [
         ("client_uri", &about.client_uri),
         ("policy_uri", &about.policy_uri),
         ("tos_uri", &about.tos_uri),
         ("operator", &about.operator),
+        ("backchannel_logout_uri", &logout.backchannel_uri),
+        ("frontchannel_logout_uri", &logout.frontchannel_uri),
     ];
     for (name, text) in pages {
         if let Some(text) = text {
