@@ -5,7 +5,7 @@ use keystile_authority::decisions::{OnceKind, UsedOnce};
 use keystile_authority::ports::Stored;
 use keystile_protocol::Timestamp;
 
-use crate::statements::{Statements, only_number, params};
+use crate::statements::{Fields, Statements, only_number, params};
 
 /// One statement, so that of parallel uses one finds itself and all others find that one.
 const USE: &str = "
@@ -22,12 +22,16 @@ pub(crate) async fn add(
 ) -> Stored<Option<OnceKind>> {
     for used in once {
         let row = params![&used.key, by, used.expires_at];
-        let user = db.row(USE, row, |row| row.array::<16>()).await?;
-        if user != Some(*by) {
+        let used_by = db.row(USE, row, user).await?;
+        if used_by != Some(*by) {
             return Ok(Some(used.kind));
         }
     }
     Ok(None)
+}
+
+fn user(row: &mut Fields<'_>) -> Stored<[u8; 16]> {
+    row.array()
 }
 
 const EXPIRED: &str = "SELECT COUNT(*) FROM (

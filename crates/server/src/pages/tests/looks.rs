@@ -111,3 +111,13 @@ fn luminance(colour: [u8; 3]) -> f64 {
     });
     0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 }
+
+/// A browser that cannot read one line of the script reads none of it, and an answer by form_post
+/// would not go on its way.
+#[test]
+fn the_script_has_no_word_that_an_older_browser_does_not_know() {
+    let script = include_str!("../../../ui/script.js");
+    for word in ["async", "await", "?.", "??", "catch {", "=> import", "#"] {
+        assert!(!script.contains(word), "{word}");
+    }
+}
