@@ -49,22 +49,24 @@ impl Authority {
         now: Timestamp,
     ) -> Result<AuthenticatedClient, EndpointError> {
         let presented = client_auth::presented(&request.authorization, &request.params)?;
-        if let Some(throttle) = &self.throttle {
-            let throttled = EndpointError::Throttled;
-            throttle.client_attempt(&request.network, now).map_err(throttled)?;
-        }
         let remembered = self.store.client(&presented.client_id, false).await?;
         if let Ok(client) = self.prove(remembered, &presented, request, now) {
             return Ok(client);
         }
         // Another node, or the command line, may have changed the client a moment ago.
         let read_again = self.store.client(&presented.client_id, true).await?;
-        self.prove(read_again, &presented, request, now).map_err(|error| {
-            if let Some(throttle) = &self.throttle {
-                throttle.client_failed(&request.network, now);
-            }
-            error.into()
-        })
+        self.prove(read_again, &presented, request, now)
+            .map_err(|error| self.not_proved(error, &request.network, now))
+    }
+
+    /// Failures of a network are slowed. Whoever proves itself is not held up by its neighbours.
+    fn not_proved(&self, error: ProtocolError, network: &str, now: Timestamp) -> EndpointError {
+        let Some(throttle) = &self.throttle else { return error.into() };
+        if let Err(throttled) = throttle.client_attempt(network, now) {
+            return EndpointError::Throttled(throttled);
+        }
+        throttle.client_failed(network, now);
+        error.into()
     }
 
     fn prove(

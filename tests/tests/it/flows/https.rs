@@ -70,6 +70,7 @@ async fn addresses_count_as_the_trusted_proxy_says_and_only_then() {
         let server =
             start(&format!("{config}[limits]\nclient = {{ burst = 3, every_seconds = 60 }}\n"))
                 .await;
+        let right = "the secret of the app, forty characters long";
         let attempt = |from: &'static str| {
             let request = http().post(server.url("/token")).header("x-forwarded-for", from);
             let request = request
@@ -82,5 +83,14 @@ async fn addresses_count_as_the_trusted_proxy_says_and_only_then() {
         }
         assert_eq!(attempt("192.0.2.1").await, 429);
         assert_eq!(attempt("198.51.100.1").await, if told_apart { 401 } else { 429 });
+        // An app that proves itself is not held up by its neighbours.
+        let app = server.app();
+        let request = http().post(server.url("/token")).header("authorization", app.basic(right));
+        let request = request
+            .header("x-forwarded-for", "192.0.2.1")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body("grant_type=client_credentials").send().await.unwrap();
+        let error = answer.text().await.unwrap();
+        assert!(error.contains("unauthorized_client"), "known, and not registered so: {error}");
     }
 }
