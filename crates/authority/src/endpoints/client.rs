@@ -18,7 +18,7 @@ use crate::rules::dpop;
 #[derive(Debug)]
 pub struct ClientRequest<'a> {
     /// Its form.
-    pub params: Params,
+    pub params: &'a Params,
     /// Its `Authorization` headers.
     pub authorization: Vec<&'a [u8]>,
     /// Its `DPoP` headers.
@@ -26,7 +26,7 @@ pub struct ClientRequest<'a> {
     /// Which endpoint it calls, below the issuer.
     pub path: &'static str,
     /// Its network: /24 or /56 of its address.
-    pub network: String,
+    pub network: &'a str,
 }
 
 impl Authority {
@@ -48,7 +48,7 @@ impl Authority {
         request: &ClientRequest<'_>,
         now: Timestamp,
     ) -> Result<AuthenticatedClient, EndpointError> {
-        let presented = client_auth::presented(&request.authorization, &request.params)?;
+        let presented = client_auth::presented(&request.authorization, request.params)?;
         let remembered = self.store.client(&presented.client_id, false).await?;
         if let Ok(client) = self.prove(remembered, &presented, request, now) {
             return Ok(client);
@@ -56,7 +56,7 @@ impl Authority {
         // Another node, or the command line, may have changed the client a moment ago.
         let read_again = self.store.client(&presented.client_id, true).await?;
         self.prove(read_again, &presented, request, now)
-            .map_err(|error| self.not_proved(error, &request.network, now))
+            .map_err(|error| self.not_proved(error, request.network, now))
     }
 
     /// Failures of a network are slowed. Whoever proves itself is not held up by its neighbours.

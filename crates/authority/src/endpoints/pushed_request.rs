@@ -22,7 +22,7 @@ impl Authority {
         let now = self.clock.now();
         let caller = self.authenticated(request, now).await?;
         let client = caller.client();
-        let mut params = pushed_request::authorization_request(&request.params, &client.id)?;
+        let mut params = pushed_request::authorization_request(request.params, &client.id)?;
         if params.has("request") {
             params = self.open_object(&params, Beside::Ignored, client, now)?.0;
         } else {

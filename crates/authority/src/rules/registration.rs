@@ -253,14 +253,8 @@ fn scope(metadata: &ClientMetadata) -> Result<Scope, MetadataError> {
 
 /// "The default, if omitted, is RS256" (OpenID Connect Dynamic Client Registration 1.0 section 2).
 fn id_token_algorithm(metadata: &ClientMetadata) -> Result<Algorithm, MetadataError> {
-    let name = metadata.id_token_signed_response_alg.as_deref().unwrap_or("RS256");
-    match Algorithm::from_name(name) {
-        Some(algorithm) => Ok(algorithm),
-        None => wrong(
-            "id_token_signed_response_alg",
-            format!("'{name}' is not supported; use ES256, EdDSA, PS256 or RS256"),
-        ),
-    }
+    let name = metadata.id_token_signed_response_alg.as_deref();
+    Ok(signed_with("id_token_signed_response_alg", name)?.unwrap_or(Algorithm::RS256))
 }
 
 /// "Valid types include pairwise and public" (the same section); the sector is the redirect URIs'
@@ -278,18 +272,8 @@ fn openid(
             return wrong("subject_type", format!("'{other}' is neither public nor pairwise"));
         }
     };
-    let userinfo_algorithm = match metadata.userinfo_signed_response_alg.as_deref() {
-        None => None,
-        Some(name) => match Algorithm::from_name(name) {
-            Some(algorithm) => Some(algorithm),
-            None => {
-                return wrong(
-                    "userinfo_signed_response_alg",
-                    format!("'{name}' is not supported; use ES256, EdDSA, PS256 or RS256"),
-                );
-            }
-        },
-    };
+    let name = metadata.userinfo_signed_response_alg.as_deref();
+    let userinfo_algorithm = signed_with("userinfo_signed_response_alg", name)?;
     Ok(OpenIdOptions { sector, userinfo_algorithm })
 }
 

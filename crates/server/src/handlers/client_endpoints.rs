@@ -82,11 +82,11 @@ impl Received {
     fn client_request(&self, path: &'static str) -> ClientRequest<'_> {
         let authorization = self.headers.get_all(header::AUTHORIZATION).iter();
         ClientRequest {
-            params: self.params.clone(),
+            params: &self.params,
             authorization: authorization.map(HeaderValue::as_bytes).collect(),
             dpop: self.headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect(),
             path,
-            network: self.network.clone(),
+            network: &self.network,
         }
     }
 }
