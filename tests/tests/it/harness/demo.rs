@@ -22,7 +22,8 @@ impl Demo {
         let process = start_program(&directory, &arguments);
         let mut demo = Self { process, base, directory };
         let started = Instant::now();
-        while reqwest::get(demo.app("/")).await.is_err() {
+        // It greets once all three listen; the app may answer a moment before.
+        while reqwest::get(demo.app("/")).await.is_err() || !demo.log().contains("Ctrl-C") {
             let log = demo.log();
             demo.process.must_run(&log);
             assert!(started.elapsed() < Duration::from_secs(60), "not ready\n{log}");
