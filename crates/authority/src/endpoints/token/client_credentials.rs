@@ -1,0 +1,36 @@
+//! The client credentials grant (RFC 6749 section 4.4).
+
+use keystile_protocol::Timestamp;
+use keystile_protocol::messages::TokenResponse;
+
+use super::Caller;
+use crate::endpoints::answer::EndpointError;
+use crate::endpoints::{Authority, ClientRequest};
+use crate::mint::AccessToken;
+use crate::rules::{client_credentials, scope};
+
+impl Authority {
+    pub(super) fn for_client(
+        &self,
+        request: &ClientRequest<'_>,
+        caller: &Caller<'_>,
+        now: Timestamp,
+    ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
+        let scope = client_credentials::grant(request.scope()?, client, &self.policy)?;
+        let resources = self.resources(request)?;
+        let audience = scope::audience(&scope, &resources, client, &self.policy)?;
+        let token = AccessToken {
+            subject: client.id.to_string(),
+            client: &client.id,
+            grant: None,
+            scope: scope::for_audience(&scope, &audience, &self.policy),
+            audience,
+            auth_time: None,
+            acr: None,
+            jti: self.entropy.bytes(),
+            key: caller.key,
+        };
+        Ok(self.response(self.sign(token, now)?, scope, caller.key))
+    }
+}
