@@ -12,6 +12,7 @@ use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
 use crate::records::UserClaims;
+use crate::rules::fapi2;
 use crate::rules::redirect::Reply;
 
 /// Access tokens are always signed with this.
@@ -93,7 +94,7 @@ pub fn authorization_response(
     now: Timestamp,
 ) -> Result<String, MintError> {
     let client = &reply.to.client;
-    let algorithm = client.authorization_response_algorithm.unwrap_or(Algorithm::RS256);
+    let algorithm = fapi2::authorization_response_algorithm(client);
     let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
     let params = reply.params.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let claims = ResponseClaims {

@@ -3,13 +3,12 @@
 
 use keystile_protocol::jose::{Algorithm, Jwk, JwkSet, VerifyingKey};
 
-use crate::records::{Client, ClientKind, KeySource, Profile};
+use crate::records::{Client, ClientKind, KeySource};
+use crate::rules::fapi2;
 use crate::rules::registration::{ClientMetadata, MetadataError, wrong};
 
 /// A client with more keys than this is refused.
 const KEYS_AT_MOST: usize = 20;
-/// All that FAPI 2.0 allows: RSA with the old padding is not among them.
-const FAPI2: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
 
 /// What the client may sign its assertions with.
 pub fn algorithms(client: &Client) -> Vec<Algorithm> {
@@ -18,14 +17,7 @@ pub fn algorithms(client: &Client) -> Vec<Algorithm> {
         _ => return Vec::new(),
     };
     let allowed = |algorithm: &Algorithm| registered.is_none_or(|only| only == *algorithm);
-    by_profile(client.profile).iter().copied().filter(allowed).collect()
-}
-
-fn by_profile(profile: Option<Profile>) -> &'static [Algorithm] {
-    match profile {
-        Some(Profile::Fapi2) => &FAPI2,
-        None => &Algorithm::ALL,
-    }
+    fapi2::algorithms(client.profile).iter().copied().filter(allowed).collect()
 }
 
 /// The kind of a client with `token_endpoint_auth_method` `private_key_jwt`.
@@ -61,7 +53,7 @@ pub(super) fn nothing_unused(
 
 fn algorithm(metadata: &ClientMetadata) -> Result<Option<Algorithm>, MetadataError> {
     let Some(name) = metadata.token_endpoint_auth_signing_alg.as_deref() else { return Ok(None) };
-    let allowed = by_profile(metadata.profile);
+    let allowed = fapi2::algorithms(metadata.profile);
     let known = Algorithm::from_name(name).filter(|algorithm| allowed.contains(algorithm));
     if known.is_none() {
         let names: Vec<&str> = allowed.iter().map(|algorithm| algorithm.as_str()).collect();
@@ -105,6 +97,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::SECRET;
+    use crate::records::Profile;
     use crate::rules::registration::register;
 
     fn good() -> ClientMetadata {

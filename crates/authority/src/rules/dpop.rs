@@ -4,7 +4,7 @@
 use keystile_protocol::access_token::AccessTokenClaims;
 use keystile_protocol::dpop::{self, Expected};
 use keystile_protocol::jose::Thumbprint;
-use keystile_protocol::{ErrorCode, ProtocolError, Timestamp};
+use keystile_protocol::{ErrorCode, Params, ProtocolError, Timestamp};
 
 use crate::decisions::{OnceKind, Redemption, UsedOnce};
 use crate::records::{Client, Grant};
@@ -65,6 +65,19 @@ pub fn is_enough(proved: Option<&ProvedKey>, client: &Client) -> Result<(), Prot
         ));
     }
     Ok(())
+}
+
+/// A pushed request with the key that its proof names: "the same as" `dpop_jkt` (section 10.1).
+pub fn pushed(params: Params, proved: Option<&ProvedKey>) -> Result<Params, ProtocolError> {
+    let Some(proved) = proved else { return Ok(params) };
+    let key = proved.key.to_string();
+    match params.optional("dpop_jkt") {
+        Ok(None) => Ok(params.with("dpop_jkt", &key)),
+        Ok(Some(named)) if named == key => Ok(params),
+        _ => Err(invalid_proof(
+            "dpop_jkt names another key than the DPoP header proves (RFC 9449 section 10.1)",
+        )),
+    }
 }
 
 /// Whether a code is for the key that is proved, or for any (section 10).
@@ -191,6 +204,18 @@ mod tests {
         let proof = proof_of(MINE);
         assert!(is_enough(None, &plain).is_ok() && is_enough(Some(&proof), &plain).is_ok());
         assert!(is_enough(None, &bound).is_err() && is_enough(Some(&proof), &bound).is_ok());
+    }
+
+    #[test]
+    fn the_proof_of_a_pushed_request_names_the_key_of_its_code_rfc_9449_10_1() {
+        let mine = proof_of(MINE);
+        let of = |params: Params, proved| pushed(params, proved).map(|params| params.encode());
+        let with_key = Params::default().with("dpop_jkt", &MINE.to_string());
+        assert_eq!(of(Params::default(), None), Ok(String::new()));
+        assert_eq!(of(Params::default(), Some(&mine)), Ok(with_key.encode()));
+        assert_eq!(of(with_key.clone(), Some(&mine)), Ok(with_key.encode()));
+        let others = with_key.with("dpop_jkt", &OTHERS.to_string());
+        assert_eq!(of(others, Some(&mine)).expect_err("no").error, ErrorCode::InvalidDpopProof);
     }
 
     #[test]

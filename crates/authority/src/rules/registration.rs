@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, logout_channels, subject};
+use crate::rules::{client_keys, fapi2, logout_channels, subject};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -123,7 +123,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     if !crate::rules::redirect::can_be_answered(&client) {
         return wrong("redirect_uris", "the grant type authorization_code needs at least one");
     }
-    Ok(client)
+    fapi2::registered(client, metadata)
 }
 
 fn name(metadata: &ClientMetadata) -> Result<String, MetadataError> {

@@ -10,6 +10,7 @@ use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
 use crate::rules::asked_claims::{self, Wishes};
+use crate::rules::fapi2;
 use crate::rules::redirect::ResponseMode;
 use crate::rules::scope;
 
@@ -65,6 +66,7 @@ pub fn check(
     response_type(params)?;
     response_mode(params)?;
     nothing_unsupported(params)?;
+    fapi2::request(params, client)?;
     let scope = scope::requested(optional(params, "scope")?, client, policy)?;
     let resources = params.all("resource").map_err(invalid_request)?;
     let resources = scope::resources(&resources, policy)?;

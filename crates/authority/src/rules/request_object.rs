@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use keystile_protocol::jose::{Algorithm, KeySet, SignedToken};
+use keystile_protocol::jose::{KeySet, SignedToken};
 use keystile_protocol::messages::Audience;
 use keystile_protocol::{ErrorCode, Issuer, Params, ProtocolError, Timestamp};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::records::Client;
+use crate::rules::fapi2;
 
 /// Longest request object, in bytes. Its parameters travel in pages.
 const AT_MOST: usize = 8 * 1024;
@@ -60,6 +61,7 @@ pub fn open(
     }
     from_client_for_us(&members, client, issuer)?;
     let expires_at = in_its_time(&members, now)?;
+    fapi2::request_object_life(client, time(&members, "nbf")?, expires_at, now)?;
     agrees(&members, outer, client)?;
     let mut params = parameters(&members)?;
     if beside == Beside::FillIn && !is_own_type(typ.as_deref()) {
@@ -110,7 +112,7 @@ fn verified(
     };
     let token = SignedToken::parse(object).map_err(cannot)?;
     let one = client.request_object_algorithm.map(|algorithm| [algorithm]);
-    let allowed = one.as_ref().map_or(&Algorithm::ALL[..], |one| &one[..]);
+    let allowed = one.as_ref().map_or(fapi2::algorithms(client.profile), |one| &one[..]);
     let members = token.verify(&KeySet::from_jwks(jwks), allowed).map_err(cannot)?;
     Ok((members, token.header.typ))
 }
@@ -218,7 +220,7 @@ fn parameters(members: &Map<String, Value>) -> Result<Params, ProtocolError> {
 #[cfg(test)]
 mod tests {
     use keystile_protocol::encoding::base64url;
-    use keystile_protocol::jose::{JwkSet, SigningKey};
+    use keystile_protocol::jose::{Algorithm, JwkSet, SigningKey};
     use serde_json::json;
 
     use super::*;

@@ -8,6 +8,7 @@ mod demo;
 mod dpop;
 mod errors;
 mod experience;
+mod fapi2;
 mod grants;
 mod https;
 mod jarm;
