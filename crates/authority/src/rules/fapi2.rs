@@ -184,7 +184,8 @@ mod tests {
         };
         assert_eq!(of(public).expect_err("nothing"), "token_endpoint_auth_method");
         assert_eq!(of(|m| m.require_pkce = Some(false)).expect_err("no PKCE"), "require_pkce");
-        let members: [(&str, fn(&mut ClientMetadata) -> &mut Option<String>); 4] = [
+        type Member = fn(&mut ClientMetadata) -> &mut Option<String>;
+        let members: [(&str, Member); 4] = [
             ("id_token_signed_response_alg", |m| &mut m.id_token_signed_response_alg),
             ("userinfo_signed_response_alg", |m| &mut m.userinfo_signed_response_alg),
             ("request_object_signing_alg", |m| &mut m.request_object_signing_alg),
