@@ -13,6 +13,7 @@ mod pushed_request;
 mod resume;
 mod revoke;
 mod sign_in;
+mod sign_up;
 mod subject;
 mod token;
 mod userinfo;
@@ -24,10 +25,10 @@ use keystile_protocol::jose::GeneratedKey;
 use keystile_protocol::seal::{Sealed, Seals};
 use keystile_protocol::{Params, Timestamp};
 
-pub use account::{AccountAction, AccountNotice, AccountView, PASSWORD_AT_LEAST};
+pub use account::{AccountAction, AccountNotice, AccountView};
 pub use answer::{
     Answer, ConsentView, Cookies, EndpointError, Fault, Outcome, SessionCookie, SignInError,
-    SignInView,
+    SignInView, SignUpView,
 };
 pub use client::ClientRequest;
 pub use logout::{LogoutOutcome, SignedOutView};
@@ -35,6 +36,7 @@ pub use logout_messages::LogoutRound;
 pub use metadata::paths;
 pub use resume::ConsentForm;
 pub use sign_in::SignInForm;
+pub use sign_up::SignUpForm;
 pub use userinfo::{PresentedToken, Userinfo};
 
 use crate::ids::SessionId;

@@ -10,7 +10,9 @@ use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp};
 
-use crate::decisions::{ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, UsedOnce};
+use crate::decisions::{
+    ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, SignedUp, UsedOnce,
+};
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
 use crate::records::{
@@ -20,6 +22,7 @@ use crate::records::{
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::request::{Prompt, ValidRequest};
+use crate::rules::sign_up::{self, SignUpFields};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
 
 pub const SECRET: &str = "a client secret of forty-three characters ok";
@@ -141,6 +144,13 @@ pub fn signed_in(auth_time: Timestamp) -> SignedIn {
 
 pub fn session_opened(session: Session, secret_digest: [u8; 32]) -> SessionOpened {
     SessionOpened::new(session, secret_digest, None)
+}
+
+/// What the rule makes of a person who signs up.
+pub fn signed_up(username: &str, byte: u8, now: Timestamp) -> SignedUp {
+    let fields = SignUpFields { username: username.into(), ..SignUpFields::default() };
+    let new = sign_up::check(&fields, &Secret::new("long enough")).expect("good");
+    new.with(format!("hash of {byte}"), [byte; 10], now)
 }
 
 pub fn consent_page(signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> ConsentPage {

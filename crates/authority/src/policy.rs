@@ -20,6 +20,8 @@ pub struct Policy {
     pub guessing: Option<Guessing>,
     /// Whether every authorization request has to be pushed (RFC 9126 section 5).
     pub require_pushed_requests: bool,
+    /// Whether people may make accounts for themselves (`prompt=create`).
+    pub sign_up: bool,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -104,6 +106,8 @@ pub struct Guessing {
     pub network: Rate,
     /// Failed client authentications from one network.
     pub client: Rate,
+    /// Accounts that people make from one network.
+    pub sign_up: Rate,
 }
 
 impl Default for Guessing {
@@ -114,6 +118,7 @@ impl Default for Guessing {
             account_from_network: rate(6, 10),
             network: rate(60, 2),
             client: rate(60, 1),
+            sign_up: rate(10, 60),
         }
     }
 }
@@ -139,6 +144,7 @@ impl Policy {
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
             require_pushed_requests: false,
+            sign_up: false,
         }
     }
 

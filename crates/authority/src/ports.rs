@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use keystile_protocol::{ClientId, Secret, Timestamp};
 
 use crate::decisions::{
-    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, UsedOnce,
+    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, SignedUp,
+    UsedOnce,
 };
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::incident::Incident;
@@ -117,6 +118,8 @@ pub trait Store: LogoutOutbox + Send + Sync {
     /// Replaces a password's hash by a stronger one of the same password, unless the password was
     /// changed meanwhile.
     async fn strengthen_password(&self, account: &AccountId, from: &str, to: &str) -> Stored<()>;
+    /// Adds an account that a person made. False: somebody has the user name.
+    async fn sign_up(&self, made: SignedUp) -> Stored<bool>;
     /// Ends all sessions and grants of the account.
     async fn sign_out_everywhere(&self, account: &AccountId, now: Timestamp) -> Stored<()>;
 

@@ -283,6 +283,8 @@ pub struct Account {
 
 /// Longest user name, in bytes.
 const USERNAME_AT_MOST: usize = 256;
+/// Shortest password that is taken, in characters (NIST SP 800-63B section 5.1.1.1: at least 8).
+pub const PASSWORD_AT_LEAST: usize = 8;
 /// Longest password that is looked at, in bytes.
 pub const PASSWORD_AT_MOST: usize = 1024;
 

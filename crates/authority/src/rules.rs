@@ -26,4 +26,5 @@ pub mod request;
 pub mod request_object;
 pub mod revoke;
 pub mod scope;
+pub mod sign_up;
 pub mod subject;

@@ -71,6 +71,7 @@ pub struct Throttle {
     account_from_network: Table,
     network: Table,
     client: Table,
+    sign_up: Table,
 }
 
 impl std::fmt::Debug for Throttle {
@@ -99,6 +100,7 @@ impl Throttle {
             account_from_network: Table::new(rates.account_from_network),
             network: Table::new(rates.network),
             client: Table::new(rates.client),
+            sign_up: Table::new(rates.sign_up),
         }
     }
 
@@ -149,6 +151,16 @@ impl Throttle {
     /// Counts a failed client authentication.
     pub fn client_failed(&self, network: &str, now: Timestamp) {
         self.client.take(self.hash(&network), now);
+    }
+
+    /// Counts an account that somebody in that network wants to make.
+    pub fn sign_up(&self, network: &str, now: Timestamp) -> Result<(), Throttled> {
+        let hash = self.hash(&network);
+        if let Some(wait) = self.sign_up.wait(hash, now) {
+            return Err(Throttled { retry_after: wait.max(Duration::from_secs(1)) });
+        }
+        self.sign_up.take(hash, now);
+        Ok(())
     }
 
     fn hash(&self, key: &impl Hash) -> u64 {

@@ -21,6 +21,7 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/", get(pages::home))
         .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/login", get(pages::resume_sign_in).post(pages::sign_in))
+        .route("/sign-up", get(pages::begin_sign_up).post(pages::sign_up))
         .route("/consent", get(pages::resume_consent).post(pages::consent))
         .route("/cancel", post(pages::cancel))
         .route("/logout", get(logout::get).post(logout::post))

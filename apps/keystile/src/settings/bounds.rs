@@ -53,6 +53,7 @@ pub(super) fn guessing(
         ("account_from_network", &table.account_from_network, &mut guessing.account_from_network),
         ("network", &table.network, &mut guessing.network),
         ("client", &table.client, &mut guessing.client),
+        ("sign_up", &table.sign_up, &mut guessing.sign_up),
     ];
     for (name, table, rate) in each {
         set_rate(rate, table, &place.key(name))?;

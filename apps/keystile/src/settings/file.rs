@@ -25,6 +25,8 @@ pub struct File {
     pub require_pushed_authorization_requests: bool,
     /// Users.
     pub users: Vec<User>,
+    /// How people come to accounts.
+    pub accounts: Accounts,
     /// Scopes beside the standard ones, and words for those.
     pub scopes: Vec<Scope>,
     /// APIs that access tokens are for.
@@ -61,6 +63,14 @@ pub struct Store {
 pub struct Keys {
     /// A file of master keys, instead of `master.key` beside the database.
     pub master_key_file: Option<PathBuf>,
+}
+
+/// `[accounts]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accounts {
+    /// Whether people may make accounts for themselves.
+    pub sign_up: bool,
 }
 
 /// `[[scopes]]`
@@ -152,6 +162,8 @@ pub struct Limits {
     pub network: Rate,
     /// Failed client authentications from one network.
     pub client: Rate,
+    /// Accounts that people make from one network.
+    pub sign_up: Rate,
     /// Largest body of a request.
     pub body_bytes: Option<usize>,
     /// Open connections.

@@ -9,6 +9,7 @@ use crate::records::Client;
 use crate::rules::consent::Permission;
 use crate::rules::next_step::LoginReason;
 use crate::rules::redirect::{PageError, Reply};
+use crate::rules::sign_up::{SignUpError, SignUpFields};
 use crate::sealed::{ConsentPage, Interaction, KnownBrowser};
 use crate::throttle::Throttled;
 
@@ -50,6 +51,8 @@ pub enum Outcome {
     Page(PageError, Box<Incident>),
     /// The sign-in page.
     SignIn(Box<SignInView>),
+    /// The page where an account is made.
+    SignUp(Box<SignUpView>),
     /// The consent page.
     Consent(Box<ConsentView>),
     /// On to the account page.
@@ -77,6 +80,21 @@ pub struct SignInView {
     pub renewed: bool,
     /// What went wrong the last time.
     pub error: Option<SignInError>,
+}
+
+/// The page where a person makes an account.
+#[derive(Debug)]
+pub struct SignUpView {
+    /// What it goes on with.
+    pub request: Sealed<Interaction>,
+    /// Which app the user comes from; none for the account page.
+    pub client: Option<std::sync::Arc<Client>>,
+    /// What the user typed before.
+    pub fields: SignUpFields,
+    /// Languages that the client asks for.
+    pub ui_locales: Option<String>,
+    /// What is wrong with what was typed.
+    pub error: Option<SignUpError>,
 }
 
 /// Why a sign-in did not succeed.

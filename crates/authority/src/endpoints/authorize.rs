@@ -11,6 +11,7 @@ use crate::rules::consent;
 use crate::rules::next_step::{ConsentAnswer, LoginReason, Step, decide};
 use crate::rules::redirect::{self, PageError, ReplyTo};
 use crate::rules::request::{self, ValidRequest};
+use crate::rules::sign_up::{SignUpError, SignUpFields};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
 
 /// An authorization request on its way through the pages.
@@ -43,6 +44,10 @@ pub(super) enum Posted {
     SwitchAccount,
     /// A sign-in that did not succeed, with the name that was typed.
     SignInFailed(SignInError, String),
+    /// The page where an account is made, to be shown.
+    SignUp,
+    /// The same with what was typed, and what is wrong with it.
+    SignUpFailed(SignUpError, SignUpFields),
     /// Allow or deny.
     Consent {
         page: ConsentPage,
@@ -155,8 +160,16 @@ impl Authority {
             let page = sign_in_page(asked, to, &request, LoginReason::SelectAccount);
             return Ok(self.with_browser(page, browser, cookies, now));
         }
+        if self.wants_sign_up(&asked.posted) {
+            let page = sign_in_page(asked, to, &request, LoginReason::Create);
+            return Ok(self.sign_up_page(page, &asked.posted, browser, cookies, now));
+        }
         let answer = self.consent_answer(asked, to, &request, &situation);
         match decide(&request, &to.client, situation, asked.requested_at, &answer, now) {
+            Step::Login(LoginReason::Create) => {
+                let page = sign_in_page(asked, to, &request, LoginReason::Create);
+                Ok(self.sign_up_page(page, &asked.posted, browser, cookies, now))
+            }
             Step::Login(reason) => {
                 let page = sign_in_page(asked, to, &request, reason);
                 Ok(self.with_browser(page, browser, cookies, now))
@@ -257,7 +270,7 @@ impl Authority {
         }))
     }
 
-    fn interaction(
+    pub(super) fn interaction(
         &self,
         destination: Destination,
         requested_at: Timestamp,

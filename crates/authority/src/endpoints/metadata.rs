@@ -38,6 +38,10 @@ impl Authority {
         let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
         let mut claims_supported =
             names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
+        let mut prompts = names(&["none", "login", "consent", "select_account"]);
+        if self.policy.sign_up {
+            prompts.push("create".to_owned());
+        }
         claims_supported.extend(claims::supported().map(str::to_owned));
         Metadata {
             issuer: issuer.clone(),
@@ -65,7 +69,7 @@ impl Authority {
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,
             acr_values_supported: names(&acr::SUPPORTED),
-            prompt_values_supported: names(&["none", "login", "consent", "select_account"]),
+            prompt_values_supported: prompts,
             ui_locales_supported: Vec::new(),
             claims_parameter_supported: true,
             pushed_authorization_request_endpoint: at(paths::PAR),

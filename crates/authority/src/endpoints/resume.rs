@@ -40,6 +40,11 @@ impl Authority {
         self.come_back(request, Posted::SwitchAccount, browser).await
     }
 
+    /// "Create an account": the page for that, where the operator lets people do it.
+    pub async fn begin_sign_up(&self, request: &str, browser: &Browser) -> Answer {
+        self.come_back(request, Posted::SignUp, browser).await
+    }
+
     /// "Back to the app": `access_denied` at the checked redirect URI.
     pub async fn cancel(&self, request: &str, browser: &Browser) -> Answer {
         self.come_back(request, Posted::Cancel, browser).await
@@ -141,12 +146,7 @@ impl Authority {
     ) -> Result<Outcome, Stop> {
         let signed_in =
             self.signed_in(browser, now).await.map_err(|fault| Stop::Fault(fault, None))?;
-        let (error, username) = match posted {
-            Posted::SignInFailed(error, username) => (Some(error), username),
-            _ if signed_in.is_some() => return Ok(Outcome::Account),
-            _ => (None, String::new()),
-        };
-        let page = PageOf {
+        let page = |error, username| PageOf {
             destination: Destination::Account,
             requested_at,
             client: None,
@@ -156,7 +156,16 @@ impl Authority {
             renewed,
             error,
         };
-        Ok(self.with_browser(page, browser, cookies, now))
+        if self.wants_sign_up(&posted) {
+            let page = page(None, String::new());
+            return Ok(self.sign_up_page(page, &posted, browser, cookies, now));
+        }
+        let (error, username) = match posted {
+            Posted::SignInFailed(error, username) => (Some(error), username),
+            _ if signed_in.is_some() => return Ok(Outcome::Account),
+            _ => (None, String::new()),
+        };
+        Ok(self.with_browser(page(error, username), browser, cookies, now))
     }
 
     /// A seal that does not open: altered, of another purpose, or of a time before a restore.

@@ -50,6 +50,8 @@ pub struct Prompt {
     pub consent: bool,
     /// Let the user choose an account.
     pub select_account: bool,
+    /// Let the user make an account (Initiating User Registration via OpenID Connect 1.0).
+    pub create: bool,
 }
 
 /// Longest `login_hint` and `ui_locales` that are used, in bytes.
@@ -76,7 +78,7 @@ pub fn check(
         challenge: challenge(params, client)?,
         dpop_key: optional(params, "dpop_jkt")?,
         nonce: optional(params, "nonce")?,
-        prompt: prompt(params)?,
+        prompt: prompt(params, policy)?,
         max_age: max_age(params)?,
         login_hint: hint(params, "login_hint")?,
         ui_locales: hint(params, "ui_locales")?,
@@ -192,7 +194,7 @@ fn challenge(params: &Params, client: &Client) -> Result<Option<CodeChallenge>, 
     }
 }
 
-fn prompt(params: &Params) -> Result<Prompt, ProtocolError> {
+fn prompt(params: &Params, policy: &Policy) -> Result<Prompt, ProtocolError> {
     let mut prompt = Prompt::default();
     let words = params.optional("prompt").map_err(invalid_request)?.unwrap_or_default();
     for word in words.split(' ').filter(|word| !word.is_empty()) {
@@ -201,6 +203,7 @@ fn prompt(params: &Params) -> Result<Prompt, ProtocolError> {
             "login" => prompt.login = true,
             "consent" => prompt.consent = true,
             "select_account" => prompt.select_account = true,
+            "create" if policy.sign_up => prompt.create = true,
             other => {
                 return Err(ProtocolError::new(
                     ErrorCode::InvalidRequest,
@@ -209,7 +212,8 @@ fn prompt(params: &Params) -> Result<Prompt, ProtocolError> {
             }
         }
     }
-    if prompt.none && (prompt.login || prompt.consent || prompt.select_account) {
+    let others = prompt.login || prompt.consent || prompt.select_account || prompt.create;
+    if prompt.none && others {
         return Err(ProtocolError::new(
             ErrorCode::InvalidRequest,
             "prompt 'none' came with another value (OpenID Connect Core 1.0 section 3.1.2.1)",

@@ -24,6 +24,20 @@ pub(super) const CONTRACT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "sign_up.html",
+        &[
+            r#"action="/sign-up""#,
+            r#"name="request""#,
+            r#"id="username""#,
+            r#"name="username""#,
+            r#"autocomplete="username""#,
+            r#"id="password""#,
+            r#"name="password""#,
+            r#"autocomplete="new-password""#,
+            r#"id="sign-up-submit""#,
+        ],
+    ),
+    (
         "consent.html",
         &[
             r#"action="/consent""#,

@@ -6,7 +6,7 @@ use super::views::{
     Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Developer,
     EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission, PermissionGroup,
     PermissionKind, Platform, Problem, ProblemKind, Shown, SignIn, SignInError, SignInReason,
-    SignOut, SignOutProblem, SignedOut, View,
+    SignOut, SignOutProblem, SignUp, SignUpError, SignedOut, View,
 };
 
 const REFERENCE: &str = "K7QD-2M9X";
@@ -14,7 +14,7 @@ const SEALED: &str = "v1.c2VhbGVkLXJlcXVlc3QtYXMtYW4tZXhhbXBsZQ.dGFn";
 
 /// All examples.
 pub(super) fn all() -> Vec<Shown> {
-    [sign_ins(), consents(), problems(), sign_outs(), ways_out(), help(), accounts()]
+    [sign_ins(), sign_ups(), consents(), problems(), sign_outs(), ways_out(), help(), accounts()]
         .into_iter()
         .flatten()
         .collect()
@@ -49,7 +49,14 @@ fn sign_ins() -> Vec<Shown> {
     let known = SignIn { username: text("ada"), ..plain.clone() };
     let with_error = |error| SignIn { error: Some(error), ..known.clone() };
     vec![
-        named("sign-in", &SignIn { forgot: Some(text("/forgot")), ..plain.clone() }),
+        named(
+            "sign-in",
+            &SignIn {
+                forgot: Some(text("/forgot")),
+                sign_up: Some(text("/sign-up?request=v1.c2VhbGVk")),
+                ..plain.clone()
+            },
+        ),
         named("sign-in-direct", &SignIn { app: None, ..plain.clone() }),
         named("sign-in-rejected", &with_error(SignInError::Rejected)),
         named("sign-in-throttled", &with_error(SignInError::Throttled { seconds: 30 })),
@@ -62,6 +69,34 @@ fn sign_ins() -> Vec<Shown> {
             "sign-in-old-page",
             &SignIn { app: Some(bare()), reason: Some(SignInReason::OldPage), ..plain },
         ),
+    ]
+}
+
+fn sign_ups() -> Vec<Shown> {
+    let plain = SignUp {
+        app: Some(printer()),
+        request: text(SEALED),
+        password_at_least: 8,
+        sign_in: text("/login?switch=1&request=v1.c2VhbGVk"),
+        ..SignUp::default()
+    };
+    let typed = SignUp {
+        username: text("ada"),
+        name: text("Ada Lovelace"),
+        email: text("ada@example.org"),
+        ..plain.clone()
+    };
+    let with_error = |error| SignUp { error: Some(error), ..typed.clone() };
+    vec![
+        named("sign-up", &plain),
+        named("sign-up-direct", &SignUp { app: None, ..plain.clone() }),
+        named("sign-up-taken", &with_error(SignUpError::Taken)),
+        named("sign-up-username", &with_error(SignUpError::Username)),
+        named("sign-up-name", &with_error(SignUpError::Name)),
+        named("sign-up-email", &with_error(SignUpError::Email)),
+        named("sign-up-password", &with_error(SignUpError::Password)),
+        named("sign-up-throttled", &with_error(SignUpError::Throttled { seconds: 30 })),
+        named("sign-up-busy", &with_error(SignUpError::Busy)),
     ]
 }
 

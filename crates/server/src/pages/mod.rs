@@ -31,7 +31,7 @@ pub use views::{
     Account, AccountApp, AccountNotice, AccountSession, App, Brand, Busy, Consent, Developer,
     EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission, PermissionGroup,
     PermissionKind, Platform, Problem, ProblemKind, SignIn, SignInError, SignInReason, SignOut,
-    SignOutProblem, SignedOut,
+    SignOutProblem, SignUp, SignUpError, SignedOut,
 };
 
 use assets::Assets;
@@ -75,6 +75,11 @@ impl Pages {
 
     /// Asks for user name and password.
     pub fn sign_in(&self, language: Language, page: &SignIn) -> String {
+        self.show(language, page)
+    }
+
+    /// Asks for what an account is made of.
+    pub fn sign_up(&self, language: Language, page: &SignUp) -> String {
         self.show(language, page)
     }
 

@@ -40,6 +40,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "reference.html",
     "sign_in.html",
     "sign_out.html",
+    "sign_up.html",
     "sign_out_problem.html",
     "signed_out.html",
 ];

@@ -22,6 +22,7 @@ pub(crate) use page::{app, fault_page, page, page_with};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     SignIn,
+    SignUp,
     Consent,
     Elsewhere,
 }
@@ -59,6 +60,15 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
             let address = face.path(&format!("/login?request={}", view.request.as_str()));
             if show || address.len() > ADDRESS_AT_MOST {
                 page::sign_in(face, from, *view)
+            } else {
+                see_other(&address)
+            }
+        }
+        Outcome::SignUp(view) => {
+            let show = view.error.is_some() || place == Place::SignUp;
+            let address = face.path(&format!("/sign-up?request={}", view.request.as_str()));
+            if show || address.len() > ADDRESS_AT_MOST {
+                page::sign_up(face, from, *view)
             } else {
                 see_other(&address)
             }

@@ -3,11 +3,12 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{ConsentView, Fault, SignInError, SignInView};
+use keystile_authority::endpoints::{ConsentView, Fault, SignInError, SignInView, SignUpView};
 use keystile_authority::incident::Incident;
-use keystile_authority::records::Client;
+use keystile_authority::records::{Client, PASSWORD_AT_LEAST};
 use keystile_authority::rules::next_step::LoginReason;
 use keystile_authority::rules::redirect::PageError;
+use keystile_authority::rules::sign_up::SignUpError;
 use keystile_protocol::RedirectUri;
 
 use super::{language, sign_in_status};
@@ -16,7 +17,7 @@ use crate::face::{Face, SharedFace};
 use crate::headers;
 use crate::pages::{
     self, App, Busy, Consent, Developer, EmbeddedBrowser, Framed, Language, Permission,
-    PermissionGroup, PermissionKind, Problem, ProblemKind, SignIn, SignInReason,
+    PermissionGroup, PermissionKind, Problem, ProblemKind, SignIn, SignInReason, SignUp,
 };
 use crate::received::FromBrowser;
 
@@ -83,6 +84,9 @@ pub(super) fn sign_in(face: &SharedFace, from: &FromBrowser, view: SignInView) -
         }
         SignInError::Busy => pages::SignInError::Busy,
     });
+    let sign_up = face.authority.policy().sign_up;
+    let sign_up =
+        sign_up.then(|| face.path(&format!("/sign-up?request={}", view.request.as_str())));
     let page_view = SignIn {
         app: client.map(app),
         request: view.request.into_string(),
@@ -90,6 +94,7 @@ pub(super) fn sign_in(face: &SharedFace, from: &FromBrowser, view: SignInView) -
         username_fixed: false,
         reason: reason(view.reason, view.renewed),
         forgot: None,
+        sign_up,
         error,
     };
     let html = face.pages.sign_in(language, &page_view);
@@ -99,6 +104,48 @@ pub(super) fn sign_in(face: &SharedFace, from: &FromBrowser, view: SignInView) -
         Some(SignInError::Busy) => Some(1),
         _ => None,
     };
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    }
+    response
+}
+
+pub(super) fn sign_up(face: &SharedFace, from: &FromBrowser, view: SignUpView) -> Response {
+    let language = language(face, from, view.ui_locales.as_deref());
+    let address = format!("/sign-up?request={}", view.request.as_str());
+    let client = view.client.as_deref();
+    if let Some(lead_out) = not_here(face, from, language, client, &address) {
+        return lead_out;
+    }
+    let error = view.error.map(|error| match error {
+        SignUpError::Username => pages::SignUpError::Username,
+        SignUpError::Taken => pages::SignUpError::Taken,
+        SignUpError::Name => pages::SignUpError::Name,
+        SignUpError::Email => pages::SignUpError::Email,
+        SignUpError::Password => pages::SignUpError::Password,
+        SignUpError::Throttled(t) => {
+            pages::SignUpError::Throttled { seconds: whole_seconds(t.retry_after) }
+        }
+        SignUpError::Busy => pages::SignUpError::Busy,
+    });
+    let page_view = SignUp {
+        app: client.map(app),
+        sign_in: face.path(&format!("/login?switch=1&request={}", view.request.as_str())),
+        request: view.request.into_string(),
+        username: view.fields.username,
+        name: view.fields.name,
+        email: view.fields.email,
+        password_at_least: PASSWORD_AT_LEAST,
+        error,
+    };
+    let (status, wait) = match view.error {
+        Some(SignUpError::Throttled(throttled)) => {
+            (StatusCode::TOO_MANY_REQUESTS, Some(whole_seconds(throttled.retry_after)))
+        }
+        Some(SignUpError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        _ => (StatusCode::OK, None),
+    };
+    let mut response = page_with(face, language, status, face.pages.sign_up(language, &page_view));
     if let Some(wait) = wait {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     }
@@ -115,7 +162,7 @@ fn reason(reason: LoginReason, renewed: bool) -> Option<SignInReason> {
         _ if renewed => Some(SignInReason::OldPage),
         LoginReason::PromptLogin | LoginReason::TooOld => Some(SignInReason::AskedAgain),
         LoginReason::AnotherUser => Some(SignInReason::OtherAccount),
-        LoginReason::NoSession | LoginReason::SelectAccount => None,
+        LoginReason::NoSession | LoginReason::SelectAccount | LoginReason::Create => None,
     }
 }
 

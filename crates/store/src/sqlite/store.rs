@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keystile_authority::decisions::{
-    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, UsedOnce,
+    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, SignedUp,
+    UsedOnce,
 };
 use keystile_authority::ids::{AccountId, GrantId, SessionId};
 use keystile_authority::incident::Incident;
@@ -148,6 +149,17 @@ impl Store for SqliteStore {
         let (account, from, to) = (*account, from.to_owned(), to.to_owned());
         self.write(async move |db| accounts::strengthen_password(db, &account, &from, &to).await)
             .await
+    }
+
+    async fn sign_up(&self, made: SignedUp) -> Stored<bool> {
+        let added = self.write(async move |db| {
+            accounts::add(db, &made.account, Some(&made.password_hash)).await
+        });
+        match added.await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn sign_out_everywhere(&self, account: &AccountId, now: Timestamp) -> Stored<()> {

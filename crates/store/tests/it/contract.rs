@@ -159,6 +159,7 @@ macro_rules! cases {
             }
             accounts {
                 an_account_is_added_once,
+                of_two_people_who_want_one_name_at_once_one_gets_it,
                 a_changed_password_ends_all_sessions,
                 a_stronger_hash_ends_nothing,
                 claims_are_replaced,

@@ -23,3 +23,4 @@ mod request_objects;
 mod security;
 mod setting;
 mod sign_in;
+mod sign_up;

@@ -3,6 +3,7 @@
 mod account;
 mod sign_in;
 mod sign_out;
+mod sign_up;
 mod trouble;
 
 use minijinja::value::{Serde, Value};
@@ -14,6 +15,7 @@ pub use sign_in::{
     SignInReason,
 };
 pub use sign_out::{SignOut, SignOutProblem, SignedOut};
+pub use sign_up::{SignUp, SignUpError};
 pub use trouble::{
     Busy, Developer, EmbeddedBrowser, ErrorHelp, Framed, Platform, Problem, ProblemKind,
 };

@@ -22,6 +22,8 @@ pub struct SignIn {
     pub reason: Option<SignInReason>,
     /// Where to go with a forgotten password.
     pub forgot: Option<String>,
+    /// The path where a person makes an account, if there is one.
+    pub sign_up: Option<String>,
 }
 
 impl View for SignIn {
