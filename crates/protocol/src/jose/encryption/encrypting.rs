@@ -12,6 +12,7 @@ use super::agreement::{Parties, agreed, wrap, wraps};
 use super::{
     ContentEncryption, Encryption, KeyBytes, KeyManagement, SharedKey, content, p256_point,
 };
+use crate::Issuer;
 use crate::encoding::{base64url, from_base64url};
 use crate::jose::jwk::p256_jwk;
 use crate::jose::{JoseError, Jwk};
@@ -40,6 +41,8 @@ struct HeaderToEncrypt<'a> {
     kid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cty: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epk: Option<Jwk>,
 }
@@ -70,14 +73,17 @@ impl EncryptionKey {
         Self { alg: KeyManagement::Dir, kid: None, material: Material::Shared(key) }
     }
 
-    /// Encrypts a signed JWT: a nested JWT (RFC 7519 section 5.2).
+    /// Encrypts a signed JWT: a nested JWT (RFC 7519 section 5.2). `issuer` is told to whoever sees
+    /// the header too (section 5.3).
     pub fn encrypt_jwt(
         &self,
         enc: ContentEncryption,
         jwt: &str,
+        issuer: Option<&Issuer>,
         random: [u8; RANDOM],
     ) -> Result<String, JoseError> {
-        self.encrypt(enc, Some("JWT"), jwt.as_bytes(), random)
+        let contents = Contents { cty: Some("JWT"), issuer, plain: jwt.as_bytes() };
+        self.encrypt(enc, contents, random)
     }
 
     /// Encrypts claims that nobody has signed.
@@ -88,14 +94,13 @@ impl EncryptionKey {
         random: [u8; RANDOM],
     ) -> Result<String, JoseError> {
         let plain = serde_json::to_vec(claims).map_err(|e| JoseError::Claims(e.to_string()))?;
-        self.encrypt(enc, None, &plain, random)
+        self.encrypt(enc, Contents { cty: None, issuer: None, plain: &plain }, random)
     }
 
     fn encrypt(
         &self,
         enc: ContentEncryption,
-        cty: Option<&'static str>,
-        plain: &[u8],
+        contents: Contents<'_>,
         random: [u8; RANDOM],
     ) -> Result<String, JoseError> {
         let random = Zeroizing::new(random);
@@ -104,7 +109,9 @@ impl EncryptionKey {
         let failed = |_: Unspecified| JoseError::Key("nothing could be encrypted to it");
         let sent = self.sent(enc, cek).map_err(failed)?;
         let kid = self.kid.as_deref();
-        let header = HeaderToEncrypt { alg: self.alg, enc, kid, cty, epk: sent.ephemeral };
+        let Contents { cty, issuer, plain } = contents;
+        let iss = issuer.map(Issuer::as_str);
+        let header = HeaderToEncrypt { alg: self.alg, enc, kid, cty, iss, epk: sent.ephemeral };
         let header = serde_json::to_vec(&header).map_err(|e| JoseError::Claims(e.to_string()))?;
         let header = base64url(header);
         let iv = &iv[..enc.iv_bytes()];
@@ -144,6 +151,13 @@ impl EncryptionKey {
             }
         })
     }
+}
+
+/// What is encrypted, and what its header says of it.
+struct Contents<'a> {
+    cty: Option<&'static str>,
+    issuer: Option<&'a Issuer>,
+    plain: &'a [u8],
 }
 
 struct Sent {

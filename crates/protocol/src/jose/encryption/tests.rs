@@ -46,7 +46,7 @@ impl Reader {
     }
 
     fn encrypt(&self, alg: KeyManagement, enc: ContentEncryption, text: &str) -> String {
-        self.key_for(alg).encrypt_jwt(enc, text, RANDOM_BYTES).expect("encrypted")
+        self.key_for(alg).encrypt_jwt(enc, text, None, RANDOM_BYTES).expect("encrypted")
     }
 
     fn read(&self, token: &str) -> Result<String, JoseError> {
@@ -278,7 +278,7 @@ fn without_a_name_each_key_that_fits_is_tried() {
     for key in &keys {
         let jwk = Jwk { kid: None, ..key.public().clone() };
         let to = EncryptionKey::from_jwk(&jwk, KeyManagement::EcdhEs).expect("a key");
-        let token = to.encrypt_jwt(ContentEncryption::A128Gcm, "a JWT", RANDOM_BYTES);
+        let token = to.encrypt_jwt(ContentEncryption::A128Gcm, "a JWT", None, RANDOM_BYTES);
         assert_eq!(raw(&token.expect("encrypted"), recipient).as_deref(), Ok("a JWT"));
     }
 }
