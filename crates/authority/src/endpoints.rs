@@ -5,6 +5,7 @@ mod answer;
 mod arrival;
 mod authorize;
 mod client;
+mod encryption;
 mod introspect;
 mod logout;
 mod logout_messages;

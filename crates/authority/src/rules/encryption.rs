@@ -17,127 +17,113 @@ use crate::rules::registration::{ClientMetadata, MetadataError, wrong};
 /// Keys of a set that are looked at; the rest is ignored.
 const KEYS_AT_MOST: usize = 100;
 
+/// A member of a client's metadata: its name and its value.
+type Member<'a> = (&'static str, Option<&'a str>);
+
+macro_rules! member {
+    ($metadata:ident.$name:ident) => {
+        (stringify!($name), $metadata.$name.as_deref())
+    };
+}
+
 /// What a client has registered. Whatever goes to it needs a key of its own to be encrypted to.
 pub(super) fn register(
     metadata: &ClientMetadata,
     kind: &ClientKind,
     keys: Option<&JwkSet>,
 ) -> Result<ClientEncryption, MetadataError> {
-    let to_client = |alg: Member<'_>, enc: Member<'_>| {
-        let Some(encryption) = pair(alg, enc)? else { return Ok(None) };
-        may_be_used(encryption.alg, alg.name, metadata, kind)?;
-        if encryption.alg != KeyManagement::Dir && key_of(keys, encryption.alg).is_none() {
-            let problem = format!(
-                "'{}' needs a key of the client in 'jwks' to encrypt to: {}, without a 'use' or \
-                 with \"use\": \"enc\"",
-                encryption.alg,
-                if encryption.alg == KeyManagement::RsaOaep256 {
-                    "RSA with 2,048 bits or more"
-                } else {
-                    "EC with P-256"
-                },
-            );
-            return wrong(alg.name, problem);
+    let read = |alg: Member<'_>, enc| {
+        let encryption = pair(alg, enc)?;
+        if encryption.is_some_and(|encryption| encryption.alg == KeyManagement::Dir) {
+            may_be_direct(alg.0, metadata, kind)?;
         }
-        Ok(Some(encryption))
+        Ok(encryption)
     };
-    let request_object = pair(
-        Member::new("request_object_encryption_alg", &metadata.request_object_encryption_alg),
-        Member::new("request_object_encryption_enc", &metadata.request_object_encryption_enc),
-    )?;
-    if let Some(encryption) = request_object {
-        may_be_used(encryption.alg, "request_object_encryption_alg", metadata, kind)?;
-    }
+    let to_client = |alg: Member<'_>, enc| {
+        let encryption = read(alg, enc)?;
+        if let Some(Encryption { alg: known, .. }) = encryption {
+            can_be_read(known, alg.0, keys)?;
+        }
+        Ok(encryption)
+    };
     Ok(ClientEncryption {
         id_token: to_client(
-            Member::new(
-                "id_token_encrypted_response_alg",
-                &metadata.id_token_encrypted_response_alg,
-            ),
-            Member::new(
-                "id_token_encrypted_response_enc",
-                &metadata.id_token_encrypted_response_enc,
-            ),
+            member!(metadata.id_token_encrypted_response_alg),
+            member!(metadata.id_token_encrypted_response_enc),
         )?,
         userinfo: to_client(
-            Member::new(
-                "userinfo_encrypted_response_alg",
-                &metadata.userinfo_encrypted_response_alg,
-            ),
-            Member::new(
-                "userinfo_encrypted_response_enc",
-                &metadata.userinfo_encrypted_response_enc,
-            ),
+            member!(metadata.userinfo_encrypted_response_alg),
+            member!(metadata.userinfo_encrypted_response_enc),
         )?,
         authorization_response: to_client(
-            Member::new(
-                "authorization_encrypted_response_alg",
-                &metadata.authorization_encrypted_response_alg,
-            ),
-            Member::new(
-                "authorization_encrypted_response_enc",
-                &metadata.authorization_encrypted_response_enc,
-            ),
+            member!(metadata.authorization_encrypted_response_alg),
+            member!(metadata.authorization_encrypted_response_enc),
         )?,
-        request_object,
+        request_object: read(
+            member!(metadata.request_object_encryption_alg),
+            member!(metadata.request_object_encryption_enc),
+        )?,
     })
-}
-
-/// A member of a client's metadata.
-#[derive(Clone, Copy)]
-struct Member<'a> {
-    name: &'static str,
-    value: Option<&'a str>,
-}
-
-impl<'a> Member<'a> {
-    fn new(name: &'static str, value: &'a Option<String>) -> Self {
-        Self { name, value: value.as_deref() }
-    }
 }
 
 /// "The default enc value is A128CBC-HS256. When enc is included, alg MUST also be provided."
 fn pair(alg: Member<'_>, enc: Member<'_>) -> Result<Option<Encryption>, MetadataError> {
-    let Some(alg_name) = alg.value else {
-        return match enc.value {
+    let Some(alg_name) = alg.1 else {
+        return match enc.1 {
             None => Ok(None),
-            Some(_) => wrong(enc.name, format!("it needs '{}' beside it", alg.name)),
+            Some(_) => wrong(enc.0, format!("it needs '{}' beside it", alg.0)),
         };
     };
     let Some(known) = KeyManagement::from_name(alg_name) else {
         let names = KeyManagement::ALL.map(KeyManagement::as_str).join(", ");
-        return wrong(alg.name, format!("'{alg_name}' is not supported; use one of {names}"));
+        return wrong(alg.0, format!("'{alg_name}' is not supported; use one of {names}"));
     };
-    let enc_name = enc.value.unwrap_or(ContentEncryption::A128CbcHs256.as_str());
+    let enc_name = enc.1.unwrap_or(ContentEncryption::A128CbcHs256.as_str());
     let Some(enc_known) = ContentEncryption::from_name(enc_name) else {
         let names = ContentEncryption::ALL.map(ContentEncryption::as_str).join(", ");
-        return wrong(enc.name, format!("'{enc_name}' is not supported; use one of {names}"));
+        return wrong(enc.0, format!("'{enc_name}' is not supported; use one of {names}"));
     };
     Ok(Some(Encryption { alg: known, enc: enc_known }))
 }
 
 /// The key of `dir` is the digest of the client secret, which the store holds: whoever reads the
 /// store could read what is encrypted so. That is for the operator to accept.
-fn may_be_used(
-    alg: KeyManagement,
+fn may_be_direct(
     member: &'static str,
     metadata: &ClientMetadata,
     kind: &ClientKind,
 ) -> Result<(), MetadataError> {
-    if alg != KeyManagement::Dir {
-        return Ok(());
-    }
     if !matches!(kind, ClientKind::Confidential { .. }) {
         return wrong(member, "'dir' needs a client secret (OpenID Connect Core 1.0 section 10.2)");
     }
     if !metadata.allow_direct_encryption {
         return wrong(
             member,
-            "with 'dir' whoever can read the database can read what is encrypted; use a public key, \
-             or accept it with allow_direct_encryption = true",
+            "with 'dir' whoever can read the database can read what is encrypted; use a public \
+             key, or accept it with allow_direct_encryption = true",
         );
     }
     Ok(())
+}
+
+fn can_be_read(
+    alg: KeyManagement,
+    member: &'static str,
+    keys: Option<&JwkSet>,
+) -> Result<(), MetadataError> {
+    let needed = match alg {
+        KeyManagement::Dir => return Ok(()),
+        KeyManagement::RsaOaep256 => "RSA with 2,048 bits or more",
+        _ => "EC with P-256",
+    };
+    if key_of(keys, alg).is_some() {
+        return Ok(());
+    }
+    let problem = format!(
+        "'{alg}' needs a key of the client in 'jwks' to encrypt to: {needed}, with \"use\": \
+         \"enc\" or without a 'use'"
+    );
+    wrong(member, problem)
 }
 
 /// Whether one of the keys is good for encrypting something to its owner.
@@ -248,10 +234,6 @@ mod tests {
         }
     }
 
-    fn name(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn algorithms_are_registered_with_the_standards_default_oidc_registration_2() {
         let ec = decryption_key(KeyType::Ec);
@@ -259,12 +241,12 @@ mod tests {
         let registered = |metadata: &ClientMetadata| registration::register(metadata, false);
         let none = registered(&metadata).expect("good").encryption;
         assert_eq!(none, ClientEncryption::default());
-        metadata.id_token_encrypted_response_alg = name("ECDH-ES");
-        metadata.userinfo_encrypted_response_alg = name("ECDH-ES+A128KW");
-        metadata.userinfo_encrypted_response_enc = name("A256GCM");
-        metadata.authorization_encrypted_response_alg = name("ECDH-ES+A256KW");
-        metadata.authorization_encrypted_response_enc = name("A128GCM");
-        metadata.request_object_encryption_alg = name("RSA-OAEP-256");
+        metadata.id_token_encrypted_response_alg = Some("ECDH-ES".into());
+        metadata.userinfo_encrypted_response_alg = Some("ECDH-ES+A128KW".into());
+        metadata.userinfo_encrypted_response_enc = Some("A256GCM".into());
+        metadata.authorization_encrypted_response_alg = Some("ECDH-ES+A256KW".into());
+        metadata.authorization_encrypted_response_enc = Some("A128GCM".into());
+        metadata.request_object_encryption_alg = Some("RSA-OAEP-256".into());
         let all = registered(&metadata).expect("good").encryption;
         let of = |alg, enc| Some(Encryption { alg, enc });
         let default = ContentEncryption::A128CbcHs256;
@@ -285,7 +267,7 @@ mod tests {
             registration::register(&metadata, false).map_or_else(|error| error.member, |_| "good")
         };
         let alg = |alg: &'static str| {
-            move |m: &mut ClientMetadata| m.id_token_encrypted_response_alg = name(alg)
+            move |m: &mut ClientMetadata| m.id_token_encrypted_response_alg = Some(alg.into())
         };
         let refused = "id_token_encrypted_response_alg";
         assert_eq!(member(&[ec.public()], &alg("ECDH-ES")), "good");
@@ -296,11 +278,12 @@ mod tests {
         for other in ["none", "RSA1_5", "RSA-OAEP", "PBES2-HS256+A128KW", "A128KW"] {
             assert_eq!(member(&[ec.public()], &alg(other)), refused, "{other}");
         }
-        let enc = |m: &mut ClientMetadata| m.userinfo_encrypted_response_enc = name("A128GCM");
+        let enc =
+            |m: &mut ClientMetadata| m.userinfo_encrypted_response_enc = Some("A128GCM".into());
         assert_eq!(member(&[ec.public()], &enc), "userinfo_encrypted_response_enc");
         let unknown = |m: &mut ClientMetadata| {
-            m.request_object_encryption_alg = name("ECDH-ES");
-            m.request_object_encryption_enc = name("A192GCM");
+            m.request_object_encryption_alg = Some("ECDH-ES".into());
+            m.request_object_encryption_enc = Some("A192GCM".into());
         };
         assert_eq!(member(&[], &unknown), "request_object_encryption_enc");
     }
@@ -314,7 +297,7 @@ mod tests {
         };
         let refused = "authorization_encrypted_response_alg";
         let direct = |m: &mut ClientMetadata| {
-            m.authorization_encrypted_response_alg = name("dir");
+            m.authorization_encrypted_response_alg = Some("dir".into());
         };
         let allowed = |m: &mut ClientMetadata| {
             direct(m);
@@ -323,12 +306,12 @@ mod tests {
         let public = |m: &mut ClientMetadata| {
             allowed(m);
             m.client_secret = None;
-            m.token_endpoint_auth_method = name("none");
+            m.token_endpoint_auth_method = Some("none".into());
         };
         assert_eq!(member(&direct), refused);
         assert_eq!(member(&allowed), "good");
         assert_eq!(member(&public), refused, "it has no secret");
-        let object = |m: &mut ClientMetadata| m.request_object_encryption_alg = name("dir");
+        let object = |m: &mut ClientMetadata| m.request_object_encryption_alg = Some("dir".into());
         assert_eq!(member(&object), "request_object_encryption_alg");
     }
 
