@@ -116,10 +116,10 @@ impl Authority {
 
     /// An error at the client; a page if it cannot be signed or encrypted as it has to be.
     pub(super) fn told(&self, reply: Reply, incident: Incident, now: Timestamp) -> Outcome {
-        let shorter = reply.clone().without_words();
-        let asked = self.as_asked(reply, now).and_then(|asked| match redirect::fits(&asked) {
+        let whole = self.as_asked(reply.clone(), now);
+        let asked = whole.and_then(|asked| match redirect::fits(&asked) {
             Ok(()) => Ok(asked),
-            Err(_) => self.as_asked(shorter, now),
+            Err(_) => self.as_asked(reply.without_words(), now),
         });
         match asked {
             Ok(reply) => Outcome::Reply(Box::new(reply), Some(Box::new(incident))),

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use keystile_protocol::jose::JoseError;
-use keystile_protocol::jose::JwkSet;
 use keystile_protocol::jose::encryption::{
     EncryptedToken, Encryption, EncryptionKey, KeyManagement, Recipient,
 };
@@ -46,8 +45,7 @@ impl Authority {
         encryption: Encryption,
         now: Timestamp,
     ) -> Result<EncryptionKey, ProtocolError> {
-        let keys: Option<&JwkSet> = client.jwks.as_ref();
-        encryption::key(client, keys, encryption.alg, now)
+        encryption::key(client, client.jwks.as_ref(), encryption.alg, now)
     }
 
     /// A request object as its client signed it.

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn while_one_secret_follows_another_both_write_and_the_older_one_reads() {
+    fn while_one_secret_follows_another_objects_come_by_both_and_answers_go_by_the_older() {
         let [old, new] = ["the old secret", "the new secret"].map(Secret::new);
         let ends = NOW.plus(Duration::from_secs(60));
         let secrets = vec![ClientSecret::of(&new, None), ClientSecret::of(&old, Some(ends))];

@@ -200,8 +200,8 @@ impl ReplyTo {
 }
 
 impl Reply {
-    /// An error without what explains it, which "OPTIONAL" may stay out (RFC 6749 section 4.1.2.1):
-    /// for an address that would be too long otherwise.
+    /// An error without what explains it, which is optional (RFC 6749 section 4.1.2.1): for an
+    /// address that would be too long otherwise.
     pub fn without_words(mut self) -> Self {
         self.params.retain(|(name, _)| !matches!(*name, "error_description" | "error_uri"));
         self

@@ -70,7 +70,11 @@ pub(super) fn decrypt(
 }
 
 fn gcm(enc: ContentEncryption, key: &[u8]) -> Result<LessSafeKey, Unspecified> {
-    let algorithm = if enc == ContentEncryption::A128Gcm { &AES_128_GCM } else { &AES_256_GCM };
+    let algorithm = match enc {
+        ContentEncryption::A128Gcm => &AES_128_GCM,
+        ContentEncryption::A256Gcm => &AES_256_GCM,
+        ContentEncryption::A128CbcHs256 => return Err(Unspecified),
+    };
     Ok(LessSafeKey::new(UnboundKey::new(algorithm, key)?))
 }
 
