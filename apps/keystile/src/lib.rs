@@ -21,5 +21,5 @@ pub mod passwords;
 pub mod private_file;
 pub mod refusal;
 pub mod serve;
+pub mod server_keys;
 pub mod settings;
-pub mod signing_keys;

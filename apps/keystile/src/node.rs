@@ -18,8 +18,8 @@ use crate::master_key;
 use crate::outbound::HttpOutbound;
 use crate::passwords::PasswordPool;
 use crate::refusal::{Outcome, Refusal, refuse};
+use crate::server_keys;
 use crate::settings::Settings;
-use crate::signing_keys;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -51,8 +51,8 @@ impl Node {
         };
         let seals = Seals::new(settings.policy.issuer.as_str(), masters);
         let authority = Arc::new(Authority::new(settings.policy.clone(), seals, ports));
-        signing_keys::load(&authority).await?;
-        signing_keys::keep_up(&authority, &store);
+        server_keys::load(&authority).await?;
+        server_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
         Ok(Self { authority, store })

@@ -5,6 +5,7 @@ mod answer;
 mod arrival;
 mod authorize;
 mod client;
+mod encryption;
 mod introspect;
 mod logout;
 mod logout_messages;
@@ -22,6 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use keystile_protocol::encoding::sha256;
 use keystile_protocol::jose::GeneratedKey;
+use keystile_protocol::jose::encryption::GeneratedDecryptionKey;
 use keystile_protocol::seal::{Sealed, Seals};
 use keystile_protocol::{Params, Timestamp};
 
@@ -143,9 +145,10 @@ impl Authority {
         &self.policy
     }
 
-    /// Reads the signing keys from the store and works with them from now on.
+    /// Reads the keys from the store and works with them from now on.
     pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
-        let keys = Arc::new(Keys::open(self.store.keys().await?, &self.seals)?);
+        let (signing, decrypting) = (self.store.keys().await?, self.store.decryption_keys().await?);
+        let keys = Arc::new(Keys::open(signing, decrypting, &self.seals)?);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
         self.recognised.forget();
         Ok(keys)
@@ -156,6 +159,13 @@ impl Authority {
     pub async fn add_key(&self, key: GeneratedKey) -> Result<(), StoreError> {
         let stored = keys::to_store(key, &self.seals, self.clock.now(), self.entropy.bytes());
         self.store.add_key(stored).await
+    }
+
+    /// The same for a key that decrypts.
+    pub async fn add_decryption_key(&self, key: GeneratedDecryptionKey) -> Result<(), StoreError> {
+        let (now, nonce) = (self.clock.now(), self.entropy.bytes());
+        let stored = keys::decryption_key_to_store(key, &self.seals, now, nonce);
+        self.store.add_decryption_key(stored).await
     }
 
     /// The keys that tokens are signed with now.
@@ -208,7 +218,7 @@ impl Authority {
     }
 }
 
-/// Why the signing keys could not be loaded.
+/// Why the keys could not be loaded.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LoadKeysError {
     /// The store did not answer.

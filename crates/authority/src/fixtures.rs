@@ -69,6 +69,7 @@ pub fn client() -> Client {
         require_signed_request_object: false,
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
+        encryption: crate::records::ClientEncryption::default(),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::decisions::{
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::incident::Incident;
 use crate::records::{
-    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredKey, UserClaims,
+    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredDecryptionKey,
+    StoredKey, UserClaims,
 };
 
 pub use logout_outbox::LogoutOutbox;
@@ -132,6 +133,10 @@ pub trait Store: LogoutOutbox + Send + Sync {
     async fn keys(&self) -> Stored<Vec<StoredKey>>;
     /// Adds a signing key, unless another node added one for its algorithm meanwhile.
     async fn add_key(&self, key: StoredKey) -> Stored<()>;
+    /// All keys that decrypt.
+    async fn decryption_keys(&self) -> Stored<Vec<StoredDecryptionKey>>;
+    /// Adds a key that decrypts, unless another node added one of its type meanwhile.
+    async fn add_decryption_key(&self, key: StoredDecryptionKey) -> Stored<()>;
     /// Keeps an incident for `keystile explain`, in a table of fixed size.
     async fn record_incident(&self, incident: &Incident) -> Stored<()>;
     /// Whether the store answers, for the readiness check.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keystile_protocol::encoding::equal_in_constant_time;
+use keystile_protocol::jose::encryption::{Encryption, KeyType, SharedKey};
 use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
 use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,24 @@ pub struct Client {
     /// How it is told that a session has ended.
     #[serde(default)]
     pub logout: LogoutChannels,
+    /// What is encrypted between it and us.
+    #[serde(default)]
+    pub encryption: ClientEncryption,
+}
+
+/// What is encrypted to a client, and what it may encrypt by a shared key (OpenID Connect Dynamic
+/// Client Registration 1.0 section 2, JARM section 3). Each holds an `alg` and an `enc`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientEncryption {
+    /// `id_token_encrypted_response_alg`: ID tokens and logout tokens.
+    pub id_token: Option<Encryption>,
+    /// `userinfo_encrypted_response_alg`.
+    pub userinfo: Option<Encryption>,
+    /// `authorization_encrypted_response_alg`.
+    pub authorization_response: Option<Encryption>,
+    /// `request_object_encryption_alg`: what it intends to use. It may use another but `dir`.
+    pub request_object: Option<Encryption>,
 }
 
 /// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section
@@ -186,6 +205,13 @@ impl ClientSecret {
     pub fn accepts(&self, presented: &Secret, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
             && equal_in_constant_time(&self.digest, &presented.digest())
+    }
+
+    /// The key for `dir`, which is the digest itself (OpenID Connect Core 1.0 section 10.2), while
+    /// the secret's time has not run out.
+    pub fn shared_key(&self, now: Timestamp) -> Option<SharedKey> {
+        let alive = self.expires_at.is_none_or(|end| now < end);
+        alive.then(|| SharedKey::from_digest(self.digest))
     }
 }
 
@@ -414,6 +440,19 @@ pub struct StoredKey {
     pub kid: String,
     /// What it signs with.
     pub algorithm: Algorithm,
+    /// PKCS #8, sealed.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key that decrypts what clients send, as it is kept: encrypted under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDecryptionKey {
+    /// Its name in key sets.
+    pub kid: String,
+    /// Its type.
+    pub key_type: KeyType,
     /// PKCS #8, sealed.
     pub sealed: Vec<u8>,
     /// When it was made.

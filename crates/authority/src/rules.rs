@@ -11,6 +11,7 @@ pub mod client_keys;
 pub mod code;
 pub mod consent;
 pub mod dpop;
+pub mod encryption;
 pub mod fapi2;
 pub mod introspect;
 pub mod logout;

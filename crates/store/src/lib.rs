@@ -8,6 +8,7 @@
 mod accounts;
 mod clients;
 mod consents;
+mod decryption_keys;
 mod grants;
 mod incidents;
 mod keys;

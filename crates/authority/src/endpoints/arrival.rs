@@ -10,7 +10,7 @@ use super::answer::{Fault, Outcome};
 use super::authorize::{Asked, Posted, Refused, Stop};
 use crate::ids::GrantId;
 use crate::incident::Incident;
-use crate::mint::{self, MintError};
+use crate::mint;
 use crate::records::Client;
 use crate::rules::pushed_request;
 use crate::rules::redirect::{self, Reply};
@@ -71,7 +71,8 @@ impl Authority {
             keystile_protocol::ProtocolError::new(code, problem.to_string())
         })?;
         let issuer = &self.policy.issuer;
-        let opened = request_object::open(object, params, beside, client, issuer, now)?;
+        let object = self.signed_request_object(object, client, now)?;
+        let opened = request_object::open(&object, params, beside, client, issuer, now)?;
         Ok((opened.params, Origin::RequestObject(opened.expires_at)))
     }
 
@@ -100,20 +101,32 @@ impl Authority {
         }
     }
 
-    /// An answer in the form that its `response_mode` asks for (JARM section 2.3).
-    pub(super) fn as_asked(&self, reply: Reply, now: Timestamp) -> Result<Reply, MintError> {
+    /// An answer in the form that its `response_mode` asks for (JARM section 2.3): signed, and then
+    /// encrypted where the client has registered that (section 2.2).
+    pub(super) fn as_asked(&self, reply: Reply, now: Timestamp) -> Result<Reply, Refused> {
         if !reply.to.mode.is_signed() {
             return Ok(reply);
         }
         let jwt = mint::authorization_response(&reply, &self.keys(), now)?;
+        let client = &reply.to.client;
+        let encryption = client.encryption.authorization_response;
+        let jwt = self.nested(jwt, encryption, None, client, now)?;
         Ok(Reply { params: vec![("response", jwt)], ..reply })
     }
 
-    /// An error at the client; a page if it cannot be signed as it has to be.
+    /// An error at the client; a page if it cannot be signed or encrypted as it has to be.
     pub(super) fn told(&self, reply: Reply, incident: Incident, now: Timestamp) -> Outcome {
-        match self.as_asked(reply, now) {
+        let whole = self.as_asked(reply.clone(), now);
+        let asked = whole.and_then(|asked| match redirect::fits(&asked) {
+            Ok(()) => Ok(asked),
+            Err(_) => self.as_asked(reply.without_words(), now),
+        });
+        match asked {
             Ok(reply) => Outcome::Reply(Box::new(reply), Some(Box::new(incident))),
-            Err(error) => Outcome::Fault(Fault::from(error), Box::new(incident)),
+            Err(Refused::Fault(fault)) => Outcome::Fault(fault, Box::new(incident)),
+            Err(Refused::Protocol(error)) => {
+                Outcome::Fault(Fault::Broken(error.error_description), Box::new(incident))
+            }
         }
     }
 }

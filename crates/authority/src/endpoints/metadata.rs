@@ -2,6 +2,7 @@
 
 use keystile_protocol::dpop;
 use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::encryption::{ContentEncryption, KeyManagement};
 use keystile_protocol::messages::Metadata;
 
 use super::Authority;
@@ -36,6 +37,9 @@ impl Authority {
         let signed_with =
             |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
         let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
+        // `dir` is for the operator to allow, client by client.
+        let to_public_keys = || KeyManagement::TO_PUBLIC_KEYS.map(|alg| alg.to_string()).into();
+        let contents = || ContentEncryption::ALL.map(|enc| enc.to_string()).into();
         let mut claims_supported =
             names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
         let mut prompts = names(&["none", "login", "consent", "select_account"]);
@@ -76,6 +80,14 @@ impl Authority {
             require_pushed_authorization_requests: self.policy.require_pushed_requests,
             request_object_signing_alg_values_supported: algorithms(),
             authorization_signing_alg_values_supported: algorithms(),
+            id_token_encryption_alg_values_supported: to_public_keys(),
+            id_token_encryption_enc_values_supported: contents(),
+            userinfo_encryption_alg_values_supported: to_public_keys(),
+            userinfo_encryption_enc_values_supported: contents(),
+            request_object_encryption_alg_values_supported: to_public_keys(),
+            request_object_encryption_enc_values_supported: contents(),
+            authorization_encryption_alg_values_supported: to_public_keys(),
+            authorization_encryption_enc_values_supported: contents(),
             request_parameter_supported: true,
             request_uri_parameter_supported: false,
             authorization_response_iss_parameter_supported: true,

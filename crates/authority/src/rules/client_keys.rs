@@ -4,8 +4,8 @@
 use keystile_protocol::jose::{Algorithm, Jwk, JwkSet, VerifyingKey};
 
 use crate::records::{Client, ClientKind, KeySource};
-use crate::rules::fapi2;
 use crate::rules::registration::{ClientMetadata, MetadataError, wrong};
+use crate::rules::{encryption, fapi2};
 
 /// A client with more keys than this is refused.
 const KEYS_AT_MOST: usize = 20;
@@ -26,7 +26,11 @@ pub(super) fn kind(metadata: &ClientMetadata) -> Result<ClientKind, MetadataErro
         return wrong("client_secret", "a client with private_key_jwt has none");
     }
     let algorithm = algorithm(metadata)?;
-    let keys = KeySource::Inline(keys(metadata)?);
+    let keys = keys(metadata)?;
+    if !can_verify(&keys) {
+        return wrong("jwks", format!("none of the keys can verify a signature; {USABLE}"));
+    }
+    let keys = KeySource::Inline(keys);
     let require_pkce = metadata.require_pkce.unwrap_or(true);
     Ok(ClientKind::PrivateKeyJwt { keys, algorithm, require_pkce })
 }
@@ -63,7 +67,13 @@ fn algorithm(metadata: &ClientMetadata) -> Result<Option<Algorithm>, MetadataErr
     Ok(known)
 }
 
-/// `jwks`: public keys alone, each of which can verify a signature.
+const USABLE: &str = "use EC with P-256, OKP with Ed25519, or RSA with 2,048 bits or more";
+
+fn can_verify(keys: &JwkSet) -> bool {
+    keys.keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok())
+}
+
+/// `jwks`: public keys alone, one of which at least can be used.
 fn keys(metadata: &ClientMetadata) -> Result<JwkSet, MetadataError> {
     let Some(jwks) = &metadata.jwks else {
         return wrong(
@@ -80,14 +90,12 @@ fn keys(metadata: &ClientMetadata) -> Result<JwkSet, MetadataError> {
             .or_else(|problem| wrong("jwks", format!("key {index}: {problem}")))
     };
     let keys = members.iter().enumerate().map(public).collect::<Result<Vec<_>, _>>()?;
-    if !keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok()) {
-        return wrong(
-            "jwks",
-            "none of the keys can verify a signature; use EC with P-256, OKP with Ed25519, or RSA \
-             with 2,048 bits or more",
-        );
+    let keys = JwkSet { keys };
+    if !can_verify(&keys) && !encryption::has_key(&keys) {
+        let problem = format!("none of the keys can verify a signature or encrypt; {USABLE}");
+        return wrong("jwks", problem);
     }
-    Ok(JwkSet { keys })
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -132,6 +140,15 @@ mod tests {
             }
         };
         assert_eq!(member(private), "jwks");
+        let only_for_encryption = |m: &mut ClientMetadata| {
+            if let Some(jwks) = &mut m.jwks {
+                for member in ["alg", "use"] {
+                    jwks["keys"][0][member] =
+                        json!(if member == "use" { "enc" } else { "ECDH-ES" });
+                }
+            }
+        };
+        assert_eq!(member(only_for_encryption), "jwks");
         assert_eq!(member(|m| m.client_secret = Some(SECRET.into())), "client_secret");
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, fapi2, logout_channels, subject};
+use crate::rules::{client_keys, encryption, fapi2, logout_channels, subject};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -46,12 +46,22 @@ pub struct ClientMetadata {
     pub require_signed_request_object: bool,
     pub authorization_signed_response_alg: Option<String>,
     pub require_pushed_authorization_requests: bool,
+    pub id_token_encrypted_response_alg: Option<String>,
+    pub id_token_encrypted_response_enc: Option<String>,
+    pub userinfo_encrypted_response_alg: Option<String>,
+    pub userinfo_encrypted_response_enc: Option<String>,
+    pub authorization_encrypted_response_alg: Option<String>,
+    pub authorization_encrypted_response_enc: Option<String>,
+    pub request_object_encryption_alg: Option<String>,
+    pub request_object_encryption_enc: Option<String>,
     /// Ours: who runs the app, for the consent page.
     pub operator: Option<String>,
     /// Ours: false for a confidential client that cannot do PKCE.
     pub require_pkce: Option<bool>,
     /// Ours: `fapi2` holds the client to the FAPI 2.0 Security Profile.
     pub profile: Option<Profile>,
+    /// Ours: whether `dir` may be used, whose key stands in the database.
+    pub allow_direct_encryption: bool,
     /// Ours: run by the same people, no consent is asked for.
     pub trusted: bool,
     /// Ours.
@@ -89,6 +99,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         return wrong("grant_types", "client_credentials needs a client with a secret");
     }
     let redirect_uris = redirect_uris(metadata, native, development)?;
+    let jwks = client_keys::registered(metadata)?;
     let client = Client {
         name: name(metadata)?,
         openid: openid(metadata, &redirect_uris)?,
@@ -104,7 +115,8 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
         profile: metadata.profile,
         about: about(metadata)?,
-        jwks: client_keys::registered(metadata)?,
+        encryption: encryption::register(metadata, &kind, jwks.as_ref())?,
+        jwks,
         request_object_algorithm: signed_with(
             "request_object_signing_alg",
             metadata.request_object_signing_alg.as_deref(),

@@ -12,13 +12,15 @@ use keystile_authority::ids::{AccountId, GrantId, SessionId};
 use keystile_authority::incident::Incident;
 use keystile_authority::ports::{SessionHandle, Store, StoreError, Stored};
 use keystile_authority::records::{
-    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredKey,
+    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredDecryptionKey,
+    StoredKey,
 };
 use keystile_protocol::{ClientId, Timestamp};
 
 use super::SqliteStore;
 use crate::{
-    accounts, clients, consents, grants, incidents, keys, meta, revoked_tokens, sessions, used_once,
+    accounts, clients, consents, decryption_keys, grants, incidents, keys, meta, revoked_tokens,
+    sessions, used_once,
 };
 
 #[async_trait]
@@ -181,6 +183,16 @@ impl Store for SqliteStore {
 
     async fn add_key(&self, key: StoredKey) -> Stored<()> {
         let added = self.write(async move |db| keys::add(db, &key).await).await;
+        self.inner.memory.look();
+        added
+    }
+
+    async fn decryption_keys(&self) -> Stored<Vec<StoredDecryptionKey>> {
+        self.read(async |db| decryption_keys::all(db).await)
+    }
+
+    async fn add_decryption_key(&self, key: StoredDecryptionKey) -> Stored<()> {
+        let added = self.write(async move |db| decryption_keys::add(db, &key).await).await;
         self.inner.memory.look();
         added
     }

@@ -6,6 +6,8 @@ mod client_assertions;
 mod code_grant;
 mod demo;
 mod dpop;
+mod encrypted_answers;
+mod encrypted_requests;
 mod errors;
 mod experience;
 mod fapi2;

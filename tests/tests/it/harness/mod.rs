@@ -6,9 +6,11 @@ mod demo;
 mod html;
 mod keys;
 mod program;
+mod reader;
 
 pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use demo::Demo;
-pub(crate) use keys::{ClientKey, now};
+pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};
+pub(crate) use reader::{Reader, header, published, verified};

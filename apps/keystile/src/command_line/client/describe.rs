@@ -3,6 +3,7 @@
 use keystile_authority::records::{Client, ClientKind, GrantType, KeySource};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::encryption::Encryption;
 use serde_json::{Value, json};
 
 use crate::output;
@@ -64,6 +65,19 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
     {
         described["jwks"] = json!(set);
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
+    }
+    let encryption = &client.encryption;
+    let encrypted = [
+        ("id_token_encrypted_response", encryption.id_token),
+        ("userinfo_encrypted_response", encryption.userinfo),
+        ("authorization_encrypted_response", encryption.authorization_response),
+        ("request_object_encryption", encryption.request_object),
+    ];
+    for (name, encryption) in encrypted {
+        if let Some(Encryption { alg, enc }) = encryption {
+            described[format!("{name}_alg")] = json!(alg);
+            described[format!("{name}_enc")] = json!(enc);
+        }
     }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [

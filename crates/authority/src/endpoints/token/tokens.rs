@@ -65,7 +65,9 @@ impl Authority {
                 access_token: &access_token,
             };
             let policy = &self.policy;
-            Some(mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?)
+            let token =
+                mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?;
+            Some(self.nested(token, client.encryption.id_token, None, client, now)?)
         } else {
             None
         };
