@@ -5,6 +5,7 @@ mod answer;
 mod arrival;
 mod authorize;
 mod client;
+mod client_keys;
 mod introspect;
 mod logout;
 mod logout_messages;
@@ -41,7 +42,9 @@ use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
-use crate::ports::{Clock, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError};
+use crate::ports::{
+    Clock, Documents, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError,
+};
 use crate::recent_proofs::RecentProofs;
 use crate::recognised::Recognised;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
@@ -56,6 +59,7 @@ pub struct Authority {
     entropy: Arc<dyn Entropy>,
     passwords: Arc<dyn Passwords>,
     outbound: Arc<dyn Outbound>,
+    documents: Arc<dyn Documents>,
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
     throttle: Option<Throttle>,
@@ -82,6 +86,8 @@ pub struct Ports {
     pub passwords: Arc<dyn Passwords>,
     /// Requests of our own.
     pub outbound: Arc<dyn Outbound>,
+    /// What they fetched.
+    pub documents: Arc<dyn Documents>,
 }
 
 /// What is known about the browser behind a request.
@@ -116,7 +122,7 @@ impl Browser {
 impl Authority {
     /// An authority that has no signing keys yet: see [`Self::load_keys`].
     pub fn new(policy: Policy, seals: Seals, ports: Ports) -> Self {
-        let Ports { store, clock, entropy, passwords, outbound } = ports;
+        let Ports { store, clock, entropy, passwords, outbound, documents } = ports;
         let throttle = policy.guessing.as_ref().map(Throttle::new);
         let keys = RwLock::default();
         let recognised = Recognised::default();
@@ -128,6 +134,7 @@ impl Authority {
             entropy,
             passwords,
             outbound,
+            documents,
             seals,
             keys,
             throttle,

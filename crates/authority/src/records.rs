@@ -58,9 +58,9 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
-    /// `jwks`: its public keys.
-    #[serde(default)]
-    pub jwks: Option<JwkSet>,
+    /// `jwks` or `jwks_uri`: where its public keys are.
+    #[serde(default, alias = "jwks")]
+    pub keys: Option<KeySource>,
     /// `request_object_signing_alg`: any that we know, if absent.
     #[serde(default)]
     pub request_object_algorithm: Option<Algorithm>,
@@ -118,8 +118,6 @@ pub enum ClientKind {
     },
     /// A server-side app that proves itself by a key of its own (`private_key_jwt`, RFC 7523).
     PrivateKeyJwt {
-        /// Where its public keys are.
-        keys: KeySource,
         /// `token_endpoint_auth_signing_alg`: the one algorithm, where it is registered.
         algorithm: Option<Algorithm>,
         /// False only by the operator's word, for a client that cannot do PKCE.
@@ -134,10 +132,12 @@ pub enum ClientKind {
 
 /// Where a client's public keys are (RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum KeySource {
     /// `jwks`: here.
     Inline(JwkSet),
+    /// `jwks_uri`: there, to be fetched.
+    Remote(String),
 }
 
 /// A set of stricter rules that a client is held to.

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use keystile_protocol::{ClientId, Params, Timestamp};
+use keystile_protocol::jose::KeySet;
+use keystile_protocol::{ClientId, ErrorCode, Params, ProtocolError, Timestamp};
 
 use super::Authority;
 use super::answer::{Fault, Outcome};
@@ -44,11 +45,12 @@ impl Authority {
     ) -> Result<(Params, Origin), Stop> {
         let client_id = redirect::client_id(&params)?;
         let client = self.client_of(&client_id).await?;
-        let opened = client.map(|client| self.open_object(&params, Beside::FillIn, &client, now));
-        match opened {
-            Some(Ok(opened)) => Ok(opened),
-            Some(Err(error)) => Err(Stop::Reply(Box::new(self.reply_to(&params).await?), error)),
-            None => Err(redirect::PageError::UnknownClient { client_id }.into()),
+        let Some(client) = client else {
+            return Err(redirect::PageError::UnknownClient { client_id }.into());
+        };
+        match self.open_object(&params, Beside::FillIn, &client, now).await {
+            Ok(opened) => Ok(opened),
+            Err(error) => Err(Stop::Reply(Box::new(self.reply_to(&params).await?), error)),
         }
     }
 
@@ -59,19 +61,21 @@ impl Authority {
     }
 
     /// The parameters of a request's object, and until when it is good.
-    pub(super) fn open_object(
+    pub(super) async fn open_object(
         &self,
         params: &Params,
         beside: Beside,
         client: &Client,
         now: Timestamp,
-    ) -> Result<(Params, Origin), keystile_protocol::ProtocolError> {
+    ) -> Result<(Params, Origin), ProtocolError> {
         let object = params.required("request").map_err(|problem| {
-            let code = keystile_protocol::ErrorCode::InvalidRequest;
-            keystile_protocol::ProtocolError::new(code, problem.to_string())
+            ProtocolError::new(ErrorCode::InvalidRequest, problem.to_string())
         })?;
         let issuer = &self.policy.issuer;
-        let opened = request_object::open(object, params, beside, client, issuer, now)?;
+        let open =
+            |keys: &KeySet| request_object::open(object, params, beside, client, keys, issuer, now);
+        let code = ErrorCode::InvalidRequestObject;
+        let opened = self.verified(client, object, code, open).await?;
         Ok((opened.params, Origin::RequestObject(opened.expires_at)))
     }
 

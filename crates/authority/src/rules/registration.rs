@@ -37,6 +37,7 @@ pub struct ClientMetadata {
     pub token_endpoint_auth_method: Option<String>,
     pub token_endpoint_auth_signing_alg: Option<String>,
     pub jwks: Option<serde_json::Value>,
+    pub jwks_uri: Option<String>,
     pub dpop_bound_access_tokens: bool,
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
@@ -104,7 +105,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
         profile: metadata.profile,
         about: about(metadata)?,
-        jwks: client_keys::registered(metadata)?,
+        keys: client_keys::registered(metadata, development)?,
         request_object_algorithm: signed_with(
             "request_object_signing_alg",
             metadata.request_object_signing_alg.as_deref(),
@@ -244,6 +245,17 @@ fn post_logout_uris(
             .or_else(|problem| wrong("post_logout_redirect_uris", format!("'{uri}': {problem}")))?;
     }
     Ok(metadata.post_logout_redirect_uris.clone())
+}
+
+/// An address that is called by us or by a page of ours: https, and http on this machine for a
+/// development issuer.
+pub(super) fn called_uri(
+    member: &'static str,
+    uri: &str,
+    development: bool,
+) -> Result<RedirectUri, MetadataError> {
+    RedirectUri::register(uri, uri_policy(false, development))
+        .or_else(|problem| wrong(member, format!("'{uri}': {problem}")))
 }
 
 fn scope(metadata: &ClientMetadata) -> Result<Scope, MetadataError> {

@@ -60,10 +60,13 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
             .map(|secret| json!({ "expires_at": secret.expires_at.map(Timestamp::seconds) }))
             .collect();
     }
-    if let ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), algorithm, .. } = &client.kind
-    {
-        described["jwks"] = json!(set);
+    if let ClientKind::PrivateKeyJwt { algorithm, .. } = &client.kind {
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
+    }
+    match &client.keys {
+        Some(KeySource::Inline(set)) => described["jwks"] = json!(set),
+        Some(KeySource::Remote(uri)) => described["jwks_uri"] = json!(uri),
+        None => {}
     }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
