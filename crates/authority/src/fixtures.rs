@@ -61,6 +61,7 @@ pub fn client() -> Client {
         profile: None,
         about: About::default(),
         keys: None,
+        request_uris: Vec::new(),
         request_object_algorithm: None,
         authorization_response_algorithm: None,
         require_signed_request_object: false,

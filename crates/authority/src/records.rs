@@ -61,6 +61,9 @@ pub struct Client {
     /// `jwks` or `jwks_uri`: where its public keys are.
     #[serde(default, alias = "jwks")]
     pub keys: Option<KeySource>,
+    /// `request_uris`: where it keeps request objects.
+    #[serde(default)]
+    pub request_uris: Vec<String>,
     /// `request_object_signing_alg`: any that we know, if absent.
     #[serde(default)]
     pub request_object_algorithm: Option<Algorithm>,

@@ -23,6 +23,7 @@ pub mod refresh;
 pub mod registration;
 pub mod request;
 pub mod request_object;
+pub mod request_uri;
 pub mod revoke;
 pub mod scope;
 pub mod subject;

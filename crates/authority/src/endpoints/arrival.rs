@@ -12,29 +12,40 @@ use super::authorize::{Asked, Posted, Refused, Stop};
 use crate::ids::GrantId;
 use crate::incident::Incident;
 use crate::mint::{self, MintError};
+use crate::ports::{DocumentError, Fetched};
 use crate::records::Client;
 use crate::rules::pushed_request;
-use crate::rules::redirect::{self, Reply};
+use crate::rules::redirect::{self, PageError, Reply};
 use crate::rules::request_object::{self, Beside};
+use crate::rules::request_uri::{self, Reference};
 use crate::sealed::{Origin, PushedRequest};
 
 impl Authority {
     /// What a request asks, wherever its parameters stand.
     pub(super) async fn arrived(&self, params: Params, now: Timestamp) -> Result<Asked, Stop> {
-        let (params, origin) = if let Some(sealed) = pushed_request::sealed_part(&params) {
-            let client_id = redirect::client_id(&params)?;
-            let opened: Option<PushedRequest> = self.open(sealed);
-            let PushedRequest { params, grant, expires_at, .. } =
-                pushed_request::of_client(opened, &client_id)?;
-            let params = Params::parse(params.as_bytes())
-                .map_err(|problem| Stop::Page(redirect::PageError::Unreadable(problem)))?;
-            (params, Origin::Pushed { grant, expires_at })
-        } else if params.has("request") && !params.has("request_uri") {
-            self.parameters_of_object(params, now).await?
-        } else {
-            (params, Origin::Plain)
+        let (params, origin) = match self.pushed_before(&params)? {
+            Some(pushed) => pushed,
+            // Both together are refused with the other rules about parameters.
+            None if params.has("request") != params.has("request_uri") => {
+                self.parameters_of_object(params, now).await?
+            }
+            None => (params, Origin::Plain),
         };
         Ok(Asked { params, origin, requested_at: now, renewed: false, posted: Posted::Nothing })
+    }
+
+    /// The parameters of a pushed request, if this is one.
+    pub(super) fn pushed_before(
+        &self,
+        params: &Params,
+    ) -> Result<Option<(Params, Origin)>, PageError> {
+        let Some(sealed) = pushed_request::sealed_part(params) else { return Ok(None) };
+        let client_id = redirect::client_id(params)?;
+        let opened: Option<PushedRequest> = self.open(sealed);
+        let PushedRequest { params, grant, expires_at, .. } =
+            pushed_request::of_client(opened, &client_id)?;
+        let params = Params::parse(params.as_bytes()).map_err(PageError::Unreadable)?;
+        Ok(Some((params, Origin::Pushed { grant, expires_at })))
     }
 
     /// An object that is not good is told where the parameters beside it say, if they may.
@@ -46,12 +57,45 @@ impl Authority {
         let client_id = redirect::client_id(&params)?;
         let client = self.client_of(&client_id).await?;
         let Some(client) = client else {
-            return Err(redirect::PageError::UnknownClient { client_id }.into());
+            return Err(PageError::UnknownClient { client_id }.into());
         };
-        match self.open_object(&params, Beside::FillIn, &client, now).await {
+        match self.object_of(&params, &client, now).await {
             Ok(opened) => Ok(opened),
             Err(error) => Err(Stop::Reply(Box::new(self.reply_to(&params).await?), error)),
         }
+    }
+
+    async fn object_of(
+        &self,
+        params: &Params,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(Params, Origin), ProtocolError> {
+        if params.has("request") {
+            let object = params.required("request").map_err(|problem| {
+                ProtocolError::new(ErrorCode::InvalidRequest, problem.to_string())
+            })?;
+            return self.open_object(object, params, Beside::FillIn, client, now).await;
+        }
+        // Nobody is called for a request that could not go on.
+        pushed_request::may_go_on(&Origin::RequestObject(None), client, &self.policy, now)?;
+        let reference = request_uri::reference(params, client)?;
+        let document = self.referred(&reference).await?;
+        let object = request_uri::object(&document).map_err(DocumentError::Unusable);
+        let object = object.map_err(|error| request_uri::not_to_be_had(&error))?;
+        self.open_object(object, params, Beside::FillIn, client, now).await
+    }
+
+    /// What a request refers to. A kept document that it does not mean is fetched anew.
+    async fn referred(&self, reference: &Reference) -> Result<Arc<Fetched>, ProtocolError> {
+        let told = |error| request_uri::not_to_be_had(&error);
+        let (url, keeping) = (&reference.url, &request_uri::KEEPING);
+        let mut document = self.documents.document(url, keeping).await.map_err(told)?;
+        // One that may not be kept was fetched just now.
+        if !reference.fits(&document) && !document.fresh_for.is_zero() {
+            document = self.documents.newer(url, keeping).await.map_err(told)?;
+        }
+        if reference.fits(&document) { Ok(document) } else { Err(request_uri::another()) }
     }
 
     async fn client_of(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Stop> {
@@ -60,17 +104,15 @@ impl Authority {
         Ok(client.filter(|client| client.enabled))
     }
 
-    /// The parameters of a request's object, and until when it is good.
+    /// The parameters of a request object, and until when it is good.
     pub(super) async fn open_object(
         &self,
+        object: &str,
         params: &Params,
         beside: Beside,
         client: &Client,
         now: Timestamp,
     ) -> Result<(Params, Origin), ProtocolError> {
-        let object = params.required("request").map_err(|problem| {
-            ProtocolError::new(ErrorCode::InvalidRequest, problem.to_string())
-        })?;
         let issuer = &self.policy.issuer;
         let open =
             |keys: &KeySet| request_object::open(object, params, beside, client, keys, issuer, now);

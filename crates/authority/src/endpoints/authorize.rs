@@ -98,14 +98,15 @@ impl Authority {
     }
 
     /// An authorization request that there is no room for: told to the app, if it is one that may
-    /// be told anything (row 3.9).
+    /// be told anything (row 3.9). No signature is verified for that and nothing is fetched: where
+    /// the answer goes has to stand beside a request object then.
     pub async fn refuse_authorization(&self, received: ReceivedParams, fault: Fault) -> Answer {
         let now = self.clock.now();
         let stop = match received {
             Err(unreadable) => Stop::Page(PageError::Unreadable(unreadable)),
-            Ok(params) => match self.arrived(params, now).await {
-                Err(stop) => stop,
-                Ok(asked) => match self.reply_to(&asked.params).await {
+            Ok(params) => match self.pushed_before(&params) {
+                Err(error) => error.into(),
+                Ok(pushed) => match self.reply_to(&pushed.map_or(params, |(own, _)| own)).await {
                     Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
                     Err(stop) => stop,
                 },

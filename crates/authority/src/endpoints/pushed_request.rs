@@ -24,7 +24,8 @@ impl Authority {
         let client = caller.client();
         let mut params = pushed_request::authorization_request(request.params, &client.id)?;
         if params.has("request") {
-            params = self.open_object(&params, Beside::Ignored, client, now).await?.0;
+            let object = params.required("request")?;
+            params = self.open_object(object, &params, Beside::Ignored, client, now).await?.0;
         } else {
             request_object::not_required(client)?;
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, logout_channels, subject};
+use crate::rules::{client_keys, logout_channels, request_uri, subject};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -43,6 +43,7 @@ pub struct ClientMetadata {
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub application_type: Option<String>,
+    pub request_uris: Vec<String>,
     pub request_object_signing_alg: Option<String>,
     pub require_signed_request_object: bool,
     pub authorization_signed_response_alg: Option<String>,
@@ -106,6 +107,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         profile: metadata.profile,
         about: about(metadata)?,
         keys: client_keys::registered(metadata, development)?,
+        request_uris: request_uri::register(metadata, development)?,
         request_object_algorithm: signed_with(
             "request_object_signing_alg",
             metadata.request_object_signing_alg.as_deref(),

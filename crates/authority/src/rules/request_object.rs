@@ -1,4 +1,5 @@
-//! Request objects by value (RFC 9101, OpenID Connect Core 1.0 section 6.1): signed ones alone.
+//! Request objects (RFC 9101, OpenID Connect Core 1.0 section 6), by value or fetched: signed ones
+//! alone.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::records::Client;
 
 /// Longest request object, in bytes. Its parameters travel in pages.
-const AT_MOST: usize = 8 * 1024;
+pub const AT_MOST: usize = 8 * 1024;
 /// Members of a request object that are read.
 const MEMBERS_AT_MOST: usize = 60;
 /// How far the client's clock may be ahead of ours.

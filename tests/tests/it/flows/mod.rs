@@ -20,6 +20,7 @@ mod pages;
 mod program;
 mod pushed_requests;
 mod request_objects;
+mod request_uris;
 mod security;
 mod setting;
 mod sign_in;
