@@ -18,6 +18,7 @@ use crate::master_key;
 use crate::outbound::{HttpOutbound, KeptDocuments};
 use crate::passwords::PasswordPool;
 use crate::refusal::{Outcome, Refusal, refuse};
+use crate::sector_check;
 use crate::settings::Settings;
 use crate::signing_keys;
 
@@ -57,6 +58,7 @@ impl Node {
         signing_keys::load(&authority).await?;
         signing_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);
+        sector_check::start(&authority, &settings.clients);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
         Ok(Self { authority, store })
     }

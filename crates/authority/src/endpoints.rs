@@ -13,6 +13,7 @@ mod metadata;
 mod pushed_request;
 mod resume;
 mod revoke;
+mod sector;
 mod sign_in;
 mod subject;
 mod token;
@@ -35,6 +36,7 @@ pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
 pub use resume::ConsentForm;
+pub use sector::{SectorError, check_sector};
 pub use sign_in::SignInForm;
 pub use userinfo::{PresentedToken, Userinfo};
 

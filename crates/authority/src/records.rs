@@ -88,6 +88,8 @@ pub struct Client {
 pub struct OpenIdOptions {
     /// The sector of its pairwise subjects (`subject_type`); without one they are public.
     pub sector: Option<String>,
+    /// `sector_identifier_uri`: what names the sector, and holds the redirect URIs of it.
+    pub sector_identifier_uri: Option<String>,
     /// `userinfo_signed_response_alg`; plain JSON without it.
     pub userinfo_algorithm: Option<Algorithm>,
 }

@@ -26,4 +26,5 @@ pub mod request_object;
 pub mod request_uri;
 pub mod revoke;
 pub mod scope;
+pub mod sector;
 pub mod subject;

@@ -231,6 +231,7 @@ mod tests {
 
     use keystile_authority::ports::{Fetching, OutboundError};
     use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -292,9 +293,17 @@ mod tests {
         (servers.clone(), KeptDocuments::new(servers, requests))
     }
 
-    fn ask(documents: &KeptDocuments, url: impl Into<String>) -> tokio::task::JoinHandle<Answer> {
+    fn ask(documents: &KeptDocuments, url: impl Into<String>) -> JoinHandle<Answer> {
+        ask_for(documents, url, &KEEPING)
+    }
+
+    fn ask_for(
+        documents: &KeptDocuments,
+        url: impl Into<String>,
+        keeping: &'static Keeping,
+    ) -> JoinHandle<Answer> {
         let (documents, url) = (documents.clone(), url.into());
-        tokio::spawn(async move { documents.document(&url, &KEEPING).await })
+        tokio::spawn(async move { documents.document(&url, keeping).await })
     }
 
     #[tokio::test]
@@ -349,6 +358,23 @@ mod tests {
         *servers.status.lock().expect("no panic") = Some(503);
         assert_eq!(documents.newer(url, &KEEPING).await, Err(DocumentError::Status(503)));
         assert!(documents.document(url, &KEEPING).await.is_ok());
+        assert_eq!(servers.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_stale_document_serves_at_once_and_is_fetched_beside_rfc_5861_3() {
+        static STALE: Keeping =
+            Keeping { least: Duration::ZERO, greatest: Duration::ZERO, ..KEEPING };
+        let (servers, documents) = bench(1000);
+        let url = "https://slow.example/keys";
+        let first = ask_for(&documents, url, &STALE);
+        servers.until_asked(1).await;
+        servers.go.notify_one();
+        assert!(first.await.expect("no panic").is_ok());
+        for _ in 0..3 {
+            assert!(documents.document(url, &STALE).await.is_ok(), "nobody lets the server go");
+        }
+        servers.until_asked(2).await;
         assert_eq!(servers.asked(), 2);
     }
 

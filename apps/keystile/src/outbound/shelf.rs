@@ -130,7 +130,7 @@ impl Entry {
 
 /// As its headers say, within the bounds of its kind.
 fn fresh_for(document: &Fetched, keeping: &Keeping) -> Duration {
-    document.fresh_for.clamp(keeping.least, keeping.greatest)
+    document.fresh_for.max(keeping.least).min(keeping.greatest)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, logout_channels, request_uri, subject};
+use crate::rules::{client_keys, logout_channels, request_uri, sector};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -42,6 +42,7 @@ pub struct ClientMetadata {
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
+    pub sector_identifier_uri: Option<String>,
     pub application_type: Option<String>,
     pub request_uris: Vec<String>,
     pub request_object_signing_alg: Option<String>,
@@ -93,7 +94,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     let redirect_uris = redirect_uris(metadata, native, development)?;
     let client = Client {
         name: name(metadata)?,
-        openid: openid(metadata, &redirect_uris)?,
+        openid: openid(metadata, &redirect_uris, development)?,
         redirect_uris,
         post_logout_redirect_uris: post_logout_uris(metadata, native, development)?,
         scope: scope(metadata)?,
@@ -271,16 +272,18 @@ fn id_token_algorithm(metadata: &ClientMetadata) -> Result<Algorithm, MetadataEr
     Ok(signed_with("id_token_signed_response_alg", name)?.unwrap_or(Algorithm::RS256))
 }
 
-/// "Valid types include pairwise and public" (the same section); the sector is the redirect URIs'
-/// host (OpenID Connect Core 1.0 section 8.1).
+/// "Valid types include pairwise and public" (the same section).
 fn openid(
     metadata: &ClientMetadata,
     redirect_uris: &[RedirectUri],
+    development: bool,
 ) -> Result<OpenIdOptions, MetadataError> {
+    let uri = sector::registered(metadata, development)?;
     let sector = match metadata.subject_type.as_deref() {
         None | Some("public") => None,
         Some("pairwise") => {
-            Some(subject::sector(redirect_uris).or_else(|problem| wrong("subject_type", problem))?)
+            let sector = sector::of(uri.as_ref(), redirect_uris);
+            Some(sector.or_else(|problem| wrong("subject_type", problem))?)
         }
         Some(other) => {
             return wrong("subject_type", format!("'{other}' is neither public nor pairwise"));
@@ -288,7 +291,8 @@ fn openid(
     };
     let name = metadata.userinfo_signed_response_alg.as_deref();
     let userinfo_algorithm = signed_with("userinfo_signed_response_alg", name)?;
-    Ok(OpenIdOptions { sector, userinfo_algorithm })
+    let sector_identifier_uri = metadata.sector_identifier_uri.clone();
+    Ok(OpenIdOptions { sector, sector_identifier_uri, userinfo_algorithm })
 }
 
 /// A signature algorithm where one is named; never `none`, which FAPI and RFC 8725 section 3.2

@@ -21,6 +21,7 @@ mod program;
 mod pushed_requests;
 mod request_objects;
 mod request_uris;
+mod sectors;
 mod security;
 mod setting;
 mod sign_in;

@@ -37,6 +37,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "client_name": client.name,
         "redirect_uris": client.redirect_uris.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
+        "request_uris": client.request_uris,
         "grant_types": grant_types(client),
         "scope": client.scope.as_str(),
         "token_endpoint_auth_method": client.authentication_method(),
@@ -74,6 +75,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         ("policy_uri", &about.policy_uri),
         ("tos_uri", &about.tos_uri),
         ("operator", &about.operator),
+        ("sector_identifier_uri", &client.openid.sector_identifier_uri),
         ("backchannel_logout_uri", &logout.backchannel_uri),
         ("frontchannel_logout_uri", &logout.frontchannel_uri),
     ];
