@@ -219,6 +219,19 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_before_there_were_addresses_is_read() {
+        let client = register(&good(), false).expect("good");
+        let mut record = json!(client);
+        let keys = record["keys"].take();
+        record["kind"]["private_key_jwt"]["keys"] = json!({ "inline": keys });
+        let record = record.as_object_mut().expect("an object");
+        record.remove("keys");
+        record.insert("jwks".into(), keys);
+        let read: Client = serde_json::from_value(json!(record)).expect("read");
+        assert_eq!(read, client);
+    }
+
+    #[test]
     fn a_document_has_few_public_keys_and_odd_ones_are_left_out_rfc_7517_5() {
         let key = SigningKey::generate(Algorithm::ES256).expect("generated").key;
         let read = |document: serde_json::Value| {
