@@ -5,6 +5,7 @@ mod answer;
 mod arrival;
 mod authorize;
 mod client;
+mod client_keys;
 mod encryption;
 mod introspect;
 mod logout;
@@ -13,6 +14,7 @@ mod metadata;
 mod pushed_request;
 mod resume;
 mod revoke;
+mod sector;
 mod sign_in;
 mod sign_up;
 mod subject;
@@ -37,6 +39,7 @@ pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
 pub use resume::ConsentForm;
+pub use sector::{SectorError, check_sector};
 pub use sign_in::SignInForm;
 pub use sign_up::SignUpForm;
 pub use userinfo::{PresentedToken, Userinfo};
@@ -45,7 +48,9 @@ use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
-use crate::ports::{Clock, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError};
+use crate::ports::{
+    Clock, Documents, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError,
+};
 use crate::recent_proofs::RecentProofs;
 use crate::recognised::Recognised;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
@@ -60,6 +65,7 @@ pub struct Authority {
     entropy: Arc<dyn Entropy>,
     passwords: Arc<dyn Passwords>,
     outbound: Arc<dyn Outbound>,
+    documents: Arc<dyn Documents>,
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
     throttle: Option<Throttle>,
@@ -86,6 +92,8 @@ pub struct Ports {
     pub passwords: Arc<dyn Passwords>,
     /// Requests of our own.
     pub outbound: Arc<dyn Outbound>,
+    /// What they fetched.
+    pub documents: Arc<dyn Documents>,
 }
 
 /// What is known about the browser behind a request.
@@ -120,7 +128,7 @@ impl Browser {
 impl Authority {
     /// An authority that has no signing keys yet: see [`Self::load_keys`].
     pub fn new(policy: Policy, seals: Seals, ports: Ports) -> Self {
-        let Ports { store, clock, entropy, passwords, outbound } = ports;
+        let Ports { store, clock, entropy, passwords, outbound, documents } = ports;
         let throttle = policy.guessing.as_ref().map(Throttle::new);
         let keys = RwLock::default();
         let recognised = Recognised::default();
@@ -132,6 +140,7 @@ impl Authority {
             entropy,
             passwords,
             outbound,
+            documents,
             seals,
             keys,
             throttle,

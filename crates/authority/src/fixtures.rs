@@ -5,7 +5,7 @@
 
 use keystile_protocol::access_token::AccessTokenClaims;
 use keystile_protocol::encoding::{base64url, sha256};
-use keystile_protocol::jose::{Algorithm, JwkSet, SigningKey};
+use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp};
@@ -63,7 +63,8 @@ pub fn client() -> Client {
         dpop_bound_access_tokens: false,
         profile: None,
         about: About::default(),
-        jwks: None,
+        keys: None,
+        request_uris: Vec::new(),
         request_object_algorithm: None,
         authorization_response_algorithm: None,
         require_signed_request_object: false,
@@ -212,11 +213,23 @@ pub fn redemption(code: &Code, client: &Client, random: u8) -> Redemption {
     .expect("everything is right")
 }
 
+/// The one key of a client.
+pub fn keys_of(key: &SigningKey) -> KeySource {
+    KeySource::Inline(JwkSet { keys: vec![key.public().clone()] })
+}
+
+/// What the keys registered with a client verify.
+pub fn key_set(client: &Client) -> KeySet {
+    match &client.keys {
+        Some(KeySource::Inline(set)) => KeySet::from_jwks(set),
+        _ => KeySet::default(),
+    }
+}
+
 /// A client that signs assertions with this key.
 pub fn signing_client(key: &SigningKey) -> Client {
-    let keys = KeySource::Inline(JwkSet { keys: vec![key.public().clone()] });
-    let kind = ClientKind::PrivateKeyJwt { keys, algorithm: None, require_pkce: true };
-    Client { kind, ..client() }
+    let kind = ClientKind::PrivateKeyJwt { algorithm: None, require_pkce: true };
+    Client { kind, keys: Some(keys_of(key)), ..client() }
 }
 
 pub fn used_once(kind: OnceKind, jti: &str, expires_at: Timestamp) -> UsedOnce {

@@ -1,6 +1,7 @@
 //! What the decisions need of the world, as traits. Whatever spawns, sleeps, times out or queues
 //! sits behind one of these.
 
+mod documents;
 mod logout_outbox;
 mod outbound;
 
@@ -20,6 +21,7 @@ use crate::records::{
     StoredKey, UserClaims,
 };
 
+pub use documents::{DocumentError, Documents, Keeping};
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
 

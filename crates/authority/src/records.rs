@@ -59,9 +59,12 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
-    /// `jwks`: its public keys.
+    /// `jwks` or `jwks_uri`: where its public keys are.
+    #[serde(default, alias = "jwks")]
+    pub keys: Option<KeySource>,
+    /// `request_uris`: where it keeps request objects.
     #[serde(default)]
-    pub jwks: Option<JwkSet>,
+    pub request_uris: Vec<String>,
     /// `request_object_signing_alg`: any that we know, if absent.
     #[serde(default)]
     pub request_object_algorithm: Option<Algorithm>,
@@ -104,6 +107,8 @@ pub struct ClientEncryption {
 pub struct OpenIdOptions {
     /// The sector of its pairwise subjects (`subject_type`); without one they are public.
     pub sector: Option<String>,
+    /// `sector_identifier_uri`: what names the sector, and holds the redirect URIs of it.
+    pub sector_identifier_uri: Option<String>,
     /// `userinfo_signed_response_alg`; plain JSON without it.
     pub userinfo_algorithm: Option<Algorithm>,
 }
@@ -137,8 +142,6 @@ pub enum ClientKind {
     },
     /// A server-side app that proves itself by a key of its own (`private_key_jwt`, RFC 7523).
     PrivateKeyJwt {
-        /// Where its public keys are.
-        keys: KeySource,
         /// `token_endpoint_auth_signing_alg`: the one algorithm, where it is registered.
         algorithm: Option<Algorithm>,
         /// False only by the operator's word, for a client that cannot do PKCE.
@@ -153,10 +156,12 @@ pub enum ClientKind {
 
 /// Where a client's public keys are (RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum KeySource {
     /// `jwks`: here.
     Inline(JwkSet),
+    /// `jwks_uri`: there, to be fetched.
+    Remote(String),
 }
 
 /// A set of stricter rules that a client is held to.

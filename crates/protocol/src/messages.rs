@@ -255,6 +255,9 @@ pub struct Metadata {
     /// True where it is absent (OpenID Connect Discovery 1.0 section 3).
     #[serde(default = "yes")]
     pub request_uri_parameter_supported: bool,
+    /// Whether request objects come from registered addresses alone.
+    #[serde(default)]
+    pub require_request_uri_registration: bool,
     /// RFC 9207 section 3.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,

@@ -129,6 +129,19 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
 }
 
 #[test]
+fn what_a_client_names_to_be_fetched_has_an_https_address() {
+    for (member, value, word) in [
+        ("jwks_uri", "\"http://app.example/keys\"", "'http://app.example/keys'"),
+        ("request_uris", "[\"urn:r\"]", "'urn:r'"),
+        ("sector_identifier_uri", "\"sector\"", "'sector'"),
+    ] {
+        let (at, problem) = wrong(&format!("{CLIENT}{member} = {value}"));
+        assert_eq!(at, "6:1", "{problem}");
+        assert!(problem.starts_with(member) && problem.contains(word), "{problem}");
+    }
+}
+
+#[test]
 fn names_that_point_nowhere_are_found() {
     let (at, problem) = wrong(&format!("{CLIENT}scope = \"openid phtos:read\""));
     assert_eq!(at, "6:1");

@@ -184,7 +184,13 @@ impl EndpointError {
 
 impl From<ProtocolError> for EndpointError {
     fn from(error: ProtocolError) -> Self {
-        Self::Protocol(error)
+        match error.error {
+            // The endpoints' standards have no such error: HTTP has a status for it.
+            ErrorCode::TemporarilyUnavailable => {
+                Self::Fault(Fault::Unavailable(error.error_description))
+            }
+            _ => Self::Protocol(error),
+        }
     }
 }
 

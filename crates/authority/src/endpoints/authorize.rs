@@ -99,24 +99,25 @@ impl Authority {
                 Err(stop) => Err(stop),
             },
         };
-        self.answer(result, cookies, now)
+        self.answer(result, cookies, now).await
     }
 
     /// An authorization request that there is no room for: told to the app, if it is one that may
-    /// be told anything (row 3.9).
+    /// be told anything (row 3.9). No signature is verified for that and nothing is fetched: where
+    /// the answer goes has to stand beside a request object then.
     pub async fn refuse_authorization(&self, received: ReceivedParams, fault: Fault) -> Answer {
         let now = self.clock.now();
         let stop = match received {
             Err(unreadable) => Stop::Page(PageError::Unreadable(unreadable)),
-            Ok(params) => match self.arrived(params, now).await {
-                Err(stop) => stop,
-                Ok(asked) => match self.reply_to(&asked.params).await {
+            Ok(params) => match self.pushed_before(&params) {
+                Err(error) => error.into(),
+                Ok(pushed) => match self.reply_to(&pushed.map_or(params, |(own, _)| own)).await {
                     Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
                     Err(stop) => stop,
                 },
             },
         };
-        self.answer(Err(stop), Cookies::default(), now)
+        self.answer(Err(stop), Cookies::default(), now).await
     }
 
     pub(super) async fn reply_to(&self, params: &Params) -> Result<ReplyTo, Stop> {
@@ -187,7 +188,7 @@ impl Authority {
                 // Signed, where it has to be, before anything is written.
                 let code = self.code(asked, to, request, &signed_in, scope, now);
                 let reply = to.clone().code(code, &self.policy.issuer);
-                let reply = self.as_asked(reply, now)?;
+                let reply = self.as_asked(reply, now).await?;
                 redirect::fits(&reply)?;
                 if let Some(given) = given {
                     self.store.remember_consent(given).await?;
@@ -365,7 +366,7 @@ impl Authority {
     }
 
     /// Turns the result of [`Self::dispatch`] into an answer, with an incident for each error.
-    pub(super) fn answer(
+    pub(super) async fn answer(
         &self,
         result: Result<Outcome, Stop>,
         cookies: Cookies,
@@ -380,15 +381,15 @@ impl Authority {
             Err(Stop::Reply(to, error)) => {
                 let incident = self.incident(&error, Some(&to), now);
                 let reply = to.error(&error, &self.policy.issuer);
-                self.told(reply, incident, now)
+                self.told(reply, incident, now).await
             }
-            Err(Stop::Fault(fault, to)) => self.fault(fault, to, now),
+            Err(Stop::Fault(fault, to)) => self.fault(fault, to, now).await,
         };
         Answer { outcome, cookies }
     }
 
     /// Rows 3.8 and 3.9: a fault of ours goes back to the app, if it is known where to.
-    fn fault(&self, fault: Fault, to: Option<Box<ReplyTo>>, now: Timestamp) -> Outcome {
+    async fn fault(&self, fault: Fault, to: Option<Box<ReplyTo>>, now: Timestamp) -> Outcome {
         let mut incident =
             self.incident(&ProtocolError::new(fault.code(), fault.to_string()), to.as_deref(), now);
         incident.hint = "This is the server's fault, not the app's: see its log.".to_owned();
@@ -401,7 +402,7 @@ impl Authority {
         let error =
             ProtocolError::new(fault.code(), format!("{words} (reference {})", incident.reference));
         let reply = to.error(&error, &self.policy.issuer);
-        self.told(reply, incident, now)
+        self.told(reply, incident, now).await
     }
 
     fn incident(&self, error: &ProtocolError, to: Option<&ReplyTo>, now: Timestamp) -> Incident {

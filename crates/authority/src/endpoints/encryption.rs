@@ -9,12 +9,13 @@ use keystile_protocol::jose::encryption::{
 use keystile_protocol::{ErrorCode, Issuer, ProtocolError, Timestamp};
 
 use super::Authority;
+use super::client_keys::not_to_be_had;
 use crate::records::{Client, UserClaims};
 use crate::rules::encryption;
 
 impl Authority {
     /// A signed JWT as the client wants it: encrypted, where it has registered that.
-    pub(super) fn nested(
+    pub(super) async fn nested(
         &self,
         jwt: String,
         encryption: Option<Encryption>,
@@ -23,29 +24,32 @@ impl Authority {
         now: Timestamp,
     ) -> Result<String, ProtocolError> {
         let Some(encryption) = encryption else { return Ok(jwt) };
-        let key = Self::encryption_key(client, encryption, now)?;
+        let key = self.encryption_key(client, encryption, now).await?;
         key.encrypt_jwt(encryption.enc, &jwt, issuer, self.entropy.bytes()).map_err(cannot)
     }
 
     /// Claims that are encrypted and not signed (OpenID Connect Core 1.0 section 5.3.2).
-    pub(super) fn encrypted_claims(
+    pub(super) async fn encrypted_claims(
         &self,
         claims: &UserClaims,
         encryption: Encryption,
         client: &Client,
         now: Timestamp,
     ) -> Result<String, ProtocolError> {
-        let key = Self::encryption_key(client, encryption, now)?;
+        let key = self.encryption_key(client, encryption, now).await?;
         key.encrypt_claims(encryption.enc, claims, self.entropy.bytes()).map_err(cannot)
     }
 
     /// The one place where a client's key is looked for.
-    fn encryption_key(
+    async fn encryption_key(
+        &self,
         client: &Client,
         encryption: Encryption,
         now: Timestamp,
     ) -> Result<EncryptionKey, ProtocolError> {
-        encryption::key(client, client.jwks.as_ref(), encryption.alg, now)
+        let keys = self.client_keys(client).await;
+        let keys = keys.map_err(|error| not_to_be_had(&error, ErrorCode::InvalidRequest))?;
+        encryption::key(client, &keys, encryption.alg, now)
     }
 
     /// A request object as its client signed it.

@@ -66,7 +66,10 @@ impl Authority {
         let token =
             logout_token(message, subject, client.id_token_algorithm, jti, issuer, &keys, now);
         let token = match token {
-            Ok(token) => self.nested(token, client.encryption.id_token, Some(issuer), &client, now),
+            Ok(token) => {
+                let encryption = client.encryption.id_token;
+                self.nested(token, encryption, Some(issuer), &client, now).await
+            }
             Err(error) => return Ok(Attempt::NotSigned(error.to_string())),
         };
         Ok(match token {

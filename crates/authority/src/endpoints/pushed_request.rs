@@ -30,7 +30,8 @@ impl Authority {
         self.use_up(once, self.entropy.bytes()).await?;
         let mut params = pushed_request::authorization_request(request.params, &client.id)?;
         if params.has("request") {
-            params = self.open_object(&params, Beside::Ignored, client, now)?.0;
+            let object = params.required("request")?;
+            params = self.open_object(object, &params, Beside::Ignored, client, now).await?.0;
         } else {
             request_object::not_required(client)?;
         }

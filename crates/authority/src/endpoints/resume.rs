@@ -102,7 +102,7 @@ impl Authority {
     ) -> Answer {
         let mut cookies = Cookies::default();
         let result = self.go_on_with(returned, posted, browser, &mut cookies, now).await;
-        self.answer(result, cookies, now)
+        self.answer(result, cookies, now).await
     }
 
     pub(super) async fn go_on_with(

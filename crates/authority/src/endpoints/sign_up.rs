@@ -47,7 +47,7 @@ impl Authority {
             }
             Err(fault) => Err(Stop::Fault(fault, None)),
         };
-        self.answer(result, cookies, now)
+        self.answer(result, cookies, now).await
     }
 
     /// The rule is asked first and the network's bound second: a mistyped form costs nothing.

@@ -65,12 +65,12 @@ impl Authority {
         let client = self.store.client(&state.grant.client, false).await?.ok_or_else(ended)?;
         let mut claims = claims::userinfo(&token.sub, &account.claims, &token.scope);
         asked_claims::give(&mut claims, &state.grant.claims.userinfo, &account.claims);
-        self.told_as_wanted(claims, &client, now)
+        self.told_as_wanted(claims, &client, now).await
     }
 
     /// "The response MAY be encrypted without also being signed. If both signing and encryption are
     /// requested, the response MUST be signed then encrypted" (section 5.3.2).
-    fn told_as_wanted(
+    async fn told_as_wanted(
         &self,
         claims: UserClaims,
         client: &Client,
@@ -79,12 +79,12 @@ impl Authority {
         match (client.openid.userinfo_algorithm, client.encryption.userinfo) {
             (None, None) => Ok(Userinfo::Plain(claims)),
             (None, Some(encryption)) => {
-                Ok(Userinfo::Jwt(self.encrypted_claims(&claims, encryption, client, now)?))
+                Ok(Userinfo::Jwt(self.encrypted_claims(&claims, encryption, client, now).await?))
             }
             (Some(algorithm), encryption) => {
                 let issuer = &self.policy.issuer;
                 let signed = mint::userinfo(claims, &client.id, algorithm, issuer, &self.keys())?;
-                Ok(Userinfo::Jwt(self.nested(signed, encryption, None, client, now)?))
+                Ok(Userinfo::Jwt(self.nested(signed, encryption, None, client, now).await?))
             }
         }
     }

@@ -11,7 +11,7 @@ use keystile_protocol::jose::encryption::{
 };
 use keystile_protocol::{ErrorCode, ProtocolError, Timestamp};
 
-use crate::records::{Client, ClientEncryption, ClientKind};
+use crate::records::{Client, ClientEncryption, ClientKind, KeySource};
 use crate::rules::registration::{ClientMetadata, MetadataError, wrong};
 
 /// Keys of a set that are looked at; the rest is ignored.
@@ -30,7 +30,7 @@ macro_rules! member {
 pub(super) fn register(
     metadata: &ClientMetadata,
     kind: &ClientKind,
-    keys: Option<&JwkSet>,
+    keys: Option<&KeySource>,
 ) -> Result<ClientEncryption, MetadataError> {
     let read = |alg: Member<'_>, enc| {
         let encryption = pair(alg, enc)?;
@@ -109,8 +109,14 @@ fn may_be_direct(
 fn can_be_read(
     alg: KeyManagement,
     member: &'static str,
-    keys: Option<&JwkSet>,
+    keys: Option<&KeySource>,
 ) -> Result<(), MetadataError> {
+    let keys = match keys {
+        // What is there can change at any time: it is looked at when something is encrypted.
+        Some(KeySource::Remote(_)) => return Ok(()),
+        Some(KeySource::Inline(keys)) => Some(keys),
+        None => None,
+    };
     let needed = match alg {
         KeyManagement::Dir => return Ok(()),
         KeyManagement::RsaOaep256 => "RSA with 2,048 bits or more",
@@ -143,14 +149,14 @@ fn key_of(keys: Option<&JwkSet>, alg: KeyManagement) -> Option<EncryptionKey> {
 /// The key that only the client can read with. `keys` are its public keys, wherever they came from.
 pub fn key(
     client: &Client,
-    keys: Option<&JwkSet>,
+    keys: &JwkSet,
     alg: KeyManagement,
     now: Timestamp,
 ) -> Result<EncryptionKey, ProtocolError> {
     let key = match alg {
         // While one secret follows another the client has the older one for sure.
         KeyManagement::Dir => shared_keys(client, now).pop().map(EncryptionKey::shared),
-        _ => key_of(keys, alg),
+        _ => key_of(Some(keys), alg),
     };
     key.ok_or_else(|| {
         ProtocolError::new(
@@ -323,14 +329,14 @@ mod tests {
         let keys = vec![signing.public().clone(), any_jwk, own.public().clone()];
         let keys = JwkSet { keys };
         let client = fixtures::client();
-        let key = key(&client, Some(&keys), KeyManagement::EcdhEs, NOW).expect("a key");
+        let key = key(&client, &keys, KeyManagement::EcdhEs, NOW).expect("a key");
         let token = key.encrypt_jwt(ENC, "a JWT", None, [1; 48]).expect("encrypted");
         let recipient = Recipient { keys: &[own], shared: &[] };
         let token = EncryptedToken::parse(&token).expect("one");
         assert!(token.decrypt_jwt(recipient, &KeyManagement::ALL, [0; 32]).is_ok());
         let alg = KeyManagement::RsaOaep256;
-        assert!(super::key(&client, Some(&keys), alg, NOW).is_err());
-        assert!(super::key(&client, None, KeyManagement::EcdhEs, NOW).is_err());
+        assert!(super::key(&client, &keys, alg, NOW).is_err());
+        assert!(super::key(&client, &JwkSet::default(), KeyManagement::EcdhEs, NOW).is_err());
     }
 
     fn with_secrets(secrets: Vec<ClientSecret>) -> Client {
@@ -358,7 +364,7 @@ mod tests {
         assert!(reads(&new, NOW) && reads(&old, NOW));
         assert!(reads(&new, ends) && !reads(&old, ends));
         let written = |now| {
-            let key = key(&client, None, KeyManagement::Dir, now).expect("a key");
+            let key = key(&client, &JwkSet::default(), KeyManagement::Dir, now).expect("a key");
             key.encrypt_jwt(ENC, "a JWT", None, [1; 48]).expect("encrypted")
         };
         let is_to = |token: &str, secret: &Secret| {
@@ -369,7 +375,10 @@ mod tests {
         };
         assert!(is_to(&written(NOW), &old));
         assert!(is_to(&written(ends), &new));
-        assert!(key(&fixtures::signing_client(&signing()), None, KeyManagement::Dir, NOW).is_err());
+        assert!(
+            key(&fixtures::signing_client(&signing()), &JwkSet::default(), KeyManagement::Dir, NOW)
+                .is_err()
+        );
     }
 
     fn signing() -> SigningKey {

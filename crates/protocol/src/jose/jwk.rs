@@ -45,10 +45,15 @@ impl Jwk {
     /// Takes a key that came from outside, if it is a public one: whoever sends a private or a
     /// symmetric key has given it away.
     pub fn public_alone(json: &serde_json::Value) -> Result<Self, JoseError> {
-        if PRIVATE.iter().any(|member| json.get(member).is_some()) {
+        if Self::is_private(json) {
             return Err(JoseError::Key("it has members of a private key; send the public half"));
         }
         serde_json::from_value(json.clone()).map_err(|_| JoseError::Key("it is not a JWK"))
+    }
+
+    /// Whether it has members of a private or a symmetric key.
+    pub fn is_private(json: &serde_json::Value) -> bool {
+        PRIVATE.iter().any(|member| json.get(member).is_some())
     }
 
     /// The key's thumbprint (RFC 7638): a name that follows from the key.

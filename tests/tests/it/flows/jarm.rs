@@ -93,7 +93,8 @@ async fn a_client_says_how_its_answers_are_signed_jarm_3() {
     assert!(has("request_object_signing_alg_values_supported", "RS256"));
     assert!(!has("request_object_signing_alg_values_supported", "none"));
     assert_eq!(metadata["request_parameter_supported"], true);
-    assert_eq!(metadata["request_uri_parameter_supported"], false);
+    assert_eq!(metadata["request_uri_parameter_supported"], true);
+    assert_eq!(metadata["require_request_uri_registration"], true);
     assert_eq!(metadata["pushed_authorization_request_endpoint"], server.url("/par"));
     assert_eq!(metadata["require_pushed_authorization_requests"], false);
 }

@@ -3,6 +3,7 @@
 mod account;
 mod bad_input;
 mod client_assertions;
+mod client_keys;
 mod code_grant;
 mod demo;
 mod dpop;
@@ -22,6 +23,8 @@ mod pages;
 mod program;
 mod pushed_requests;
 mod request_objects;
+mod request_uris;
+mod sectors;
 mod security;
 mod setting;
 mod sign_in;

@@ -3,6 +3,7 @@
 mod app;
 mod browser;
 mod demo;
+mod documents;
 mod html;
 mod keys;
 mod program;
@@ -11,6 +12,7 @@ mod reader;
 pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use demo::Demo;
+pub(crate) use documents::{Document, Documents};
 pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};
 pub(crate) use reader::{Reader, header, published, verified};

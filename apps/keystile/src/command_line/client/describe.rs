@@ -38,6 +38,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "client_name": client.name,
         "redirect_uris": client.redirect_uris.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
+        "request_uris": client.request_uris,
         "grant_types": grant_types(client),
         "scope": client.scope.as_str(),
         "token_endpoint_auth_method": client.authentication_method(),
@@ -61,9 +62,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
             .map(|secret| json!({ "expires_at": secret.expires_at.map(Timestamp::seconds) }))
             .collect();
     }
-    if let ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), algorithm, .. } = &client.kind
-    {
-        described["jwks"] = json!(set);
+    if let ClientKind::PrivateKeyJwt { algorithm, .. } = &client.kind {
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
     }
     let encryption = &client.encryption;
@@ -79,12 +78,18 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
             described[format!("{name}_enc")] = json!(enc);
         }
     }
+    match &client.keys {
+        Some(KeySource::Inline(set)) => described["jwks"] = json!(set),
+        Some(KeySource::Remote(uri)) => described["jwks_uri"] = json!(uri),
+        None => {}
+    }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
         ("client_uri", &about.client_uri),
         ("policy_uri", &about.policy_uri),
         ("tos_uri", &about.tos_uri),
         ("operator", &about.operator),
+        ("sector_identifier_uri", &client.openid.sector_identifier_uri),
         ("backchannel_logout_uri", &logout.backchannel_uri),
         ("frontchannel_logout_uri", &logout.frontchannel_uri),
     ];

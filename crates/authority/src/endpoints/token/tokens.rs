@@ -67,7 +67,7 @@ impl Authority {
             let policy = &self.policy;
             let token =
                 mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?;
-            Some(self.nested(token, client.encryption.id_token, None, client, now)?)
+            Some(self.nested(token, client.encryption.id_token, None, client, now).await?)
         } else {
             None
         };
