@@ -148,6 +148,7 @@ fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, Setti
     scopes::add_apis(&mut policy, &file.apis, root)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
+    policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
     Ok(policy)
 }

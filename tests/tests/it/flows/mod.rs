@@ -5,6 +5,8 @@ mod bad_input;
 mod client_assertions;
 mod code_grant;
 mod demo;
+mod device;
+mod device_pages;
 mod dpop;
 mod errors;
 mod experience;
