@@ -178,7 +178,7 @@ impl Authority {
         for _ in 0..2 {
             let Some(waiting) = self.waiting(&visit.grant).await? else { break };
             if !visit.same_browser || matches!(visit.posted, Posted::Cancel) {
-                // Somebody else's link fills the code in and does nothing more.
+                // Back, or somebody else's link: the code is filled in, and nothing more.
                 return Ok(Outcome::EnterUserCode(waiting.user_code.to_string()));
             }
             let Waiting { pending, client, .. } = &waiting;

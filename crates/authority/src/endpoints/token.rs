@@ -61,8 +61,10 @@ impl Authority {
         }
         self.use_up(caller.once.clone(), caller.by).await?;
         match grant_type {
+            GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::RefreshToken => {
+                self.refresh(request, &caller, now).await
+            }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
-            _ => self.refresh(request, &caller, now).await,
         }
     }
 
