@@ -1,5 +1,5 @@
 //! Asks, once the server runs, whether the configured clients are of the sectors that they name.
-//! A start waits for nobody's server, so it only warns (docs/decisions/0007).
+//! A start waits for nobody's server, so it only warns (docs/decisions/0008).
 
 use std::sync::Arc;
 

@@ -149,6 +149,7 @@ fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, Setti
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.sign_up = file.accounts.sign_up;
+    policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
     Ok(policy)
 }

@@ -6,6 +6,8 @@ mod arrival;
 mod authorize;
 mod client;
 mod client_keys;
+mod device;
+mod device_authorization;
 mod encryption;
 mod introspect;
 mod logout;
@@ -35,6 +37,7 @@ pub use answer::{
     SignInView, SignUpView,
 };
 pub use client::ClientRequest;
+pub use device::{DeviceDoneView, DeviceView, UserCodeForm, UserCodeProblem, UserCodeView};
 pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
@@ -210,14 +213,14 @@ impl Authority {
     fn form_token(
         &self,
         form: FormKind,
-        session: SessionId,
+        session: impl Into<Option<SessionId>>,
         params: String,
         browser: &Browser,
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Sealed<FormToken> {
         let browser = Browser::digest(&self.browser_token(browser, cookies));
-        let session = Some(session);
+        let session = session.into();
         let token = FormToken { format: FORMAT, form, session, browser, made_at: now, params };
         self.seal(&token, now)
     }

@@ -14,16 +14,22 @@ use crate::decisions::{
     ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, SignedUp, UsedOnce,
 };
 use crate::ids::{AccountId, GrantId, SessionId};
+use crate::pending::{
+    Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled, PresentedCode,
+};
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
 use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
 };
+use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
+use crate::rules::device::{self, DeviceRequest};
 use crate::rules::request::{Prompt, ValidRequest};
 use crate::rules::sign_up::{self, SignUpFields};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
+use crate::user_code::UserCode;
 
 pub const SECRET: &str = "a client secret of forty-three characters ok";
 
@@ -224,6 +230,42 @@ pub fn key_set(client: &Client) -> KeySet {
         Some(KeySource::Inline(set)) => KeySet::from_jwks(set),
         _ => KeySet::default(),
     }
+}
+
+/// The code of [`pending`].
+pub fn presented_code(now: Timestamp, byte: u8) -> PresentedCode {
+    PresentedCode::new(GrantId::new(now, [byte; 10]), [byte; 32]).1
+}
+
+/// A device's request of [`client`], with codes made of that byte.
+pub fn pending(now: Timestamp, byte: u8) -> PendingOpened {
+    let mut client = client();
+    client.grant_types.push(GrantType::DeviceCode);
+    let request = DeviceRequest { scope: scope("openid offline_access"), resources: Vec::new() };
+    let user_code = UserCode::from_random([byte; 16]);
+    let codes = (&presented_code(now, byte), user_code);
+    device::wait(request, &client, codes, "192.0.2.0", &policy(), now)
+}
+
+/// What the user of [`signed_in`] says to it.
+pub fn pending_answered(pending: &Pending, allow: bool, at: Timestamp) -> PendingAnswered {
+    let allowed = allow.then(|| pending.scope.clone());
+    rules::pending::answer(pending, &signed_in(at), &client(), allowed, at)
+}
+
+/// What the rule makes of a poll after that.
+pub fn pending_redemption(pending: &Pending, client: &Client, random: u8) -> Redemption {
+    let Some(PendingAnswer::Allowed(approval)) = pending.answer.clone() else {
+        panic!("nobody allowed it");
+    };
+    let at = approval.approved_at;
+    let random = RedemptionRandom { redemption: [random; 16], salt: [random; 16] };
+    rules::pending::redeem(pending, approval, client, &Lifetimes::default(), random, at)
+        .expect("everything is right")
+}
+
+pub fn polled(grant: GrantId, before: Pace, after: Pace) -> Polled {
+    Polled::new(grant, before, after)
 }
 
 /// A client that signs assertions with this key.

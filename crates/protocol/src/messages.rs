@@ -120,6 +120,29 @@ pub struct PushedResponse {
     pub expires_in: u64,
 }
 
+/// The answer to a device authorization request (RFC 8628 section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAuthorizationResponse {
+    /// What the device polls with.
+    pub device_code: Secret,
+    /// What the person types.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// The same with the user code filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<String>,
+    /// Ours: a picture of `verification_uri_complete` as a QR code (section 3.3.1), for a device
+    /// that can show a picture and make none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_qr: Option<String>,
+    /// For how long from now both codes are good, in seconds.
+    pub expires_in: u64,
+    /// Seconds between two polls; 5, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+}
+
 /// An authorization response as a JWT (JARM section 2.1). Its parameters stand beside `aud` and
 /// `exp`; `iss` is one of them (RFC 9207).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +242,9 @@ pub struct Metadata {
     pub prompt_values_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ui_locales_supported: Vec<String>,
+    /// RFC 8628 section 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
     /// RFC 9126 section 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_authorization_request_endpoint: Option<String>,

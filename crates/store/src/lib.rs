@@ -14,6 +14,7 @@ mod incidents;
 mod keys;
 mod logout_messages;
 mod meta;
+mod pending;
 mod revoked_tokens;
 mod sessions;
 pub mod sqlite;

@@ -164,6 +164,14 @@ pub struct Limits {
     pub client: Rate,
     /// Accounts that people make from one network.
     pub sign_up: Rate,
+    /// Wrong user codes from one network.
+    pub user_code: Rate,
+    /// Wrong user codes from one browser.
+    pub user_code_from_browser: Rate,
+    /// Devices that may wait for their users.
+    pub waiting: Option<u32>,
+    /// The same, of one network.
+    pub waiting_from_network: Option<u32>,
     /// Largest body of a request.
     pub body_bytes: Option<usize>,
     /// Open connections.
@@ -206,6 +214,8 @@ pub struct Lifetimes {
     pub session_idle: Option<u64>,
     /// A login or consent page.
     pub page: Option<u64>,
+    /// What a device waits with for its user; 1800 at most.
+    pub device_code: Option<u64>,
 }
 
 /// `[pages]`

@@ -3,6 +3,7 @@
 use keystile_protocol::seal::Sealed;
 use keystile_protocol::{ErrorCode, ProtocolError, Secret};
 
+use super::device::{DeviceDoneView, DeviceView, UserCodeView};
 use crate::incident::Incident;
 use crate::ports::StoreError;
 use crate::records::Client;
@@ -57,6 +58,14 @@ pub enum Outcome {
     Consent(Box<ConsentView>),
     /// On to the account page.
     Account,
+    /// On to the page that asks for a user code, with this filled in.
+    EnterUserCode(String),
+    /// The page that asks for a user code.
+    UserCode(Box<UserCodeView>),
+    /// The page that asks whether a device may have what it waits for.
+    Device(Box<DeviceView>),
+    /// The page that says what the device is told.
+    DeviceDone(Box<DeviceDoneView>),
     /// A page that belongs to nothing that is under way here.
     CannotGoOn(Box<Incident>),
     /// A fault of ours before it was known where an answer may go.
@@ -70,6 +79,8 @@ pub struct SignInView {
     pub request: Sealed<Interaction>,
     /// Which app the user comes from; none for the account page.
     pub client: Option<std::sync::Arc<Client>>,
+    /// Whether there is a way back to it.
+    pub back_to_app: bool,
     /// What the user typed before, or the client's hint.
     pub username: String,
     /// Languages that the client asks for.

@@ -1,7 +1,7 @@
 //! `/authorize`, and the one dispatcher that every page comes back to.
 
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::{Params, ProtocolError, Scope, Timestamp};
+use keystile_protocol::{ClientId, Params, ProtocolError, Scope, Timestamp};
 
 use super::answer::{Answer, ConsentView, Cookies, Fault, Outcome, SignInError, SignInView};
 use super::{Authority, Browser, ReceivedParams};
@@ -154,7 +154,7 @@ impl Authority {
         self.may_go_on(asked, &to.client).await?;
         let mut request = request::check(&asked.params, &to.client, &self.policy)?;
         let hinted = self.hinted_subject(&asked.params, &to.client)?;
-        let situation = self.situation(browser, Some(to), now).await?;
+        let situation = self.situation(browser, Some(&to.client.id), now).await?;
         request.wishes.another_user =
             self.is_another_user(&request.wishes, hinted.as_deref(), &situation, &to.client)?;
         if let Posted::SwitchAccount | Posted::SignInFailed(..) = asked.posted {
@@ -202,17 +202,15 @@ impl Authority {
 
     /// Who is signed in, and what that user allowed the client. Without a session cookie nothing
     /// is asked of the store.
-    async fn situation(
+    pub(super) async fn situation(
         &self,
         browser: &Browser,
-        to: Option<&ReplyTo>,
+        client: Option<&ClientId>,
         now: Timestamp,
     ) -> Result<Situation, Fault> {
         match &browser.session {
             None => Ok(Situation::default()),
-            Some(handle) => {
-                Ok(self.store.situation(handle, to.map(|to| &to.client.id), now).await?)
-            }
+            Some(handle) => Ok(self.store.situation(handle, client, now).await?),
         }
     }
 
@@ -239,16 +237,7 @@ impl Authority {
             _ => return ConsentAnswer::None,
         };
         let Some(signed_in) = &situation.signed_in else { return ConsentAnswer::None };
-        let shown = consent::permissions(request, &signed_in.consent, &self.policy);
-        let digest = consent::shown_digest(request, &to.client, &shown);
-        if !consent::is_current(page, signed_in, &to.client, digest) {
-            return ConsentAnswer::None;
-        }
-        if !allow {
-            return ConsentAnswer::Denied;
-        }
-        let ticked: Vec<&str> = ticked.iter().map(String::as_str).collect();
-        ConsentAnswer::Allowed(consent::allowed_scope(request, &shown, &ticked))
+        consent::answer(page, allow, ticked, request, signed_in, &to.client, &self.policy)
     }
 
     /// Seals a sign-in page for this browser, which gets a browser cookie if it has none.
@@ -259,10 +248,12 @@ impl Authority {
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Outcome {
+        let back_to_app = matches!(page.destination, Destination::Client(..));
         let request = self.interaction(page.destination, page.requested_at, browser, cookies);
         Outcome::SignIn(Box::new(SignInView {
             request: self.seal(&request, now),
             client: page.client,
+            back_to_app,
             username: page.username,
             ui_locales: page.ui_locales,
             reason: page.reason,
@@ -356,7 +347,7 @@ impl Authority {
     }
 
     /// Notes that a session was used, once in a tenth of its idle lifetime.
-    async fn touch(&self, session: &Session, now: Timestamp) -> Result<(), Fault> {
+    pub(super) async fn touch(&self, session: &Session, now: Timestamp) -> Result<(), Fault> {
         let lifetimes = &self.policy.lifetimes;
         if now.since(session.last_used) < lifetimes.session_idle / 10 {
             return Ok(());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keystile_protocol::jose::KeySet;
-use keystile_protocol::{ErrorCode, Params, ProtocolError, Timestamp};
+use keystile_protocol::{ErrorCode, ParamError, Params, ProtocolError, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
@@ -122,8 +122,11 @@ impl ClientRequest<'_> {
     }
 
     pub(super) fn scope(&self) -> Result<Option<keystile_protocol::Scope>, EndpointError> {
-        self.params
-            .optional_as("scope")
-            .map_err(|e| EndpointError::protocol(ErrorCode::InvalidScope, e.to_string()))
+        self.params.optional_as("scope").map_err(|problem| match problem {
+            ParamError::Malformed { .. } => {
+                EndpointError::protocol(ErrorCode::InvalidScope, problem.to_string())
+            }
+            problem => problem.into(),
+        })
     }
 }

@@ -21,6 +21,8 @@ pub mod paths {
     pub const REVOKE: &str = "/revoke";
     pub const INTROSPECT: &str = "/introspect";
     pub const LOGOUT: &str = "/logout";
+    pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub const DEVICE: &str = "/device";
 }
 
 impl Authority {
@@ -76,6 +78,7 @@ impl Authority {
             prompt_values_supported: prompts,
             ui_locales_supported: Vec::new(),
             claims_parameter_supported: true,
+            device_authorization_endpoint: at(paths::DEVICE_AUTHORIZATION),
             pushed_authorization_request_endpoint: at(paths::PAR),
             require_pushed_authorization_requests: self.policy.require_pushed_requests,
             request_object_signing_alg_values_supported: algorithms(),

@@ -4,6 +4,7 @@ use keystile_protocol::{Params, Timestamp};
 
 use super::answer::{Answer, Cookies, Outcome};
 use super::authorize::{Asked, PageOf, Posted, Stop};
+use super::device::DeviceVisit;
 use super::{Authority, Browser};
 use crate::incident::Incident;
 use crate::rules::next_step::LoginReason;
@@ -130,6 +131,11 @@ impl Authority {
             }
             Destination::Account => {
                 self.to_account(posted, requested_at, renewed, browser, cookies, now).await
+            }
+            Destination::Device(grant) => {
+                let visit = DeviceVisit { grant, posted, requested_at, renewed, same_browser };
+                let result = self.to_device(visit, browser, cookies, now).await;
+                result.map_err(|fault| Stop::Fault(fault, None))
             }
         }
     }

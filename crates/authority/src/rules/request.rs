@@ -15,7 +15,7 @@ use crate::rules::redirect::ResponseMode;
 use crate::rules::scope;
 
 /// A request that can be granted, if the user agrees.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidRequest {
     /// What the user is asked: the scopes asked for, and those of single claims.
     pub scope: Scope,

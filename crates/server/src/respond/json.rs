@@ -43,7 +43,12 @@ pub(crate) fn endpoint_error(
 ) -> Response {
     match error {
         EndpointError::Protocol(error) => {
-            tracing::info!(error = %error.error, "{}", error.error_description);
+            // Each device that waits for its user hears this every few seconds.
+            if error.error == ErrorCode::AuthorizationPending {
+                tracing::debug!(error = %error.error, "{}", error.error_description);
+            } else {
+                tracing::info!(error = %error.error, "{}", error.error_description);
+            }
             protocol_error(face, &error)
         }
         EndpointError::Throttled(throttled) => {

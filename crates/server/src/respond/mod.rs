@@ -24,6 +24,7 @@ pub(crate) enum Place {
     SignIn,
     SignUp,
     Consent,
+    Device,
     Elsewhere,
 }
 
@@ -82,6 +83,18 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
             }
         }
         Outcome::Account => see_other(&face.path("/account")),
+        Outcome::EnterUserCode(code) => {
+            see_other(&with_query(&face.path("/device"), &[("user_code", &code)]))
+        }
+        Outcome::UserCode(view) => page::user_code(face, from, *view),
+        Outcome::Device(view) => {
+            if place == Place::Device {
+                page::device(face, from, *view)
+            } else {
+                see_other(&face.path(&format!("/device?request={}", view.request.as_str())))
+            }
+        }
+        Outcome::DeviceDone(view) => page::device_done(face, from, &view),
         Outcome::Page(error, incident) => {
             face.incidents.report(&incident);
             page::page_error(face, from, &error, &incident)

@@ -7,6 +7,7 @@ pub(crate) mod consents;
 pub(crate) mod liveness;
 pub(crate) mod logout_messages;
 pub(crate) mod others;
+pub(crate) mod pending;
 pub(crate) mod refreshing;
 pub(crate) mod sessions;
 pub(crate) mod sweeping;
@@ -151,6 +152,16 @@ macro_rules! cases {
                 finding_21_a_message_is_taken_by_one_and_goes_on_when_that_one_dies,
                 the_delivery_log_says_what_became_of_messages_and_forgets,
                 an_account_that_is_off_is_told_of_once,
+            }
+            pending {
+                rfc_8628_what_waits_is_found_by_its_key_and_by_its_user_code,
+                rfc_8628_5_1_a_network_and_all_of_them_have_a_cap,
+                rfc_8628_3_3_of_parallel_words_the_first_counts_and_brings_its_consent,
+                rfc_8628_3_5_of_parallel_polls_one_gets_the_grant_and_it_lives,
+                rfc_8628_3_5_of_parallel_polls_one_sets_the_pace,
+                idea_5_what_ends_between_word_and_poll_ends_the_authorization,
+                idea_4_a_poll_sent_again_after_a_commit_in_doubt_is_done,
+                what_has_ended_is_forgotten_after_a_while_and_at_a_restore_at_once,
             }
             consents {
                 a_consent_is_remembered_and_replaced,

@@ -6,6 +6,8 @@ mod client_assertions;
 mod client_keys;
 mod code_grant;
 mod demo;
+mod device;
+mod device_pages;
 mod dpop;
 mod encrypted_answers;
 mod encrypted_requests;

@@ -3,6 +3,7 @@
 mod app;
 mod browser;
 mod demo;
+mod device;
 mod documents;
 mod html;
 mod keys;
@@ -12,6 +13,7 @@ mod reader;
 pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use demo::Demo;
+pub(crate) use device::{DEVICE_CODE, DEVICES, Device, enter};
 pub(crate) use documents::{Document, Documents};
 pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};

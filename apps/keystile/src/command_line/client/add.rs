@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use keystile_authority::endpoints::check_sector;
 use keystile_authority::ports::{Registry, Store};
-use keystile_authority::records::Client;
+use keystile_authority::records::{Client, GrantType};
 use keystile_authority::rules::registration::{ClientMetadata, register};
 use keystile_protocol::Secret;
 use serde_json::json;
@@ -52,9 +52,13 @@ pub(in crate::command_line) struct Add {
     /// All that it may ask for (repeat for several, or put spaces between)
     #[arg(long, default_value = "openid profile email offline_access")]
     scope: Vec<String>,
-    /// Grant types (repeat for several)
-    #[arg(long, default_values = ["authorization_code", "refresh_token"])]
+    /// Grant types (repeat for several); authorization_code and refresh_token if they are left out
+    #[arg(long)]
     grant_type: Vec<String>,
+    /// It has no browser, and people allow it on another device (RFC 8628): the grant types
+    /// urn:ietf:params:oauth:grant-type:device_code and refresh_token
+    #[arg(long, conflicts_with = "grant_type")]
+    device: bool,
     /// It runs on people's own devices and can keep no secret
     #[arg(long)]
     public: bool,
@@ -159,6 +163,12 @@ impl Add {
         Ok(client)
     }
 
+    fn grant_types(&self) -> Vec<String> {
+        let first = if self.device { GrantType::DeviceCode } else { GrantType::AuthorizationCode };
+        let usual = [first, GrantType::RefreshToken].map(|one| one.as_str().to_owned());
+        if self.grant_type.is_empty() { usual.into() } else { self.grant_type.clone() }
+    }
+
     fn metadata(&self, secret: Option<Secret>) -> ClientMetadata {
         let method = match self.auth_method {
             _ if self.is_public() => "none",
@@ -181,7 +191,7 @@ impl Add {
             request_uris: self.request_uri.clone(),
             subject_type: self.pairwise.then(|| "pairwise".to_owned()),
             sector_identifier_uri: self.sector_identifier_uri.clone(),
-            grant_types: Some(self.grant_type.clone()),
+            grant_types: Some(self.grant_types()),
             scope: Some(self.scope.join(" ")),
             token_endpoint_auth_method: Some(method.to_owned()),
             id_token_signed_response_alg: Some(self.id_token_alg.clone()),

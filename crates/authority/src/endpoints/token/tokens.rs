@@ -2,10 +2,12 @@
 
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{Nonce, Scope, Secret, Timestamp};
+use keystile_protocol::{ErrorCode, Nonce, Scope, Secret, Timestamp};
 
-use crate::endpoints::Authority;
+use super::Caller;
+use crate::decisions::Redemption;
 use crate::endpoints::answer::{EndpointError, Fault};
+use crate::endpoints::{Authority, ClientRequest};
 use crate::ids::{AccountId, GrantId};
 use crate::mint::{self, AccessToken, IdToken};
 use crate::records::{Client, UserClaims};
@@ -28,6 +30,45 @@ pub(super) struct TokenFacts<'a> {
 }
 
 impl Authority {
+    /// The tokens of a grant that is about to be born. The request may narrow its resources
+    /// (RFC 8707 section 2.2).
+    pub(super) async fn first_tokens(
+        &self,
+        request: &ClientRequest<'_>,
+        caller: &Caller<'_>,
+        redemption: &Redemption,
+        nonce: Option<&Nonce>,
+        now: Timestamp,
+    ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
+        let allowed = &redemption.resources;
+        let asked = self.resources(request)?;
+        let resources = if asked.is_empty() { allowed.clone() } else { asked };
+        if !allowed.is_empty() && resources.iter().any(|r| !allowed.contains(r)) {
+            let words = "the resource was not part of the authorization request (RFC 8707)";
+            return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
+        }
+        let facts = TokenFacts {
+            grant: redemption.grant,
+            account: redemption.account,
+            sid: redemption.sid,
+            audience: scope::audience(&redemption.scope, &resources, client, &self.policy)?,
+            scope: redemption.scope.clone(),
+            nonce,
+            auth_time: redemption.auth_time,
+            methods: redemption.methods.clone(),
+            claims: redemption.claims.clone(),
+            key: caller.key,
+        };
+        let mut response = self.mint(facts, client, now).await?;
+        if redemption.offline {
+            let refresh_token =
+                self.refresh_token(&redemption.grant, 0, client, &redemption.salt, now)?;
+            response.refresh_token = Some(refresh_token);
+        }
+        Ok(response)
+    }
+
     /// Signs a grant's access token and, for `openid`, its ID token.
     pub(super) async fn mint(
         &self,

@@ -1,6 +1,7 @@
 //! What each page shows, as plain values.
 
 mod account;
+mod device;
 mod sign_in;
 mod sign_out;
 mod sign_up;
@@ -10,6 +11,7 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 pub use account::{Account, AccountApp, AccountNotice, AccountSession, Home};
+pub use device::{Device, DeviceDone, UserCode, UserCodeError};
 pub use sign_in::{
     Consent, FormPost, GoOn, Permission, PermissionGroup, PermissionKind, SignIn, SignInError,
     SignInReason,
