@@ -174,6 +174,8 @@ pub enum OnceKind {
     ClientAssertion,
     /// A DPoP proof (RFC 9449 section 11.1).
     DpopProof,
+    /// A signed authentication request (OpenID Connect CIBA Core 1.0 section 7.1.1).
+    AuthenticationRequest,
 }
 
 impl UsedOnce {
@@ -182,6 +184,8 @@ impl UsedOnce {
         let purpose: u8 = match kind {
             OnceKind::ClientAssertion => 1,
             OnceKind::DpopProof => 2,
+            // 3 is for assertions that are grants (RFC 7523 section 2.1).
+            OnceKind::AuthenticationRequest => 4,
         };
         let key = sha256([&[purpose], &sha256(signer)[..], jti.as_bytes()].concat());
         Self { kind, key, expires_at }

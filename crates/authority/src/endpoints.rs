@@ -3,7 +3,9 @@
 mod account;
 mod answer;
 mod arrival;
+mod at_once;
 mod authorize;
+mod backchannel_authentication;
 mod client;
 mod client_keys;
 mod device;
@@ -13,7 +15,9 @@ mod introspect;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod pings;
 mod pushed_request;
+mod requests;
 mod resume;
 mod revoke;
 mod sector;
@@ -41,6 +45,8 @@ pub use device::{DeviceDoneView, DeviceView, UserCodeForm, UserCodeProblem, User
 pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
+pub use pings::PingRound;
+pub use requests::{RequestNotice, RequestsView, WaitingRequest};
 pub use resume::ConsentForm;
 pub use sector::{SectorError, check_sector};
 pub use sign_in::SignInForm;

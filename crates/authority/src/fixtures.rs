@@ -8,7 +8,9 @@ use keystile_protocol::encoding::{base64url, sha256};
 use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
-use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp};
+use keystile_protocol::{
+    ClientId, CodeVerifier, Issuer, Params, RedirectUri, Scope, Secret, Timestamp,
+};
 
 use crate::decisions::{
     ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, SignedUp, UsedOnce,
@@ -24,6 +26,7 @@ use crate::records::{
 };
 use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
+use crate::rules::ciba;
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::device::{self, DeviceRequest};
 use crate::rules::request::{Prompt, ValidRequest};
@@ -77,6 +80,7 @@ pub fn client() -> Client {
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
         encryption: crate::records::ClientEncryption::default(),
+        ciba: crate::records::CibaOptions::default(),
     }
 }
 
@@ -245,6 +249,17 @@ pub fn pending(now: Timestamp, byte: u8) -> PendingOpened {
     let user_code = UserCode::from_random([byte; 16]);
     let codes = (&presented_code(now, byte), user_code);
     device::wait(request, &client, codes, "192.0.2.0", &policy(), now)
+}
+
+/// A request of [`client`] to the user of [`signed_in`], with a code made of that byte.
+pub fn asked_pending(now: Timestamp, byte: u8) -> PendingOpened {
+    let mut client = client();
+    client.grant_types.push(GrantType::Ciba);
+    let params = "scope=openid+offline_access&login_hint=user1&binding_message=W4SCT";
+    let params = Params::parse(params.as_bytes()).expect("few");
+    let request = ciba::check(&params, &client, &policy()).expect("good");
+    let (account, code) = (AccountId::from_bytes([1; 16]), presented_code(now, byte));
+    ciba::wait(request, account, &client, &code, "192.0.2.0", &policy(), now)
 }
 
 /// What the user of [`signed_in`] says to it.

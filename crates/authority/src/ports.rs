@@ -5,6 +5,7 @@ mod documents;
 mod logout_outbox;
 mod outbound;
 mod pending;
+mod pings;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use documents::{DocumentError, Documents, Keeping};
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
 pub use pending::PendingAuthorizations;
+pub use pings::PingOutbox;
 
 /// Why the store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +48,7 @@ pub type Stored<T> = Result<T, StoreError>;
 
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
-pub trait Store: LogoutOutbox + PendingAuthorizations + Send + Sync {
+pub trait Store: LogoutOutbox + PendingAuthorizations + PingOutbox + Send + Sync {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
     fn epoch(&self) -> u64;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
 
+pub use crate::ciba::{CibaOptions, Delivery};
 pub use crate::logout_message::LogoutChannels;
 
 /// A registered client (RFC 6749 section 2, RFC 7591 section 2).
@@ -83,6 +84,9 @@ pub struct Client {
     /// What is encrypted between it and us.
     #[serde(default)]
     pub encryption: ClientEncryption,
+    /// How it asks for users behind the browser's back.
+    #[serde(default)]
+    pub ciba: CibaOptions,
 }
 
 /// What is encrypted to a client, and what it may encrypt by a shared key (OpenID Connect Dynamic
@@ -238,12 +242,19 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8628 section 3.4.
     DeviceCode,
+    /// OpenID Connect CIBA Core 1.0 section 10.1.
+    Ciba,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
+    pub const ALL: [Self; 5] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::Ciba,
+    ];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -252,6 +263,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::Ciba => "urn:openid:params:grant-type:ciba",
         }
     }
 

@@ -3,6 +3,9 @@
 
 pub mod acr;
 pub mod asked_claims;
+pub mod ciba;
+pub mod ciba_registration;
+pub mod ciba_request;
 pub mod claims;
 pub mod client_assertion;
 pub mod client_auth;
@@ -21,6 +24,7 @@ pub mod logout_message;
 pub mod next_step;
 pub mod outbound;
 pub mod pending;
+pub mod ping;
 pub mod pushed_request;
 pub mod redirect;
 pub mod refresh;

@@ -9,7 +9,7 @@ use crate::FaceLimits;
 use crate::face::SharedFace;
 use crate::handlers::{
     account, assets, authorize, client_endpoints, device, errors, health, logout, metadata, pages,
-    userinfo,
+    requests, userinfo,
 };
 use crate::limits::{self, Bounded};
 
@@ -29,6 +29,7 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/account", get(account::get).post(account::post))
         .route("/device", get(device::get).post(device::post))
         .route("/device/qr/{name}", get(device::qr))
+        .route("/requests", get(requests::get).post(requests::post))
         .route("/errors/{code}", get(errors::help))
         .method_not_allowed_fallback(errors::page_method_not_allowed);
 
@@ -36,6 +37,7 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/token", post(client_endpoints::token))
         .route("/par", post(client_endpoints::push))
         .route("/device_authorization", post(client_endpoints::authorize_device))
+        .route("/backchannel-authentication", post(client_endpoints::ask_user))
         .route("/revoke", post(client_endpoints::revoke))
         .route("/introspect", post(client_endpoints::introspect))
         .route("/userinfo", get(userinfo::get).post(userinfo::post))

@@ -15,6 +15,7 @@ mod keys;
 mod logout_messages;
 mod meta;
 mod pending;
+mod pings;
 mod revoked_tokens;
 mod sessions;
 pub mod sqlite;

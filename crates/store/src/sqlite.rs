@@ -6,6 +6,7 @@ mod logout_outbox;
 mod memory;
 mod open;
 mod pending;
+mod pings;
 mod readers;
 mod registry;
 mod store;

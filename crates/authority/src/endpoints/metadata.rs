@@ -6,7 +6,7 @@ use keystile_protocol::jose::encryption::{ContentEncryption, KeyManagement};
 use keystile_protocol::messages::Metadata;
 
 use super::Authority;
-use crate::records::GrantType;
+use crate::records::{Delivery, GrantType};
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
 
@@ -23,6 +23,7 @@ pub mod paths {
     pub const LOGOUT: &str = "/logout";
     pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
     pub const DEVICE: &str = "/device";
+    pub const BACKCHANNEL_AUTHENTICATION: &str = "/backchannel-authentication";
 }
 
 impl Authority {
@@ -79,6 +80,10 @@ impl Authority {
             ui_locales_supported: Vec::new(),
             claims_parameter_supported: true,
             device_authorization_endpoint: at(paths::DEVICE_AUTHORIZATION),
+            backchannel_authentication_endpoint: at(paths::BACKCHANNEL_AUTHENTICATION),
+            backchannel_token_delivery_modes_supported: names(&Delivery::NAMES),
+            backchannel_authentication_request_signing_alg_values_supported: algorithms(),
+            backchannel_user_code_parameter_supported: false,
             pushed_authorization_request_endpoint: at(paths::PAR),
             require_pushed_authorization_requests: self.policy.require_pushed_requests,
             request_object_signing_alg_values_supported: algorithms(),

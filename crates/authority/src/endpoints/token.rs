@@ -2,7 +2,7 @@
 
 mod client_credentials;
 mod code;
-mod device;
+mod pending;
 mod refresh;
 mod tokens;
 
@@ -49,7 +49,9 @@ impl Authority {
         let caller = self.caller(request, &client, now)?;
         let redeemed = match grant_type {
             GrantType::AuthorizationCode => Some(self.redeem(request, &caller, now).await),
-            GrantType::DeviceCode => Some(self.poll(request, &caller, now).await),
+            GrantType::DeviceCode | GrantType::Ciba => {
+                Some(self.poll(grant_type, request, &caller, now).await)
+            }
             _ => None,
         };
         if let Some(answer) = redeemed {
@@ -61,9 +63,10 @@ impl Authority {
         }
         self.use_up(caller.once.clone(), caller.by).await?;
         match grant_type {
-            GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::RefreshToken => {
-                self.refresh(request, &caller, now).await
-            }
+            GrantType::AuthorizationCode
+            | GrantType::DeviceCode
+            | GrantType::Ciba
+            | GrantType::RefreshToken => self.refresh(request, &caller, now).await,
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
         }
     }

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, encryption, fapi2, logout_channels, request_uri, sector};
+use crate::rules::{
+    ciba_registration, client_keys, encryption, fapi2, logout_channels, request_uri, sector,
+};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -57,6 +59,10 @@ pub struct ClientMetadata {
     pub authorization_encrypted_response_enc: Option<String>,
     pub request_object_encryption_alg: Option<String>,
     pub request_object_encryption_enc: Option<String>,
+    pub backchannel_token_delivery_mode: Option<String>,
+    pub backchannel_client_notification_endpoint: Option<String>,
+    pub backchannel_authentication_request_signing_alg: Option<String>,
+    pub backchannel_user_code_parameter: bool,
     /// Ours: who runs the app, for the consent page.
     pub operator: Option<String>,
     /// Ours: false for a confidential client that cannot do PKCE.
@@ -119,6 +125,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         profile: metadata.profile,
         about: about(metadata)?,
         encryption: encryption::register(metadata, &kind, keys.as_ref())?,
+        ciba: ciba_registration::register(metadata, &kind, &grant_types, development)?,
         keys,
         request_uris: request_uri::register(metadata, development)?,
         request_object_algorithm: signed_with(
@@ -309,7 +316,7 @@ fn openid(
 
 /// A signature algorithm where one is named; never `none`, which FAPI and RFC 8725 section 3.2
 /// advise against.
-fn signed_with(
+pub(super) fn signed_with(
     member: &'static str,
     name: Option<&str>,
 ) -> Result<Option<Algorithm>, MetadataError> {

@@ -10,4 +10,5 @@ pub(crate) mod health;
 pub(crate) mod logout;
 pub(crate) mod metadata;
 pub(crate) mod pages;
+pub(crate) mod requests;
 pub(crate) mod userinfo;

@@ -54,7 +54,7 @@ pub(crate) fn endpoint_error(
         EndpointError::Throttled(throttled) => {
             let error = ProtocolError::new(
                 ErrorCode::TemporarilyUnavailable,
-                "too many failed attempts from this network; wait before the next one",
+                "too many failed attempts; wait before the next one",
             );
             let mut response = private(StatusCode::TOO_MANY_REQUESTS, &error);
             let seconds = HeaderValue::from(throttled.retry_after.as_secs().max(1));

@@ -2,6 +2,7 @@
 
 pub(crate) mod json;
 mod page;
+mod requests;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,6 +26,7 @@ pub(crate) enum Place {
     SignUp,
     Consent,
     Device,
+    Requests,
     Elsewhere,
 }
 
@@ -95,6 +97,13 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
             }
         }
         Outcome::DeviceDone(view) => page::device_done(face, from, &view),
+        Outcome::Requests(view) => {
+            if place == Place::Requests {
+                requests::page(face, from, *view)
+            } else {
+                see_other(&face.path("/requests"))
+            }
+        }
         Outcome::Page(error, incident) => {
             face.incidents.report(&incident);
             page::page_error(face, from, &error, &incident)

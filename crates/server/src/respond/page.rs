@@ -191,7 +191,7 @@ pub(super) fn consent(face: &SharedFace, from: &FromBrowser, view: ConsentView) 
 }
 
 /// What an app asks for, in words and under headings.
-fn groups(
+pub(super) fn groups(
     face: &SharedFace,
     language: Language,
     asked: &[consent::Permission],
@@ -274,7 +274,7 @@ pub(super) fn device_done(
 }
 
 /// Rows 4.2 and 4.3: a form is not shown in a frame, nor in a browser inside another app.
-fn not_here(
+pub(super) fn not_here(
     face: &SharedFace,
     from: &FromBrowser,
     language: Language,
