@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use keystile_protocol::jose::KeySet;
-use keystile_protocol::{ErrorCode, Params, ProtocolError, Timestamp};
+use keystile_protocol::{ClientCertificate, ErrorCode, Params, ProtocolError, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
 use super::metadata::paths;
+use crate::certificate::Authorities;
 use crate::decisions::UsedOnce;
-use crate::records::{Client, ClientKind, KeySource};
+use crate::records::{Client, ClientKind, ExpectedCertificate, KeySource};
 use crate::rules::client_assertion::Recipient;
 use crate::rules::client_auth::{self, AuthenticatedClient, Facts, Presented};
 use crate::rules::dpop;
@@ -23,6 +24,8 @@ pub struct ClientRequest<'a> {
     pub authorization: Vec<&'a [u8]>,
     /// Its `DPoP` headers.
     pub dpop: Vec<&'a [u8]>,
+    /// The client certificate of its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// Which endpoint it calls, below the issuer.
     pub path: &'static str,
     /// Its network: /24 or /56 of its address.
@@ -76,16 +79,15 @@ impl Authority {
         request: &ClientRequest<'_>,
         now: Timestamp,
     ) -> Result<AuthenticatedClient, ProtocolError> {
-        let keys = match client.as_ref().map(|client| &client.kind) {
-            Some(ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), .. }) => {
-                KeySet::from_jwks(set)
-            }
-            _ => KeySet::default(),
-        };
-        let issuer = &self.policy.issuer;
-        let endpoints = [issuer.endpoint(paths::TOKEN), issuer.endpoint(request.path)];
-        let recipient = Recipient { issuer, endpoints: &endpoints };
-        client_auth::prove(client, presented, &Facts { keys: &keys, recipient, now })
+        let keys = client.as_deref().map(registered_keys).unwrap_or_default();
+        let policy = &self.policy;
+        let endpoints = [policy.urls(paths::TOKEN), policy.urls(request.path)].concat();
+        let recipient = Recipient { issuer: &policy.issuer, endpoints: &endpoints };
+        let nobody = Authorities::default();
+        let authorities = policy.mutual_tls.as_ref().map_or(&nobody, |it| &it.authorities);
+        let certificate = request.certificate;
+        let facts = Facts { keys: &keys, recipient, certificate, authorities, now };
+        client_auth::prove(client, presented, &facts)
     }
 
     /// Uses up assertions and proofs, or says that one came before. `by` is this request's own: it
@@ -103,6 +105,18 @@ impl Authority {
             Some(kind) => Err(dpop::used_before(kind).into()),
         }
     }
+}
+
+/// The keys that a client proves itself by; none where it has another way.
+fn registered_keys(client: &Client) -> KeySet {
+    let set = match &client.kind {
+        ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), .. } => Some(set),
+        ClientKind::MutualTls { certificate: ExpectedCertificate::SelfSigned, .. } => {
+            client.jwks.as_ref()
+        }
+        _ => None,
+    };
+    set.map(KeySet::from_jwks).unwrap_or_default()
 }
 
 /// The parameters of a form, or `invalid_request`.

@@ -4,6 +4,7 @@
 use keystile_protocol::jose::{Algorithm, Jwk, JwkSet, VerifyingKey};
 
 use crate::records::{Client, ClientKind, KeySource, Profile};
+use crate::rules::mutual_tls;
 use crate::rules::registration::{ClientMetadata, MetadataError, wrong};
 
 /// A client with more keys than this is refused.
@@ -71,7 +72,8 @@ fn algorithm(metadata: &ClientMetadata) -> Result<Option<Algorithm>, MetadataErr
     Ok(known)
 }
 
-/// `jwks`: public keys alone, each of which can verify a signature.
+/// `jwks`: public keys alone, one of which at least can verify a signature. Those that a client's
+/// certificates have need not (RFC 8705 section 2.2).
 fn keys(metadata: &ClientMetadata) -> Result<JwkSet, MetadataError> {
     let Some(jwks) = &metadata.jwks else {
         return wrong(
@@ -88,7 +90,9 @@ fn keys(metadata: &ClientMetadata) -> Result<JwkSet, MetadataError> {
             .or_else(|problem| wrong("jwks", format!("key {index}: {problem}")))
     };
     let keys = members.iter().enumerate().map(public).collect::<Result<Vec<_>, _>>()?;
-    if !keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok()) {
+    let of_certificates =
+        metadata.token_endpoint_auth_method.as_deref() == Some(mutual_tls::SELF_SIGNED);
+    if !of_certificates && !keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok()) {
         return wrong(
             "jwks",
             "none of the keys can verify a signature; use EC with P-256, OKP with Ed25519, or RSA \

@@ -1,6 +1,6 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
-use keystile_authority::records::{Client, ClientKind, GrantType, KeySource};
+use keystile_authority::records::{Client, ClientKind, ExpectedCertificate, GrantType, KeySource};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "several_audiences": client.several_audiences,
         "apis": client.apis,
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
+        "tls_client_certificate_bound_access_tokens": client.certificate_bound_access_tokens,
         "profile": client.profile,
         "enabled": client.enabled,
         "from": origin.as_str(),
@@ -64,6 +65,15 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
     {
         described["jwks"] = json!(set);
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
+    }
+    if let ClientKind::MutualTls { certificate, .. } = &client.kind {
+        match certificate {
+            ExpectedCertificate::Issued(name) => {
+                let (member, text) = name.registered();
+                described[member] = text.into();
+            }
+            ExpectedCertificate::SelfSigned => described["jwks"] = json!(client.jwks),
+        }
     }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
@@ -85,7 +95,9 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
 /// A line of `keystile client list`.
 pub(super) fn row(client: &Client, origin: Origin) -> Vec<String> {
     let kind = match client.kind {
-        ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt { .. } => "confidential",
+        ClientKind::Confidential { .. }
+        | ClientKind::PrivateKeyJwt { .. }
+        | ClientKind::MutualTls { .. } => "confidential",
         ClientKind::Public { native: false } => "public",
         ClientKind::Public { native: true } => "native",
     };
