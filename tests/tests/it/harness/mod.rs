@@ -2,6 +2,7 @@
 
 mod app;
 mod browser;
+mod certificates;
 mod demo;
 mod html;
 mod keys;
@@ -9,6 +10,9 @@ mod program;
 
 pub(crate) use app::{App, ErrorAnswer, Tokens, form, tokens};
 pub(crate) use browser::{Browser, Page};
+pub(crate) use certificates::{Authority, Identity, expired, http_with};
 pub(crate) use demo::Demo;
 pub(crate) use keys::ClientKey;
-pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};
+pub(crate) use program::{
+    Keystile, PASSWORD, Process, command_in, free_port, free_ports, new_directory,
+};
