@@ -7,6 +7,7 @@
 
 pub mod access_token;
 pub mod client_assertion;
+pub mod client_certificate;
 pub mod dpop;
 pub mod encoding;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod seal;
 pub mod time;
 pub mod values;
 
+pub use client_certificate::{ClientCertificate, ClientCertificateError};
 pub use error::{ErrorCode, ProtocolError};
 pub use params::{ParamError, Params};
 pub use redirect_uri::RedirectUri;

@@ -145,7 +145,7 @@ pub fn redeem(
         salt: random.salt,
         first_in_session: approval.first_in_session,
         claims: AskedClaims::default(),
-        dpop_key: None,
+        bound_to: None,
         once: Vec::new(),
         approval: Some(random.redemption),
     })
