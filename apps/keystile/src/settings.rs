@@ -25,6 +25,7 @@ use keystile_protocol::Issuer;
 use keystile_server::FaceSettings;
 
 pub use addresses::TlsFiles;
+pub(crate) use clients::unknown_api;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;

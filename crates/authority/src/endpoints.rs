@@ -6,6 +6,7 @@ mod arrival;
 mod authorize;
 mod client;
 mod introspect;
+mod life;
 mod logout;
 mod logout_messages;
 mod metadata;

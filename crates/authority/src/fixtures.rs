@@ -66,6 +66,7 @@ pub fn client() -> Client {
         require_signed_request_object: false,
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
+        token_exchange: crate::records::ExchangePolicy::default(),
     }
 }
 
@@ -261,6 +262,8 @@ pub fn access_token_claims() -> AccessTokenClaims {
         acr: None,
         gid: None,
         cnf: None,
+        act: None,
+        may_act: None,
     }
 }
 

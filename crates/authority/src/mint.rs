@@ -7,6 +7,7 @@ use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation};
 use keystile_protocol::encoding::base64url;
 use keystile_protocol::jose::{Algorithm, JoseError, Thumbprint};
 use keystile_protocol::messages::{Audience, IdTokenClaims, ResponseClaims, access_token_hash};
+use keystile_protocol::token_exchange::Actor;
 use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
@@ -47,11 +48,17 @@ pub struct AccessToken<'a> {
     /// When the user was authenticated.
     pub auth_time: Option<Timestamp>,
     /// How strongly, where that was asked for.
-    pub acr: Option<&'static str>,
+    pub acr: Option<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
     /// 16 random bytes.
     pub jti: [u8; 16],
     /// The key that it is bound to (RFC 9449 section 6).
     pub key: Option<Thumbprint>,
+    /// Who acts (RFC 8693 section 4.1).
+    pub act: Option<Actor>,
+    /// Who may come to (RFC 8693 section 4.4).
+    pub may_act: Option<Actor>,
 }
 
 /// Signs an access token (RFC 9068).
@@ -59,7 +66,6 @@ pub fn access_token(
     token: AccessToken<'_>,
     issuer: &Issuer,
     keys: &Keys,
-    lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Result<String, MintError> {
     let key =
@@ -68,16 +74,18 @@ pub fn access_token(
         iss: issuer.clone(),
         sub: token.subject,
         aud: Audience::from(token.audience),
-        exp: now.plus(lifetimes.access_token).seconds(),
+        exp: token.expires_at.seconds(),
         iat: now.seconds(),
         nbf: None,
         jti: base64url(token.jti),
         client_id: token.client.clone(),
         scope: token.scope,
         auth_time: token.auth_time.map(Timestamp::seconds),
-        acr: token.acr.map(str::to_owned),
+        acr: token.acr,
         gid: token.grant,
         cnf: token.key.map(|key| Confirmation { jkt: Some(key) }),
+        act: token.act,
+        may_act: token.may_act,
     };
     Ok(key.sign(access_token::TYPE, &claims)?)
 }
@@ -125,6 +133,8 @@ pub struct IdToken<'a> {
     pub sid: [u8; 16],
     /// The access token beside it.
     pub access_token: &'a str,
+    /// Of which grant (`gid`), for when it is exchanged.
+    pub grant: String,
     /// Claims about the user that were asked for here.
     pub user: UserClaims,
 }
@@ -132,13 +142,14 @@ pub struct IdToken<'a> {
 /// Signs an ID token (OpenID Connect Core 1.0 section 2). Claims about the user stay at
 /// userinfo, unless the `claims` parameter asks for them here.
 pub fn id_token(
-    token: IdToken<'_>,
+    mut token: IdToken<'_>,
     issuer: &Issuer,
     keys: &Keys,
     lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Result<String, MintError> {
     let key = keys.signing(token.algorithm).ok_or(MintError::NotReady(token.algorithm))?;
+    token.user.insert("gid".to_owned(), token.grant.into());
     let claims = IdTokenClaims {
         iss: issuer.clone(),
         sub: token.subject,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use keystile_protocol::encoding::equal_in_constant_time;
 use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
-use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
+use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp, token_exchange};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
 
 pub use crate::logout_message::LogoutChannels;
+pub use crate::rules::exchange_policy::{ExchangeMode, ExchangePolicy};
 
 /// A registered client (RFC 6749 section 2, RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,9 @@ pub struct Client {
     /// How it is told that a session has ended.
     #[serde(default)]
     pub logout: LogoutChannels,
+    /// What it may exchange tokens for, and who may exchange its own (RFC 8693).
+    #[serde(default)]
+    pub token_exchange: ExchangePolicy,
 }
 
 /// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section
@@ -205,12 +209,14 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 section 4.4.
     ClientCredentials,
+    /// RFC 8693.
+    TokenExchange,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 3] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -218,6 +224,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => token_exchange::GRANT_TYPE,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod params;
 pub mod redirect_uri;
 pub mod seal;
 pub mod time;
+pub mod token_exchange;
 pub mod values;
 
 pub use error::{ErrorCode, ProtocolError};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_token::Confirmation;
 use crate::jose::Algorithm;
+use crate::token_exchange::Actor;
 use crate::values::{ClientId, Issuer, Scope, Secret};
 
 /// One or several audiences; one is written as a plain string (RFC 7519 section 4.1.3).
@@ -60,6 +61,9 @@ pub struct TokenResponse {
     /// Who the user is, where `openid` was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<Secret>,
+    /// What kind of token came of an exchange (RFC 8693 section 2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<String>,
 }
 
 /// The claims of an ID token (OpenID Connect Core 1.0 section 2).
@@ -160,6 +164,10 @@ pub struct IntrospectionResponse {
     pub jti: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<Actor>,
 }
 
 /// What an authorization server says of itself (RFC 8414 section 2, OpenID Connect Discovery 1.0

@@ -75,6 +75,11 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
             "5:1",
             &["redirect_uris", "'http://app.example/'"],
         ),
+        (
+            "[[clients]]\nclient_id = \"a\"\n[clients.token_exchange]\naudience = []",
+            "5:1",
+            &["'audience'", "'audiences'"],
+        ),
         // Scopes and APIs.
         ("[[scopes]]\nname = \"a b\"", "3:1", &["'a b' is not one scope"]),
         ("[[scopes]]\ntitle = \"x\"", "2:1", &["name:", "is not one scope"]),
@@ -135,6 +140,11 @@ fn names_that_point_nowhere_are_found() {
     assert!(problem.contains("no scope 'phtos:read'"), "{problem}");
     let (at, problem) = wrong(&format!("{CLIENT}apis = [\"https://photos.example\"]"));
     assert_eq!(at, "6:1");
+    assert!(problem.contains("no API 'https://photos.example'"), "{problem}");
+    let exchange = "grant_types = [\"urn:ietf:params:oauth:grant-type:token-exchange\"]\n\
+                    [clients.token_exchange]\naudiences = [\"https://photos.example\"]";
+    let (at, problem) = wrong(&format!("{CLIENT}{exchange}"));
+    assert_eq!(at, "7:10");
     assert!(problem.contains("no API 'https://photos.example'"), "{problem}");
     let (at, problem) = wrong(&format!("{CLIENT}{CLIENT}"));
     assert_eq!(at, "7:1");

@@ -8,6 +8,7 @@ use keystile_protocol::messages::{Audience, IntrospectionResponse};
 use super::Authority;
 use super::answer::EndpointError;
 use super::client::ClientRequest;
+use super::life::Life;
 use crate::records::Client;
 use crate::refresh_token::{Binding, PresentedRefreshToken};
 use crate::rules::introspect;
@@ -27,7 +28,9 @@ impl Authority {
         let Ok(claims) = self.believed(token, now) else {
             return Ok(introspect::inactive());
         };
-        if !introspect::may_ask(caller.client(), &claims) || !self.is_alive(&claims, now).await? {
+        let alive = introspect::may_ask(caller.client(), &claims)
+            && !matches!(self.life((&*claims).into(), now).await?, Life::Ended);
+        if !alive {
             return Ok(introspect::inactive());
         }
         Ok(introspect::active(Arc::unwrap_or_clone(claims), None))

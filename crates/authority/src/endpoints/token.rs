@@ -2,6 +2,7 @@
 
 mod client_credentials;
 mod code;
+mod exchange;
 mod refresh;
 mod tokens;
 
@@ -40,7 +41,10 @@ impl Authority {
         let Some(grant_type) = GrantType::from_name(grant_type) else {
             return Err(EndpointError::protocol(
                 ErrorCode::UnsupportedGrantType,
-                "grant_type is none of authorization_code, refresh_token, client_credentials",
+                format!(
+                    "grant_type is none of {}",
+                    GrantType::ALL.map(GrantType::as_str).join(", ")
+                ),
             ));
         };
         let client = self.proved(request, now).await?;
@@ -59,6 +63,7 @@ impl Authority {
                 self.refresh(request, &caller, now).await
             }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
+            GrantType::TokenExchange => self.exchange(request, &caller, now).await,
         }
     }
 

@@ -9,6 +9,7 @@ use keystile_protocol::{ErrorCode, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
+use super::life::Life;
 use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
 use crate::records::UserClaims;
@@ -56,15 +57,16 @@ impl Authority {
             ));
         }
         let ended = || invalid("the token was revoked or its grant has ended");
-        let grant = token.gid.as_deref().and_then(|gid| self.named_grant(gid)).ok_or_else(ended)?;
-        let state = self.store.grant(&grant, Some(&token.jti), now).await?.ok_or_else(ended)?;
-        if !state.alive || state.token_revoked {
+        let Life::OfGrant(grant) = self.life((&*token).into(), now).await? else {
             return Err(ended());
-        }
-        let account = self.store.account(&state.grant.account).await?.ok_or_else(ended)?;
-        let client = self.store.client(&state.grant.client, false).await?.ok_or_else(ended)?;
+        };
+        let account = self.store.account(&grant.account).await?.ok_or_else(ended)?;
+        let client = self.store.client(&token.client_id, false).await?.ok_or_else(ended)?;
         let mut claims = claims::userinfo(&token.sub, &account.claims, &token.scope);
-        asked_claims::give(&mut claims, &state.grant.claims.userinfo, &account.claims);
+        if grant.client == client.id {
+            // Claims that were asked for one by one were asked for by that client.
+            asked_claims::give(&mut claims, &grant.claims.userinfo, &account.claims);
+        }
         match client.openid.userinfo_algorithm {
             None => Ok(Userinfo::Plain(claims)),
             Some(algorithm) => {
@@ -117,21 +119,5 @@ impl Authority {
         })?;
         access_token::check_claims(&claims, &expected, now)?;
         Ok(claims)
-    }
-
-    /// Whether a believed token is still alive.
-    pub(super) async fn is_alive(
-        &self,
-        token: &AccessTokenClaims,
-        now: Timestamp,
-    ) -> Result<bool, EndpointError> {
-        match &token.gid {
-            None => Ok(!self.store.token_revoked(&token.jti).await?),
-            Some(grant) => {
-                let Some(grant) = self.named_grant(grant) else { return Ok(false) };
-                let state = self.store.grant(&grant, Some(&token.jti), now).await?;
-                Ok(state.is_some_and(|state| state.alive && !state.token_revoked))
-            }
-        }
     }
 }

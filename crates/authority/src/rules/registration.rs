@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
+use crate::rules::exchange_policy::{self, ExchangeMetadata};
 use crate::rules::{client_keys, logout_channels, subject};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
@@ -60,6 +61,8 @@ pub struct ClientMetadata {
     pub several_audiences: bool,
     /// Ours: the audiences of the APIs that this client is the face of.
     pub apis: Vec<String>,
+    /// Ours: what it may exchange tokens for (RFC 8693).
+    pub token_exchange: Option<ExchangeMetadata>,
 }
 
 /// Why metadata are refused: which member, and what is wrong with it.
@@ -116,6 +119,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         require_signed_request_object: metadata.require_signed_request_object,
         require_pushed_requests: metadata.require_pushed_authorization_requests,
         logout: logout_channels::register(metadata, development)?,
+        token_exchange: exchange_policy::register(metadata, &grant_types, public)?,
         id,
         kind,
         grant_types,

@@ -22,3 +22,4 @@ mod request_objects;
 mod security;
 mod setting;
 mod sign_in;
+mod token_exchange;

@@ -1,6 +1,6 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
-use keystile_authority::records::{Client, ClientKind, GrantType, KeySource};
+use keystile_authority::records::{Client, ClientKind, ExchangePolicy, GrantType, KeySource};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 use serde_json::{Value, json};
@@ -64,6 +64,9 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
     {
         described["jwks"] = json!(set);
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
+    }
+    if client.token_exchange != ExchangePolicy::default() {
+        described["token_exchange"] = json!(client.token_exchange);
     }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [

@@ -1,7 +1,10 @@
 //! What every grant ends in: its tokens, signed.
 
+use std::time::Duration;
+
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
+use keystile_protocol::token_exchange::Actor;
 use keystile_protocol::{Nonce, Scope, Secret, Timestamp};
 
 use crate::endpoints::Authority;
@@ -37,17 +40,22 @@ impl Authority {
     ) -> Result<TokenResponse, EndpointError> {
         let subject = self.subject(&facts.account, client)?;
         let acr = if facts.claims.acr() { acr::of(&facts.methods) } else { None };
+        let expires_at = now.plus(self.policy.lifetimes.access_token);
+        let grant = self.grant_name(&facts.grant, client, now);
         let access_token = self.sign(
             AccessToken {
                 subject: subject.clone(),
                 client: &client.id,
-                grant: Some(self.grant_name(&facts.grant, client, now)),
+                grant: Some(grant.clone()),
                 scope: scope::for_audience(&facts.scope, &facts.audience, &self.policy),
                 audience: facts.audience,
                 auth_time: Some(facts.auth_time),
-                acr,
+                acr: acr.map(str::to_owned),
+                expires_at,
                 jti: self.entropy.bytes(),
                 key: facts.key,
+                act: None,
+                may_act: client.token_exchange.may_act.as_ref().map(|who| Actor::new(who.as_str())),
             },
             now,
         )?;
@@ -63,13 +71,15 @@ impl Authority {
                 acr,
                 sid: facts.sid,
                 access_token: &access_token,
+                grant,
             };
             let policy = &self.policy;
             Some(mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?)
         } else {
             None
         };
-        let mut response = self.response(access_token, facts.scope, facts.key);
+        let life = expires_at.since(now);
+        let mut response = response(access_token, facts.scope, facts.key, life);
         response.id_token = id_token.map(Secret::new);
         Ok(response)
     }
@@ -96,7 +106,7 @@ impl Authority {
         now: Timestamp,
     ) -> Result<String, EndpointError> {
         let Self { policy, .. } = self;
-        Ok(mint::access_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?)
+        Ok(mint::access_token(token, &policy.issuer, &self.keys(), now)?)
     }
 
     pub(super) fn refresh_token(
@@ -111,20 +121,22 @@ impl Authority {
         refresh_token::issue(&self.seals, grant, generation, binding, now)
             .ok_or_else(|| Fault::Broken("there is no master key".into()).into())
     }
+}
 
-    pub(super) fn response(
-        &self,
-        access_token: String,
-        scope: Scope,
-        key: Option<Thumbprint>,
-    ) -> TokenResponse {
-        TokenResponse {
-            access_token: Secret::new(access_token),
-            token_type: dpop::token_type(key).to_owned(),
-            expires_in: Some(self.policy.lifetimes.access_token.as_secs()),
-            refresh_token: None,
-            scope: Some(scope),
-            id_token: None,
-        }
+/// The answer with an access token that lives that long.
+pub(super) fn response(
+    access_token: String,
+    scope: Scope,
+    key: Option<Thumbprint>,
+    life: Duration,
+) -> TokenResponse {
+    TokenResponse {
+        access_token: Secret::new(access_token),
+        token_type: dpop::token_type(key).to_owned(),
+        expires_in: Some(life.as_secs()),
+        refresh_token: None,
+        scope: Some(scope),
+        id_token: None,
+        issued_token_type: None,
     }
 }
