@@ -15,6 +15,7 @@ mod storage;
 mod table_of_errors;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trusted_issuers;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ impl Settings {
         let issuer = issuer(file.issuer.as_deref(), &root)?;
         let tls = tls(file.tls.as_ref(), &issuer, source)?;
         let listen = listen(file.listen.as_deref(), &issuer, &root)?;
-        let policy = policy(&file, issuer, &root)?;
+        let policy = policy(&file, issuer, source)?;
         Ok(Self {
             file: Some(source.path().to_owned()),
             clients: clients::clients(&file.clients, &policy, &root)?,
@@ -143,10 +144,12 @@ fn issuer(text: Option<&str>, root: &Place<'_>) -> Result<Issuer, SettingsError>
     Issuer::try_from(text).or_else(|problem| root.key("issuer").wrong(problem))
 }
 
-fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, SettingsError> {
+fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, SettingsError> {
+    let root = &source.root();
     let mut policy = Policy::new(issuer);
     scopes::add_scopes(&mut policy, &file.scopes, root)?;
     scopes::add_apis(&mut policy, &file.apis, root)?;
+    trusted_issuers::add(&mut policy, &file.trusted_issuers, source)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;

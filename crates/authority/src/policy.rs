@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use keystile_protocol::{Issuer, Scope};
+use keystile_protocol::{ClientId, Issuer, Scope};
 use serde::{Deserialize, Serialize};
+
+use crate::records::{GrantType, KeySource};
 
 /// The operator's decisions, as the rules read them.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Policy {
     pub guessing: Option<Guessing>,
     /// Whether every authorization request has to be pushed (RFC 9126 section 5).
     pub require_pushed_requests: bool,
+    /// Others whose word about our users is a grant (RFC 7523 section 2.1).
+    pub trusted_issuers: Vec<TrustedIssuer>,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -45,6 +49,34 @@ pub struct Api {
     pub audience: String,
     /// The scopes that are its own.
     pub scopes: Scope,
+}
+
+/// An issuer whose assertions about our users clients may bring (RFC 7523 section 2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// Its `iss`, compared as a string.
+    pub issuer: String,
+    /// Its public keys.
+    pub keys: KeySource,
+    /// What `aud` has to be, where that is neither our issuer nor our token endpoint.
+    pub audience: Option<String>,
+    /// The claim that says whom it is about.
+    pub subject_claim: String,
+    /// What stands in that claim.
+    pub subject_is: SubjectIs,
+    /// The clients that may bring its assertions.
+    pub clients: Vec<ClientId>,
+    /// All that clients may get for them.
+    pub scope: Scope,
+}
+
+/// By which of its names an assertion calls an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectIs {
+    /// Our own `sub`.
+    Sub,
+    /// What the user types to sign in.
+    Username,
 }
 
 /// How long things live.
@@ -139,12 +171,19 @@ impl Policy {
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
             require_pushed_requests: false,
+            trusted_issuers: Vec::new(),
         }
     }
 
     /// The scope of that name.
     pub fn scope(&self, name: &str) -> Option<&ScopeDefinition> {
         self.scopes.iter().find(|scope| scope.name == name)
+    }
+
+    /// The grants that work here.
+    pub fn grant_types(&self) -> impl Iterator<Item = GrantType> {
+        let assertions = !self.trusted_issuers.is_empty();
+        GrantType::ALL.into_iter().filter(move |grant| assertions || *grant != GrantType::JwtBearer)
     }
 
     /// The API of that name.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use keystile_protocol::encoding::equal_in_constant_time;
 use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
-use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp, token_exchange};
+use keystile_protocol::{
+    ClientId, RedirectUri, Scope, Secret, Timestamp, jwt_bearer, token_exchange,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
@@ -209,14 +211,21 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 section 4.4.
     ClientCredentials,
+    /// RFC 7523 section 2.1.
+    JwtBearer,
     /// RFC 8693.
     TokenExchange,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
+    pub const ALL: [Self; 5] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::JwtBearer,
+        Self::TokenExchange,
+    ];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -224,8 +233,14 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => jwt_bearer::GRANT_TYPE,
             Self::TokenExchange => token_exchange::GRANT_TYPE,
         }
+    }
+
+    /// Whether it is for clients alone that prove who they are.
+    pub const fn needs_proof(self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::JwtBearer | Self::TokenExchange)
     }
 
     /// The grant type of that name.

@@ -3,6 +3,7 @@
 
 pub mod acr;
 pub mod asked_claims;
+mod assertion;
 pub mod claims;
 pub mod client_assertion;
 pub mod client_auth;
@@ -13,6 +14,7 @@ pub mod consent;
 pub mod dpop;
 pub mod exchange_policy;
 pub mod introspect;
+pub mod jwt_bearer;
 pub mod logout;
 pub mod logout_channels;
 pub mod logout_message;

@@ -10,6 +10,7 @@ pub mod dpop;
 pub mod encoding;
 pub mod error;
 pub mod jose;
+pub mod jwt_bearer;
 pub mod logout_token;
 pub mod messages;
 pub mod params;

@@ -5,7 +5,6 @@ use keystile_protocol::jose::Algorithm;
 use keystile_protocol::messages::Metadata;
 
 use super::Authority;
-use crate::records::GrantType;
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
 
@@ -39,6 +38,7 @@ impl Authority {
         let mut claims_supported =
             names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
         claims_supported.extend(claims::supported().map(str::to_owned));
+        let grant_types = self.policy.grant_types();
         Metadata {
             issuer: issuer.clone(),
             authorization_endpoint: issuer.endpoint(paths::AUTHORIZE),
@@ -51,7 +51,7 @@ impl Authority {
             scopes_supported: self.policy.scopes.iter().map(|scope| scope.name.clone()).collect(),
             response_types_supported: names(&["code"]),
             response_modes_supported: ResponseMode::NAMES.map(|(name, _)| name.to_owned()).into(),
-            grant_types_supported: GrantType::ALL.map(|g| g.as_str().to_owned()).into(),
+            grant_types_supported: grant_types.map(|grant| grant.as_str().to_owned()).collect(),
             subject_types_supported: names(&["public", "pairwise"]),
             id_token_signing_alg_values_supported: algorithms(),
             userinfo_signing_alg_values_supported: algorithms(),

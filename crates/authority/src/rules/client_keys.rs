@@ -71,7 +71,7 @@ fn algorithm(metadata: &ClientMetadata) -> Result<Option<Algorithm>, MetadataErr
     Ok(known)
 }
 
-/// `jwks`: public keys alone, each of which can verify a signature.
+/// The client's keys, where there have to be some.
 fn keys(metadata: &ClientMetadata) -> Result<JwkSet, MetadataError> {
     let Some(jwks) = &metadata.jwks else {
         return wrong(
@@ -79,20 +79,24 @@ fn keys(metadata: &ClientMetadata) -> Result<JwkSet, MetadataError> {
             "private_key_jwt needs the client's public keys: { \"keys\": [ ... ] } (RFC 7517)",
         );
     };
+    public_keys(jwks).or_else(|problem| wrong("jwks", problem))
+}
+
+/// A set of public keys alone, one of which can verify a signature; otherwise what is wrong.
+pub fn public_keys(jwks: &serde_json::Value) -> Result<JwkSet, String> {
     let members = jwks.get("keys").and_then(serde_json::Value::as_array);
     let Some(members) = members.filter(|keys| (1..=KEYS_AT_MOST).contains(&keys.len())) else {
-        return wrong("jwks", format!("it has a member 'keys' with 1 to {KEYS_AT_MOST} keys"));
+        return Err(format!("it has a member 'keys' with 1 to {KEYS_AT_MOST} keys"));
     };
     let public = |(index, member): (usize, &serde_json::Value)| {
-        Jwk::public_alone(member)
-            .or_else(|problem| wrong("jwks", format!("key {index}: {problem}")))
+        Jwk::public_alone(member).map_err(|problem| format!("key {index}: {problem}"))
     };
     let keys = members.iter().enumerate().map(public).collect::<Result<Vec<_>, _>>()?;
     if !keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok()) {
-        return wrong(
-            "jwks",
-            "none of the keys can verify a signature; use EC with P-256, OKP with Ed25519, or RSA \
-             with 2,048 bits or more",
+        return Err(
+            "none of the keys can verify a signature; use EC with P-256, OKP with Ed25519, \
+                    or RSA with 2,048 bits or more"
+                .to_owned(),
         );
     }
     Ok(JwkSet { keys })

@@ -53,16 +53,11 @@ const ENTRIES_AT_MOST: usize = 100;
 pub(super) fn register(
     metadata: &ClientMetadata,
     grant_types: &[GrantType],
-    public: bool,
 ) -> Result<ExchangePolicy, MetadataError> {
-    let exchanges = grant_types.contains(&GrantType::TokenExchange);
-    if exchanges && public {
-        return wrong("grant_types", "token-exchange needs a client that proves who it is");
-    }
     let Some(given) = &metadata.token_exchange else { return Ok(ExchangePolicy::default()) };
     let asks =
         !given.audiences.is_empty() || !given.subject_clients.is_empty() || given.mode.is_some();
-    if asks && !exchanges {
+    if asks && !grant_types.contains(&GrantType::TokenExchange) {
         let problem = format!(
             "audiences, subject_clients and mode are for a client with the grant type '{}'",
             GrantType::TokenExchange.as_str()

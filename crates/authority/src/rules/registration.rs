@@ -88,8 +88,9 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     client_keys::nothing_unused(metadata, &kind)?;
     let grant_types = grant_types(metadata)?;
     let public = matches!(kind, ClientKind::Public { .. });
-    if public && grant_types.contains(&GrantType::ClientCredentials) {
-        return wrong("grant_types", "client_credentials needs a client with a secret");
+    if let Some(grant) = grant_types.iter().find(|grant| public && grant.needs_proof()) {
+        let problem = format!("{} needs a client that proves who it is", grant.as_str());
+        return wrong("grant_types", problem);
     }
     let redirect_uris = redirect_uris(metadata, native, development)?;
     let client = Client {
@@ -119,7 +120,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         require_signed_request_object: metadata.require_signed_request_object,
         require_pushed_requests: metadata.require_pushed_authorization_requests,
         logout: logout_channels::register(metadata, development)?,
-        token_exchange: exchange_policy::register(metadata, &grant_types, public)?,
+        token_exchange: exchange_policy::register(metadata, &grant_types)?,
         id,
         kind,
         grant_types,

@@ -10,5 +10,5 @@ mod program;
 pub(crate) use app::{App, ErrorAnswer, Tokens, form, tokens};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use demo::Demo;
-pub(crate) use keys::ClientKey;
+pub(crate) use keys::{ClientKey, now};
 pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};

@@ -55,7 +55,7 @@ impl Authority {
                 jti: self.entropy.bytes(),
                 key: facts.key,
                 act: None,
-                may_act: client.token_exchange.may_act.as_ref().map(|who| Actor::new(who.as_str())),
+                may_act: may_act(client),
             },
             now,
         )?;
@@ -121,6 +121,11 @@ impl Authority {
         refresh_token::issue(&self.seals, grant, generation, binding, now)
             .ok_or_else(|| Fault::Broken("there is no master key".into()).into())
     }
+}
+
+/// Who may exchange the tokens of a client's users (RFC 8693 section 4.4).
+pub(super) fn may_act(client: &Client) -> Option<Actor> {
+    client.token_exchange.may_act.as_ref().map(|who| Actor::new(who.as_str()))
 }
 
 /// The answer with an access token that lives that long.
