@@ -12,7 +12,7 @@ use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secr
 
 use crate::decisions::{ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, UsedOnce};
 use crate::ids::{AccountId, GrantId, SessionId};
-use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
+use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition, TokenForm};
 use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
@@ -89,8 +89,13 @@ pub fn policy() -> Policy {
         Api {
             audience: "https://photos.example".into(),
             scopes: scope("photos:read photos:order"),
+            tokens: TokenForm::Jwt,
         },
-        Api { audience: "https://mail.example".into(), scopes: scope("mail:read") },
+        Api {
+            audience: "https://mail.example".into(),
+            scopes: scope("mail:read"),
+            tokens: TokenForm::Jwt,
+        },
     ];
     policy
 }

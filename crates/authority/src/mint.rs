@@ -61,16 +61,13 @@ pub struct AccessToken<'a> {
     pub may_act: Option<Actor>,
 }
 
-/// Signs an access token (RFC 9068).
-pub fn access_token(
+/// What an access token says (RFC 9068 section 2.2), whatever its form.
+pub fn access_token_claims(
     token: AccessToken<'_>,
     issuer: &Issuer,
-    keys: &Keys,
     now: Timestamp,
-) -> Result<String, MintError> {
-    let key =
-        keys.signing(ACCESS_TOKEN_ALGORITHM).ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
-    let claims = AccessTokenClaims {
+) -> AccessTokenClaims {
+    AccessTokenClaims {
         iss: issuer.clone(),
         sub: token.subject,
         aud: Audience::from(token.audience),
@@ -86,8 +83,14 @@ pub fn access_token(
         cnf: token.key.map(|key| Confirmation { jkt: Some(key) }),
         act: token.act,
         may_act: token.may_act,
-    };
-    Ok(key.sign(access_token::TYPE, &claims)?)
+    }
+}
+
+/// Signs an access token (RFC 9068).
+pub fn access_token(claims: &AccessTokenClaims, keys: &Keys) -> Result<String, MintError> {
+    let key =
+        keys.signing(ACCESS_TOKEN_ALGORITHM).ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
+    Ok(key.sign(access_token::TYPE, claims)?)
 }
 
 /// How long an authorization response is good as a JWT: "a maximum lifetime of 10 minutes is

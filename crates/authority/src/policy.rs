@@ -49,6 +49,20 @@ pub struct Api {
     pub audience: String,
     /// The scopes that are its own.
     pub scopes: Scope,
+    /// What its access tokens look like.
+    #[serde(default)]
+    pub tokens: TokenForm,
+}
+
+/// What an access token looks like to the API that it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenForm {
+    /// A JWT (RFC 9068), which the API verifies by itself.
+    #[default]
+    Jwt,
+    /// Says nothing: the API asks about it (RFC 7662).
+    Opaque,
 }
 
 /// An issuer whose assertions about our users clients may bring (RFC 7523 section 2.1).
@@ -178,6 +192,12 @@ impl Policy {
     /// The scope of that name.
     pub fn scope(&self, name: &str) -> Option<&ScopeDefinition> {
         self.scopes.iter().find(|scope| scope.name == name)
+    }
+
+    /// What a token for these audiences looks like: opaque if one of them wants it so.
+    pub fn token_form<'a>(&self, audiences: impl IntoIterator<Item = &'a str>) -> TokenForm {
+        let wants = |name| self.api(name).is_some_and(|api| api.tokens == TokenForm::Opaque);
+        if audiences.into_iter().any(wants) { TokenForm::Opaque } else { TokenForm::Jwt }
     }
 
     /// The grants that work here.

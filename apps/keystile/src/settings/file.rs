@@ -90,6 +90,8 @@ pub struct Api {
     pub audience: String,
     /// The scopes that are its own.
     pub scopes: Tokens,
+    /// What its access tokens look like: `jwt`, or `opaque` for an API that asks about each.
+    pub tokens: Option<String>,
 }
 
 /// A list of tokens, or text with spaces between them.

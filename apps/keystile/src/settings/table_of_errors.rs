@@ -154,6 +154,7 @@ fn mistakes_about_whom_to_believe_are_named_too() {
             "5:1",
             &["none.json"],
         ),
+        ("[[apis]]\naudience = \"https://a\"\ntokens = \"saml\"", "4:1", &["'saml'", "opaque"]),
         // Token exchange.
         (
             "[[clients]]\nclient_id = \"a\"\n[clients.token_exchange]\naudience = []",

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystile_protocol::access_token::{self, AccessTokenClaims, Expectations};
+use keystile_protocol::access_token::{self, AccessTokenClaims, AccessTokenError, Expectations};
 use keystile_protocol::dpop::Expected;
+use keystile_protocol::jose::JoseError;
 use keystile_protocol::{ErrorCode, Timestamp};
 
 use super::Authority;
@@ -12,6 +13,7 @@ use super::answer::EndpointError;
 use super::life::Life;
 use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
+use crate::opaque_token;
 use crate::records::UserClaims;
 use crate::rules::dpop::Scheme;
 use crate::rules::{asked_claims, claims, dpop};
@@ -101,13 +103,14 @@ impl Authority {
         }
     }
 
-    /// An access token that we signed and that has not expired. Whether it is still alive is the
-    /// store's to say. The signature is checked once; what can change is checked each time.
+    /// An access token that we signed or sealed and that has not expired. Whether it is still alive
+    /// is the store's to say. Signature or seal are checked once; what can change is checked each
+    /// time.
     pub(super) fn believed(
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Arc<AccessTokenClaims>, access_token::AccessTokenError> {
+    ) -> Result<Arc<AccessTokenClaims>, AccessTokenError> {
         let expected = Expectations {
             issuer: &self.policy.issuer,
             audience: None,
@@ -115,6 +118,10 @@ impl Authority {
             leeway: LEEWAY,
         };
         let claims = self.recognised.or_verify(token, || {
+            if opaque_token::has_form(token) {
+                return opaque_token::open(token, &self.seals)
+                    .ok_or(AccessTokenError::Jose(JoseError::Malformed));
+            }
             access_token::verify(token, self.keys().verifying(), &expected, now)
         })?;
         access_token::check_claims(&claims, &expected, now)?;

@@ -7,7 +7,7 @@ use keystile_protocol::params::ParamError;
 use keystile_protocol::token_exchange::{Actor, TokenType};
 use keystile_protocol::{ClientId, ErrorCode, Params, ProtocolError, Scope, Timestamp};
 
-use crate::policy::Policy;
+use crate::policy::{Policy, TokenForm};
 use crate::records::{Client, ExchangeMode, Grant, GrantType};
 use crate::rules::scope;
 
@@ -236,6 +236,10 @@ pub fn decide(
     }
     let act = acting(subject, actor, client)?;
     let (audience, scope) = reach(request, subject, grant, client, policy)?;
+    let form = policy.token_form(audience.iter().map(String::as_str));
+    if request.wanted == TokenType::Jwt && form == TokenForm::Opaque {
+        return Err(refused("access tokens for that API are opaque; ask for an access_token"));
+    }
     let ends = [Some(subject), actor].into_iter().flatten().map(|token| token.expires_at);
     Ok(Exchanged { audience, scope, act, expires_at: ends.fold(expires_at, Timestamp::min) })
 }

@@ -15,6 +15,7 @@ mod jwt_bearer;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod opaque_tokens;
 mod openid;
 mod pages;
 mod program;

@@ -36,6 +36,6 @@ impl Authority {
             act: None,
             may_act: None,
         };
-        Ok(response(self.sign(token, now)?, scope, caller.key, life))
+        Ok(response(self.access_token(token, now)?, scope, caller.key, life))
     }
 }

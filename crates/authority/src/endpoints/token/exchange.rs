@@ -64,7 +64,7 @@ impl Authority {
             act: exchanged.act,
             may_act: subject.may_act,
         };
-        let signed = self.sign(token, now)?;
+        let signed = self.access_token(token, now)?;
         let life = exchanged.expires_at.since(now);
         let mut response = response(signed, exchanged.scope, caller.key, life);
         response.issued_token_type = Some(asked.wanted.as_str().to_owned());

@@ -83,7 +83,7 @@ impl Authority {
             may_act: may_act(client),
         };
         let life = birth.expires_at.since(now);
-        let response = response(self.sign(token, now)?, scope, caller.key, life);
+        let response = response(self.access_token(token, now)?, scope, caller.key, life);
         match self.store.redeem_code(birth).await? {
             Redeemed::Done => Ok(response),
             Redeemed::UsedBefore(kind) => Err(dpop::used_before(kind).into()),

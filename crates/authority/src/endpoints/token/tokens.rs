@@ -11,6 +11,8 @@ use crate::endpoints::Authority;
 use crate::endpoints::answer::{EndpointError, Fault};
 use crate::ids::{AccountId, GrantId};
 use crate::mint::{self, AccessToken, IdToken};
+use crate::opaque_token;
+use crate::policy::TokenForm;
 use crate::records::{Client, UserClaims};
 use crate::refresh_token::{self, Binding};
 use crate::rules::asked_claims::{self, AskedClaims};
@@ -42,7 +44,7 @@ impl Authority {
         let acr = if facts.claims.acr() { acr::of(&facts.methods) } else { None };
         let expires_at = now.plus(self.policy.lifetimes.access_token);
         let grant = self.grant_name(&facts.grant, client, now);
-        let access_token = self.sign(
+        let access_token = self.access_token(
             AccessToken {
                 subject: subject.clone(),
                 client: &client.id,
@@ -100,13 +102,19 @@ impl Authority {
         Ok(claims)
     }
 
-    pub(super) fn sign(
+    /// An access token in the form that its audiences want.
+    pub(super) fn access_token(
         &self,
         token: AccessToken<'_>,
         now: Timestamp,
     ) -> Result<String, EndpointError> {
-        let Self { policy, .. } = self;
-        Ok(mint::access_token(token, &policy.issuer, &self.keys(), now)?)
+        let claims = mint::access_token_claims(token, &self.policy.issuer, now);
+        match self.policy.token_form(claims.aud.iter()) {
+            TokenForm::Jwt => Ok(mint::access_token(&claims, &self.keys())?),
+            TokenForm::Opaque => {
+                Ok(opaque_token::seal(&claims, &self.seals, now, self.entropy.bytes()))
+            }
+        }
     }
 
     pub(super) fn refresh_token(
