@@ -57,6 +57,7 @@ pub fn client() -> Client {
         several_audiences: false,
         openid: OpenIdOptions::default(),
         apis: Vec::new(),
+        introspection_algorithm: None,
         dpop_bound_access_tokens: false,
         profile: None,
         about: About::default(),

@@ -6,13 +6,16 @@ use std::time::Duration;
 use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation};
 use keystile_protocol::encoding::base64url;
 use keystile_protocol::jose::{Algorithm, JoseError, Thumbprint};
-use keystile_protocol::messages::{Audience, IdTokenClaims, ResponseClaims, access_token_hash};
+use keystile_protocol::messages::{
+    Audience, INTROSPECTION_JWT, IdTokenClaims, IntrospectionClaims, IntrospectionResponse,
+    ResponseClaims, access_token_hash,
+};
 use keystile_protocol::token_exchange::Actor;
 use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
-use crate::records::UserClaims;
+use crate::records::{Client, UserClaims};
 use crate::rules::redirect::Reply;
 
 /// Access tokens are always signed with this.
@@ -169,6 +172,26 @@ pub fn id_token(
         user: token.user,
     };
     Ok(key.sign(ID_TOKEN_TYPE, &claims)?)
+}
+
+/// Signs an answer to an introspection request (RFC 9701 section 5). Without a word of the client it
+/// is RS256 (section 6).
+pub fn introspection(
+    answer: IntrospectionResponse,
+    client: &Client,
+    issuer: &Issuer,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<String, MintError> {
+    let algorithm = client.introspection_algorithm.unwrap_or(Algorithm::RS256);
+    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    let claims = IntrospectionClaims {
+        iss: issuer.clone(),
+        aud: client.id.to_string(),
+        iat: now.seconds(),
+        token_introspection: answer,
+    };
+    Ok(key.sign(INTROSPECTION_JWT, &claims)?)
 }
 
 /// Signs what userinfo says: `iss` and `aud` say from whom and for whom (OpenID Connect Core 1.0

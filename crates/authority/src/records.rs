@@ -52,6 +52,9 @@ pub struct Client {
     /// The APIs that this client is the face of: it may introspect the tokens for them.
     #[serde(default)]
     pub apis: Vec<String>,
+    /// `introspection_signed_response_alg`, where it is not the standard's default.
+    #[serde(default)]
+    pub introspection_algorithm: Option<Algorithm>,
     /// Whether its access tokens are always bound to a key (RFC 9449 section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,

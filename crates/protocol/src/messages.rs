@@ -170,6 +170,24 @@ pub struct IntrospectionResponse {
     pub may_act: Option<Actor>,
 }
 
+/// The media type of an introspection answer that is a JWT, and with that its `typ` (RFC 9701
+/// section 5).
+pub const INTROSPECTION_JWT: &str = "token-introspection+jwt";
+
+/// The answer to an introspection request as a JWT (RFC 9701 section 5). It has neither `sub` nor
+/// `exp` of its own, so that nobody takes it for an access token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntrospectionClaims {
+    /// Who answers.
+    pub iss: Issuer,
+    /// Who asked.
+    pub aud: String,
+    /// Seconds since 1970, when it was answered.
+    pub iat: i64,
+    /// The answer.
+    pub token_introspection: IntrospectionResponse,
+}
+
 /// What an authorization server says of itself (RFC 8414 section 2, OpenID Connect Discovery 1.0
 /// section 3). Members that are absent are left out; unknown ones are dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,6 +232,9 @@ pub struct Metadata {
     pub revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    /// RFC 9701 section 7.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introspection_signing_alg_values_supported: Vec<String>,
     /// RFC 9449 section 5.1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dpop_signing_alg_values_supported: Vec<String>,

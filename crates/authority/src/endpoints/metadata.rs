@@ -61,6 +61,7 @@ impl Authority {
             token_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             revocation_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             introspection_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
+            introspection_signing_alg_values_supported: algorithms(),
             dpop_signing_alg_values_supported: signed_with(&dpop::ALGORITHMS),
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,

@@ -41,6 +41,7 @@ pub struct ClientMetadata {
     pub dpop_bound_access_tokens: bool,
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
+    pub introspection_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub application_type: Option<String>,
     pub request_object_signing_alg: Option<String>,
@@ -105,6 +106,10 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         allow_embedded_browser: metadata.allow_embedded_browser,
         several_audiences: metadata.several_audiences,
         apis: metadata.apis.clone(),
+        introspection_algorithm: signed_with(
+            "introspection_signed_response_alg",
+            metadata.introspection_signed_response_alg.as_deref(),
+        )?,
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
         profile: metadata.profile,
         about: about(metadata)?,
@@ -411,6 +416,10 @@ mod tests {
         assert_eq!(
             member(|m| m.authorization_signed_response_alg = set("HS256")),
             "authorization_signed_response_alg"
+        );
+        assert_eq!(
+            member(|m| m.introspection_signed_response_alg = set("none")),
+            "introspection_signed_response_alg"
         );
     }
 

@@ -10,6 +10,7 @@ mod errors;
 mod experience;
 mod grants;
 mod https;
+mod introspection;
 mod jarm;
 mod jwt_bearer;
 mod logout;

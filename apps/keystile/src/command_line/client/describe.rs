@@ -43,6 +43,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "id_token_signed_response_alg": client.id_token_algorithm.as_str(),
         "subject_type": if client.openid.sector.is_some() { "pairwise" } else { "public" },
         "userinfo_signed_response_alg": client.openid.userinfo_algorithm.map(Algorithm::as_str),
+        "introspection_signed_response_alg": client.introspection_algorithm.map(Algorithm::as_str),
         "application_type": if client.is_native() { "native" } else { "web" },
         "require_pkce": client.must_use_pkce(),
         "trusted": client.trusted,
