@@ -50,7 +50,7 @@ pub struct AccessToken<'a> {
     pub audience: Vec<String>,
     /// When the user was authenticated.
     pub auth_time: Option<Timestamp>,
-    /// How strongly, where that was asked for.
+    /// How strongly: an API may need to know (RFC 9470 section 6).
     pub acr: Option<String>,
     /// When it ends.
     pub expires_at: Timestamp,

@@ -4,3 +4,4 @@ mod issuer;
 mod keys;
 mod refusals;
 mod scopes;
+mod step_up;

@@ -25,4 +25,5 @@ mod request_objects;
 mod security;
 mod setting;
 mod sign_in;
+mod step_up;
 mod token_exchange;

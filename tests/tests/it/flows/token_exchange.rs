@@ -225,6 +225,9 @@ async fn an_id_token_stands_for_its_grant_and_staff_acts_by_an_actor_token_rfc_8
     let (alice, staff) = (all.claims("id_token"), bob.claims("id_token"));
     assert_eq!((&got["sub"], &got["act"]["sub"]), (&alice["sub"], &staff["sub"]));
     assert_eq!((&got["scope"], &got["aud"]), (&"openid mail:send".into(), &MAIL.into()));
+    for same in ["acr", "auth_time"] {
+        assert_eq!(got[same], all.claims("access_token")[same], "{same}");
+    }
     let quiet = exchange(&desk, subject, &[("audience", MAIL)]).await.unwrap();
     assert_eq!(quiet.claims("access_token").get("act"), None, "impersonation, as registered");
     // An actor token of another client, or of one who has signed out, is none.

@@ -12,6 +12,7 @@ use crate::endpoints::life::{Hangs, Life};
 use crate::endpoints::{Authority, ClientRequest};
 use crate::mint::AccessToken;
 use crate::records::Grant;
+use crate::rules::acr;
 use crate::rules::token_exchange::{self, ShownToken};
 
 /// "MUST be the invalid_request error code" (section 2.2.2).
@@ -48,6 +49,8 @@ impl Authority {
             &self.policy,
             now.plus(self.policy.lifetimes.access_token),
         )?;
+        // An ID token says it only where it was asked to.
+        let acr = subject.acr.or_else(|| Some(acr::of(&grant.as_ref()?.methods)?.to_owned()));
         let of = subject.grant.as_deref().zip(grant.as_ref());
         let token = AccessToken {
             grant: of.map(|(gid, grant)| self.next_grant_name(gid, &grant.id, client, now)),
@@ -57,7 +60,7 @@ impl Authority {
             scope: exchanged.scope.clone(),
             audience: exchanged.audience,
             auth_time: subject.auth_time,
-            acr: subject.acr,
+            acr,
             expires_at: exchanged.expires_at,
             jti: self.entropy.bytes(),
             key: caller.key,

@@ -41,7 +41,7 @@ impl Authority {
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
         let subject = self.subject(&facts.account, client)?;
-        let acr = if facts.claims.acr() { acr::of(&facts.methods) } else { None };
+        let acr = acr::of(&facts.methods);
         let expires_at = now.plus(self.policy.lifetimes.access_token);
         let grant = self.grant_name(&facts.grant, client, now);
         let access_token = self.access_token(
@@ -70,7 +70,7 @@ impl Authority {
                 auth_time: facts.auth_time,
                 user: self.claims_in_id_token(&facts.account, &facts.claims).await?,
                 methods: facts.methods,
-                acr,
+                acr: acr.filter(|_| facts.claims.acr()),
                 sid: facts.sid,
                 access_token: &access_token,
                 grant,
