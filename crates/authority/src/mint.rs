@@ -174,8 +174,8 @@ pub fn id_token(
     Ok(key.sign(ID_TOKEN_TYPE, &claims)?)
 }
 
-/// Signs an answer to an introspection request (RFC 9701 section 5). Without a word of the client it
-/// is RS256 (section 6).
+/// Signs an answer to an introspection request (RFC 9701 section 5): with RS256 unless the client's
+/// metadata say otherwise (section 6).
 pub fn introspection(
     answer: IntrospectionResponse,
     client: &Client,

@@ -91,7 +91,8 @@ impl Refusal {
 
     /// The value of `WWW-Authenticate`; none where no other credentials would help.
     ///
-    /// `realm` and `acr_values` have the characters of RFC 6750's `scope` and `error_description` alone.
+    /// `realm` and `acr_values` have the characters of RFC 6750's `scope` and `error_description`
+    /// alone.
     pub fn challenge(&self, realm: &str) -> Option<String> {
         if matches!(self, Self::KeysAway) {
             return None;

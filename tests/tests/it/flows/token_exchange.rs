@@ -39,6 +39,15 @@ several_audiences = true
 id_token_signed_response_alg = "ES256"
 
 [[clients]]
+client_id = "careful"
+client_secret = "{SECRET}"
+redirect_uris = ["https://careful.example/callback"]
+scope = "openid photos:read"
+id_token_signed_response_alg = "ES256"
+[clients.token_exchange]
+may_act = "photo-api"
+
+[[clients]]
 client_id = "photo-api"
 client_secret = "{SECRET}"
 grant_types = ["{GRANT}", "client_credentials"]
@@ -65,7 +74,7 @@ scope = "openid mail:send"
 id_token_signed_response_alg = "ES256"
 [clients.token_exchange]
 audiences = ["{MAIL}"]
-subject_clients = ["front"]
+subject_clients = ["front", "careful"]
 mode = "both"
 "#
     );
@@ -240,6 +249,22 @@ async fn an_id_token_stands_for_its_grant_and_staff_acts_by_an_actor_token_rfc_8
     assert!(exchange(&desk, subject, &[("audience", MAIL)]).await.is_ok());
     assert_eq!(client(&server, "front").revoke(all.refresh_token()).await, 200);
     assert!(exchange(&desk, subject, &[("audience", MAIL)]).await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_says_who_may_act_for_its_users_rfc_8693_4_4() {
+    let server = server().await;
+    let careful = client(&server, "careful").with_scope("openid photos:read");
+    let tokens = careful.tokens(&mut Browser::new()).await;
+    assert_eq!(tokens.claims("access_token")["may_act"], json!({ "sub": "photo-api" }));
+    let (access, id) = ((tokens.access_token(), ACCESS), (tokens.text("id_token"), ID));
+    let (api, desk) = (client(&server, "photo-api"), client(&server, "desk"));
+    let got = exchange(&api, access, &[]).await.unwrap().claims("access_token");
+    assert_eq!(got["act"]["sub"], got["may_act"]["sub"]);
+    for subject in [access, id] {
+        let error = exchange(&desk, subject, &[]).await.unwrap_err();
+        assert!(error.description.contains("may_act"), "{}", error.description);
+    }
 }
 
 #[tokio::test]

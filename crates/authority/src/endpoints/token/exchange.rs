@@ -6,7 +6,7 @@ use keystile_protocol::token_exchange::TokenType;
 use keystile_protocol::{ErrorCode, Timestamp};
 
 use super::Caller;
-use super::tokens::response;
+use super::tokens::{may_act, response};
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::life::{Hangs, Life};
 use crate::endpoints::{Authority, ClientRequest};
@@ -30,8 +30,13 @@ impl Authority {
         let client = caller.client;
         let asked =
             token_exchange::request(request.params, request.scope()?, client, &self.policy)?;
-        let subject = self.shown("subject_token", asked.subject, now)?;
+        let mut subject = self.shown("subject_token", asked.subject, now)?;
         token_exchange::subject_is_for(&subject, client)?;
+        if asked.subject.1 == TokenType::IdToken {
+            // It does not say who may act; its client's registration does.
+            let issued_to = self.store.client(&subject.client, false).await?;
+            subject.may_act = issued_to.and_then(|client| may_act(&client));
+        }
         let grant = self.living("subject_token", &subject, now).await?;
         let mut actor = None;
         if let Some(shown) = asked.actor {
