@@ -140,8 +140,8 @@ pub struct IdToken<'a> {
     pub sid: [u8; 16],
     /// The access token beside it.
     pub access_token: &'a str,
-    /// Of which grant (`gid`), for when it is exchanged.
-    pub grant: String,
+    /// Of which grant (`gid`), where it may be exchanged.
+    pub grant: Option<String>,
     /// Claims about the user that were asked for here.
     pub user: UserClaims,
 }
@@ -156,7 +156,9 @@ pub fn id_token(
     now: Timestamp,
 ) -> Result<String, MintError> {
     let key = keys.signing(token.algorithm).ok_or(MintError::NotReady(token.algorithm))?;
-    token.user.insert("gid".to_owned(), token.grant.into());
+    if let Some(grant) = token.grant {
+        token.user.insert("gid".to_owned(), grant.into());
+    }
     let claims = IdTokenClaims {
         iss: issuer.clone(),
         sub: token.subject,

@@ -25,6 +25,7 @@ id_token_signed_response_alg = "ES256"
     )
 }
 
+const BY_KEY: &str = "token_endpoint_auth_method = \"private_key_jwt\"";
 const SECRET: &str = "the secret of the app, forty characters long";
 
 /// A server with a client `signer`, whose objects are at `/r.jwt`, and `more` clients.
@@ -166,7 +167,8 @@ async fn nobody_is_called_but_the_clients_own_addresses_rfc_9101_10_4() {
     let pushing = "require_pushed_authorization_requests = true";
     let more = client("another", &key, &documents, &["/another.jwt"], "")
         + &client("pushing", &key, &documents, &["/pushing.jwt"], pushing)
-        + &client("fapi", &key, &documents, &["/fapi.jwt"], "profile = \"fapi2\"");
+        + &client("fapi", &key, &documents, &["/fapi.jwt"], "profile = \"fapi2\"")
+            .replace(&format!("client_secret = \"{SECRET}\""), BY_KEY);
     let (server, app) = server(&key, &documents, &more).await;
     let of = |id: &str| {
         App::new(&server.issuer, id, Some(SECRET), &format!("https://{id}.example/callback"))

@@ -18,7 +18,7 @@ use crate::policy::TokenForm;
 use crate::records::{Client, UserClaims};
 use crate::refresh_token::{self, Binding};
 use crate::rules::asked_claims::{self, AskedClaims};
-use crate::rules::{acr, scope, sender_constraint};
+use crate::rules::{acr, exchange_policy, scope, sender_constraint};
 
 /// What the tokens of a grant are made of, whether it was born just now or is refreshed.
 pub(super) struct TokenFacts<'a> {
@@ -114,7 +114,7 @@ impl Authority {
                 acr: acr.filter(|_| facts.claims.acr()),
                 sid: facts.sid,
                 access_token: &access_token,
-                grant,
+                grant: exchange_policy::may_be_exchanged(client).then_some(grant),
             };
             let policy = &self.policy;
             let token =
