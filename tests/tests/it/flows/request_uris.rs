@@ -182,7 +182,7 @@ async fn nobody_is_called_but_the_clients_own_addresses_rfc_9101_10_4() {
         (referring(&app, "http://169.254.169.254/latest/meta-data/"), "invalid_request_uri"),
         (referring(&server.app(), &here("/r.jwt")), "invalid_request_uri"),
         (referring(&of("pushing"), &here("/pushing.jwt")), "invalid_request"),
-        (referring(&of("fapi"), &here("/fapi.jwt")), "request_uri_not_supported"),
+        (referring(&of("fapi"), &here("/fapi.jwt")), "invalid_request"),
         (both, "invalid_request"),
         (twice, "invalid_request"),
     ];
