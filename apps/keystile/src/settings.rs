@@ -8,6 +8,7 @@ mod addresses;
 mod bounds;
 mod clients;
 pub mod file;
+mod mtls;
 mod scopes;
 mod source;
 mod storage;
@@ -15,6 +16,7 @@ mod storage;
 mod table_of_errors;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trusted_issuers;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +27,7 @@ use keystile_protocol::Issuer;
 use keystile_server::FaceSettings;
 
 pub use addresses::TlsFiles;
+pub(crate) use clients::unknown_api;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;
@@ -60,6 +63,8 @@ pub struct Settings {
     pub listen: Vec<std::net::SocketAddr>,
     /// Certificate and key.
     pub tls: Option<TlsFiles>,
+    /// Where to listen for clients with certificates.
+    pub mtls_listen: Vec<std::net::SocketAddr>,
     /// Pages, proxies and bounds on what comes in.
     pub face: FaceSettings,
     /// For requests of our own.
@@ -88,7 +93,11 @@ impl Settings {
         let issuer = issuer(file.issuer.as_deref(), &root)?;
         let tls = tls(file.tls.as_ref(), &issuer, source)?;
         let listen = listen(file.listen.as_deref(), &issuer, &root)?;
-        let policy = policy(&file, issuer, &root)?;
+        let mtls_listen = mtls::listen(file.mtls.as_ref(), tls.as_ref(), &root)?;
+        let proxy = proxy(&file.proxy, &root.key("proxy"))?;
+        let mut policy = policy(&file, issuer, source)?;
+        policy.mutual_tls =
+            mtls::mutual_tls(file.mtls.as_ref(), tls.as_ref(), &proxy, &policy.issuer, source)?;
         Ok(Self {
             file: Some(source.path().to_owned()),
             clients: clients::clients(&file.clients, &policy, &root)?,
@@ -98,7 +107,7 @@ impl Settings {
             face: FaceSettings {
                 overrides: file.pages.overrides.map(|folder| source.beside(folder)),
                 brand: file.pages.name.unwrap_or_else(|| FaceSettings::default().brand),
-                proxy: proxy(&file.proxy, &root.key("proxy"))?,
+                proxy,
                 limits: bounds::face(&file.limits, &root.key("limits"))?,
             },
             outbound: Outbound {
@@ -110,6 +119,7 @@ impl Settings {
             policy,
             listen,
             tls,
+            mtls_listen,
         })
     }
 
@@ -142,10 +152,12 @@ fn issuer(text: Option<&str>, root: &Place<'_>) -> Result<Issuer, SettingsError>
     Issuer::try_from(text).or_else(|problem| root.key("issuer").wrong(problem))
 }
 
-fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, SettingsError> {
+fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, SettingsError> {
+    let root = &source.root();
     let mut policy = Policy::new(issuer);
     scopes::add_scopes(&mut policy, &file.scopes, root)?;
     scopes::add_apis(&mut policy, &file.apis, root)?;
+    trusted_issuers::add(&mut policy, &file.trusted_issuers, source)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.sign_up = file.accounts.sign_up;

@@ -1,8 +1,8 @@
 //! What the rules decided and the store may write. Only rules can build these: outside of this
 //! crate they can be read and not made.
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::{ClientId, Scope, Timestamp};
 
 use crate::ids::{AccountId, GrantId, SessionId};
@@ -36,8 +36,8 @@ pub struct Redemption {
     /// Whether the client has to be added to the session's list.
     pub first_in_session: bool,
     pub claims: AskedClaims,
-    /// The key that the refresh token is bound to.
-    pub dpop_key: Option<Thumbprint>,
+    /// What the refresh token is bound to.
+    pub bound_to: Option<SenderConstraint>,
     /// What this request may be the first to use, or nothing is redeemed.
     pub once: Vec<UsedOnce>,
     /// Which approval of a pushed request this redeems; nothing for a grant of one approval.
@@ -174,6 +174,8 @@ pub enum OnceKind {
     ClientAssertion,
     /// A DPoP proof (RFC 9449 section 11.1).
     DpopProof,
+    /// An assertion that is a grant (RFC 7523 section 3).
+    AssertionGrant,
     /// A signed authentication request (OpenID Connect CIBA Core 1.0 section 7.1.1).
     AuthenticationRequest,
 }
@@ -184,7 +186,7 @@ impl UsedOnce {
         let purpose: u8 = match kind {
             OnceKind::ClientAssertion => 1,
             OnceKind::DpopProof => 2,
-            // 3 is for assertions that are grants (RFC 7523 section 2.1).
+            OnceKind::AssertionGrant => 3,
             OnceKind::AuthenticationRequest => 4,
         };
         let key = sha256([&[purpose], &sha256(signer)[..], jti.as_bytes()].concat());

@@ -19,7 +19,7 @@ use crate::ids::{AccountId, GrantId, SessionId};
 use crate::pending::{
     Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled, PresentedCode,
 };
-use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
+use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition, TokenForm};
 use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
@@ -69,7 +69,9 @@ pub fn client() -> Client {
         several_audiences: false,
         openid: OpenIdOptions::default(),
         apis: Vec::new(),
+        introspection_algorithm: None,
         dpop_bound_access_tokens: false,
+        certificate_bound_access_tokens: false,
         profile: None,
         about: About::default(),
         keys: None,
@@ -81,6 +83,7 @@ pub fn client() -> Client {
         logout: crate::records::LogoutChannels::default(),
         encryption: crate::records::ClientEncryption::default(),
         ciba: crate::records::CibaOptions::default(),
+        token_exchange: crate::records::ExchangePolicy::default(),
     }
 }
 
@@ -103,8 +106,13 @@ pub fn policy() -> Policy {
         Api {
             audience: "https://photos.example".into(),
             scopes: scope("photos:read photos:order"),
+            tokens: TokenForm::Jwt,
         },
-        Api { audience: "https://mail.example".into(), scopes: scope("mail:read") },
+        Api {
+            audience: "https://mail.example".into(),
+            scopes: scope("mail:read"),
+            tokens: TokenForm::Jwt,
+        },
     ];
     policy
 }
@@ -323,7 +331,7 @@ pub fn grant(now: Timestamp) -> Grant {
         rotated_at: now,
         last_used: now,
         salt: [6; 16],
-        dpop_key: None,
+        bound_to: None,
     }
 }
 
@@ -342,6 +350,8 @@ pub fn access_token_claims() -> AccessTokenClaims {
         acr: None,
         gid: None,
         cnf: None,
+        act: None,
+        may_act: None,
     }
 }
 

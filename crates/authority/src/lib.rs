@@ -5,6 +5,7 @@
 //! they apply, and hand the decision to the store. Nothing here knows HTTP, SQL, a runtime, a
 //! clock or a source of randomness.
 
+pub mod certificate;
 pub mod ciba;
 pub mod decisions;
 pub mod endpoints;
@@ -15,6 +16,7 @@ pub mod incident;
 pub mod keys;
 pub mod logout_message;
 pub mod mint;
+pub mod opaque_token;
 pub mod pending;
 pub mod ping;
 pub mod policy;

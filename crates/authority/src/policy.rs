@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use keystile_protocol::{Issuer, Scope};
+use keystile_protocol::{ClientId, Issuer, Scope};
 use serde::{Deserialize, Serialize};
+
+use crate::certificate::Authorities;
+use crate::records::{GrantType, KeySource};
 
 /// The operator's decisions, as the rules read them.
 #[derive(Clone, Debug)]
@@ -24,6 +27,20 @@ pub struct Policy {
     pub require_pushed_requests: bool,
     /// Whether people may make accounts for themselves (`prompt=create`).
     pub sign_up: bool,
+    /// Client certificates, where a listener or a proxy asks for them (RFC 8705).
+    pub mutual_tls: Option<MutualTls>,
+    /// Others whose word about our users is a grant (RFC 7523 section 2.1).
+    pub trusted_issuers: Vec<TrustedIssuer>,
+}
+
+/// How clients come with certificates (RFC 8705).
+#[derive(Clone, Debug, Default)]
+pub struct MutualTls {
+    /// Below which URL the endpoints ask for a certificate, where not below the issuer's own
+    /// (section 5).
+    pub alias: Option<Issuer>,
+    /// Who issues clients' certificates, for `tls_client_auth`.
+    pub authorities: Authorities,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -49,6 +66,48 @@ pub struct Api {
     pub audience: String,
     /// The scopes that are its own.
     pub scopes: Scope,
+    /// What its access tokens look like.
+    #[serde(default)]
+    pub tokens: TokenForm,
+}
+
+/// What an access token looks like to the API that it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenForm {
+    /// A JWT (RFC 9068), which the API verifies by itself.
+    #[default]
+    Jwt,
+    /// Says nothing: the API asks about it (RFC 7662).
+    Opaque,
+}
+
+/// An issuer whose assertions about our users clients may bring (RFC 7523 section 2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// Its `iss`, compared as a string.
+    pub issuer: String,
+    /// Its public keys.
+    pub keys: KeySource,
+    /// What `aud` has to be, where that is neither our issuer nor our token endpoint.
+    pub audience: Option<String>,
+    /// The claim that says whom it is about.
+    pub subject_claim: String,
+    /// What stands in that claim.
+    pub subject_is: SubjectIs,
+    /// The clients that may bring its assertions.
+    pub clients: Vec<ClientId>,
+    /// All that clients may get for them.
+    pub scope: Scope,
+}
+
+/// By which of its names an assertion calls an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectIs {
+    /// Our own `sub`.
+    Sub,
+    /// What the user types to sign in.
+    Username,
 }
 
 /// How long things live.
@@ -194,12 +253,33 @@ impl Policy {
             waiting: WaitingLimits::default(),
             require_pushed_requests: false,
             sign_up: false,
+            mutual_tls: None,
+            trusted_issuers: Vec::new(),
         }
+    }
+
+    /// The URLs of an endpoint that clients call: the issuer's, and the one that asks for a
+    /// certificate (RFC 8705 section 5).
+    pub fn urls(&self, path: &str) -> Vec<String> {
+        let alias = self.mutual_tls.as_ref().and_then(|mutual_tls| mutual_tls.alias.as_ref());
+        [&self.issuer].into_iter().chain(alias).map(|base| base.endpoint(path)).collect()
     }
 
     /// The scope of that name.
     pub fn scope(&self, name: &str) -> Option<&ScopeDefinition> {
         self.scopes.iter().find(|scope| scope.name == name)
+    }
+
+    /// What a token for these audiences looks like: opaque if one of them wants it so.
+    pub fn token_form<'a>(&self, audiences: impl IntoIterator<Item = &'a str>) -> TokenForm {
+        let wants = |name| self.api(name).is_some_and(|api| api.tokens == TokenForm::Opaque);
+        if audiences.into_iter().any(wants) { TokenForm::Opaque } else { TokenForm::Jwt }
+    }
+
+    /// The grants that work here.
+    pub fn grant_types(&self) -> impl Iterator<Item = GrantType> {
+        let assertions = !self.trusted_issuers.is_empty();
+        GrantType::ALL.into_iter().filter(move |grant| assertions || *grant != GrantType::JwtBearer)
     }
 
     /// The API of that name.

@@ -169,6 +169,8 @@ pub trait Registry: Send + Sync {
     async fn set_claims(&self, account: &AccountId, claims: &UserClaims) -> Stored<()>;
     /// Removes an account; its sessions and grants are dead. False if there is none.
     async fn remove_account(&self, id: &AccountId) -> Stored<bool>;
+    /// Adds a signing key after others of its algorithm, however new those are.
+    async fn rotate_key(&self, key: &StoredKey) -> Stored<()>;
     /// The incident of that reference.
     async fn incident(&self, reference: &str) -> Stored<Option<Incident>>;
 }

@@ -41,6 +41,7 @@
 //! | two `Authorization` headers, a malformed or oversize one, a token in query or form | 400 `invalid_request` |
 //! | a token that is not believed: [`AccessTokenError`] says why | 401 `invalid_token` |
 //! | a good token that does not allow this | 403 `insufficient_scope`, with `scope` |
+//! | a good token whose user has to be authenticated again, or better | 401 `insufficient_user_authentication`, with `acr_values` and `max_age` (RFC 9470) |
 //! | anything, while no keys are at hand | 503 with `Retry-After` |
 //!
 //! # The issuer's keys
@@ -49,6 +50,28 @@
 //! the key set. They are fetched again behind a request when they are five minutes old, and once
 //! when a token names a key that is not known, but not in a storm. While the issuer is away, the
 //! keys that are there go on serving: an API does not fall with its issuer.
+//!
+//! # Tokens that are bound to a certificate
+//!
+//! A token with `cnf` and `x5t#S256` (RFC 8705 section 3) is let through only with the certificate
+//! that it is bound to. Whoever ends TLS before the guard says which one the connection came with:
+//! it puts a [`ClientCertificate`] into the request's extensions. That is your own listener, with
+//! [`ClientCertificate::from_chain`], or a layer that reads the header of a proxy (RFC 9440):
+//!
+//! ```
+//! use axum::extract::Request;
+//! use keystile_resource::ClientCertificate;
+//!
+//! /// Only behind a proxy that removes this header from what comes in.
+//! fn tell(mut request: Request) -> Request {
+//!     let header = request.headers().get("client-cert");
+//!     let certificate = header.map(|value| ClientCertificate::from_header(value.as_bytes()));
+//!     if let Some(Ok(certificate)) = certificate {
+//!         request.extensions_mut().insert(certificate);
+//!     }
+//!     request
+//! }
+//! ```
 //!
 //! # Without axum
 //!
@@ -69,4 +92,4 @@ pub use token::{Token, Unguarded};
 
 pub use keystile_protocol::access_token::{AccessTokenClaims, AccessTokenError};
 pub use keystile_protocol::jose::Algorithm;
-pub use keystile_protocol::{ErrorCode, Scope};
+pub use keystile_protocol::{ClientCertificate, ClientCertificateError, ErrorCode, Scope};

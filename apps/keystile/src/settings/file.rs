@@ -31,8 +31,12 @@ pub struct File {
     pub scopes: Vec<Scope>,
     /// APIs that access tokens are for.
     pub apis: Vec<Api>,
+    /// Issuers whose word about users is a grant (RFC 7523).
+    pub trusted_issuers: Vec<TrustedIssuer>,
     /// Certificate and key; without them something before the server does TLS.
     pub tls: Option<Tls>,
+    /// Client certificates on a listener of their own.
+    pub mtls: Option<Mtls>,
     /// Proxies before the server.
     pub proxy: Proxy,
     /// Requests that the server makes itself.
@@ -98,6 +102,8 @@ pub struct Api {
     pub audience: String,
     /// The scopes that are its own.
     pub scopes: Tokens,
+    /// What its access tokens look like: `jwt`, or `opaque` for an API that asks about each.
+    pub tokens: Option<String>,
 }
 
 /// A list of tokens, or text with spaces between them.
@@ -110,10 +116,44 @@ pub enum Tokens {
     Text(String),
 }
 
+impl Tokens {
+    /// As a scope.
+    pub(super) fn scope(&self) -> Result<keystile_protocol::Scope, keystile_protocol::ValueError> {
+        match self {
+            Self::List(list) => list.join(" ").try_into(),
+            Self::Text(text) => text.as_str().try_into(),
+        }
+    }
+}
+
 impl Default for Tokens {
     fn default() -> Self {
         Self::List(Vec::new())
     }
+}
+
+/// `[[trusted_issuers]]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrustedIssuer {
+    /// What stands in `iss` of its assertions.
+    pub issuer: String,
+    /// Its public keys: `{ keys = [ ... ] }`.
+    pub jwks: Option<serde_json::Value>,
+    /// A file with them, JSON, instead.
+    pub jwks_file: Option<PathBuf>,
+    /// Where they are, instead.
+    pub jwks_uri: Option<String>,
+    /// What `aud` of its assertions is, where that is neither our issuer nor our token endpoint.
+    pub audience: Option<String>,
+    /// The claim that says whom an assertion is about; `sub` otherwise.
+    pub subject_claim: Option<String>,
+    /// What stands in that claim: `sub` (our own for the account) or `username`.
+    pub subject_is: Option<String>,
+    /// The clients that may bring its assertions.
+    pub clients: Vec<String>,
+    /// All that clients may get for them.
+    pub scope: Tokens,
 }
 
 /// `[tls]`
@@ -124,8 +164,22 @@ pub struct Tls {
     pub certificate: Option<PathBuf>,
     /// Its key, PEM.
     pub key: Option<PathBuf>,
-    /// `none`; `optional` comes with a later release.
+    /// Whether connections are asked for a client certificate: `none` or `optional`.
     pub client_certificates: Option<String>,
+}
+
+/// `[mtls]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mtls {
+    /// Address and port of a listener that asks for client certificates. It answers what clients
+    /// call alone.
+    pub listen: Option<String>,
+    /// Below which URL clients reach the endpoints with a certificate, where not below the
+    /// issuer's own.
+    pub issuer_alias: Option<String>,
+    /// The authorities that issue clients' certificates, PEM, for `tls_client_auth`.
+    pub ca: Option<PathBuf>,
 }
 
 /// `[proxy]`
@@ -136,6 +190,8 @@ pub struct Proxy {
     pub trusted: Vec<String>,
     /// The header that they write: `X-Forwarded-For` or `Forwarded`.
     pub forwarded_header: Option<String>,
+    /// The header that they write a client's certificate into, as RFC 9440 has it: `Client-Cert`.
+    pub client_certificate_header: Option<String>,
 }
 
 /// `[outbound]`

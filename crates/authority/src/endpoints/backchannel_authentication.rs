@@ -70,7 +70,8 @@ impl Authority {
         }
         let (object, issuer) = (params.required("request")?, &self.policy.issuer);
         let open = |keys: &KeySet| ciba_request::open(object, params, client, keys, issuer, now);
-        let signed = self.verified(client, object, ErrorCode::InvalidRequest, open).await?;
+        let (keys, code) = (client.keys.as_ref(), ErrorCode::InvalidRequest);
+        let signed = self.verified(keys, object, code, open).await?;
         self.use_up(vec![signed.once], self.entropy.bytes()).await?;
         Ok(Some(signed.params))
     }

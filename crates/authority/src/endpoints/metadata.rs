@@ -1,12 +1,16 @@
 //! What the server says of itself (RFC 8414, OpenID Connect Discovery 1.0).
 
+use std::collections::BTreeMap;
+
 use keystile_protocol::dpop;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::jose::encryption::{ContentEncryption, KeyManagement};
 use keystile_protocol::messages::Metadata;
 
 use super::Authority;
-use crate::records::{Delivery, GrantType};
+use crate::policy::MutualTls;
+use crate::records::Delivery;
+use crate::rules::mutual_tls::{BY_AUTHORITY, SELF_SIGNED};
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
 
@@ -34,9 +38,11 @@ impl Authority {
         let at = |path: &str| Some(issuer.endpoint(path));
         let names =
             |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let with_secret = names(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
-        let with_none =
-            names(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
+        let mut with_secret =
+            names(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        let mutual_tls = self.policy.mutual_tls.as_ref();
+        with_secret.extend(mutual_tls.into_iter().flat_map(certificate_methods));
+        let with_none = [with_secret.clone(), names(&["none"])].concat();
         let signed_with =
             |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
         let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
@@ -50,6 +56,7 @@ impl Authority {
             prompts.push("create".to_owned());
         }
         claims_supported.extend(claims::supported().map(str::to_owned));
+        let grant_types = self.policy.grant_types();
         Metadata {
             issuer: issuer.clone(),
             authorization_endpoint: issuer.endpoint(paths::AUTHORIZE),
@@ -62,7 +69,7 @@ impl Authority {
             scopes_supported: self.policy.scopes.iter().map(|scope| scope.name.clone()).collect(),
             response_types_supported: names(&["code"]),
             response_modes_supported: ResponseMode::NAMES.map(|(name, _)| name.to_owned()).into(),
-            grant_types_supported: GrantType::ALL.map(|g| g.as_str().to_owned()).into(),
+            grant_types_supported: grant_types.map(|grant| grant.as_str().to_owned()).collect(),
             subject_types_supported: names(&["public", "pairwise"]),
             id_token_signing_alg_values_supported: algorithms(),
             userinfo_signing_alg_values_supported: algorithms(),
@@ -72,6 +79,7 @@ impl Authority {
             token_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             revocation_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             introspection_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
+            introspection_signing_alg_values_supported: algorithms(),
             dpop_signing_alg_values_supported: signed_with(&dpop::ALGORITHMS),
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,
@@ -100,10 +108,35 @@ impl Authority {
             request_uri_parameter_supported: true,
             require_request_uri_registration: true,
             authorization_response_iss_parameter_supported: true,
+            tls_client_certificate_bound_access_tokens: mutual_tls.is_some(),
+            mtls_endpoint_aliases: mutual_tls.map(aliases).unwrap_or_default(),
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,
             frontchannel_logout_session_supported: true,
         }
     }
+}
+
+/// The endpoints that clients call with a certificate (RFC 8705 section 5), by their names.
+const WITH_CERTIFICATE: [(&str, &str); 7] = [
+    ("token_endpoint", paths::TOKEN),
+    ("pushed_authorization_request_endpoint", paths::PAR),
+    ("device_authorization_endpoint", paths::DEVICE_AUTHORIZATION),
+    ("backchannel_authentication_endpoint", paths::BACKCHANNEL_AUTHENTICATION),
+    ("userinfo_endpoint", paths::USERINFO),
+    ("revocation_endpoint", paths::REVOKE),
+    ("introspection_endpoint", paths::INTROSPECT),
+];
+
+fn aliases(mutual_tls: &MutualTls) -> BTreeMap<String, String> {
+    let Some(alias) = &mutual_tls.alias else { return BTreeMap::new() };
+    let at = |(name, path): (&str, &str)| (name.to_owned(), alias.endpoint(path));
+    WITH_CERTIFICATE.into_iter().map(at).collect()
+}
+
+/// Without authorities nobody can have issued a certificate.
+fn certificate_methods(mutual_tls: &MutualTls) -> impl Iterator<Item = String> {
+    let by_authority = (!mutual_tls.authorities.is_empty()).then_some(BY_AUTHORITY);
+    by_authority.into_iter().chain([SELF_SIGNED]).map(str::to_owned)
 }

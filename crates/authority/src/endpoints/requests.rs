@@ -128,7 +128,7 @@ impl Authority {
                 return Ok(self.with_browser(page, browser, cookies, now));
             }
         };
-        let requests = self.shown(waiting, browser, cookies, now).await?;
+        let requests = self.questions(waiting, browser, cookies, now).await?;
         let destination = Destination::Requests(None);
         let switch = self.interaction(destination, visit.requested_at, browser, cookies);
         let (switch, username) = (self.seal(&switch, now), signed_in.username);
@@ -191,21 +191,21 @@ impl Authority {
         Ok(client.filter(|client| client.enabled))
     }
 
-    async fn shown(
+    async fn questions(
         &self,
         waiting: Vec<Pending>,
         browser: &Browser,
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Result<Vec<WaitingRequest>, Fault> {
-        let mut shown = Vec::with_capacity(waiting.len());
+        let mut questions = Vec::with_capacity(waiting.len());
         for pending in waiting {
             let Some(client) = self.asking(&pending).await? else { continue };
             let signed_in = self.situation(browser, Some(&client.id), now).await?.signed_in;
             let Some(signed_in) = signed_in else { continue };
-            shown.push(self.question(pending, client, &signed_in, browser, cookies, now));
+            questions.push(self.question(pending, client, &signed_in, browser, cookies, now));
         }
-        Ok(shown)
+        Ok(questions)
     }
 
     /// The question itself. Consent that is remembered ticks its boxes and answers nothing.

@@ -2,12 +2,14 @@
 
 mod client_credentials;
 mod code;
+mod exchange;
+mod jwt_bearer;
 mod pending;
 mod refresh;
 mod tokens;
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::dpop::Expected;
-use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{ErrorCode, Timestamp};
 
@@ -17,12 +19,12 @@ use super::client::ClientRequest;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, GrantType};
 use crate::rules::client_auth::AuthenticatedClient;
-use crate::rules::{dpop, scope};
+use crate::rules::{dpop, scope, sender_constraint};
 
-/// Who asks for tokens, and the key that they are to be bound to.
+/// Who asks for tokens, and what they are to be bound to.
 struct Caller<'a> {
     client: &'a Client,
-    key: Option<Thumbprint>,
+    bound_to: Option<SenderConstraint>,
     /// What this request was proved with, to be used up.
     once: Vec<UsedOnce>,
     /// 128 random bits of this request: whoever reads them back wrote it.
@@ -38,11 +40,12 @@ impl Authority {
     pub async fn token(&self, request: &ClientRequest<'_>) -> Result<TokenResponse, EndpointError> {
         let now = self.clock.now();
         let grant_type = request.required("grant_type")?;
-        let Some(grant_type) = GrantType::from_name(grant_type) else {
-            let known = GrantType::ALL.map(GrantType::as_str).join(", ");
+        let Some(grant_type) = self.policy.grant_types().find(|one| one.as_str() == grant_type)
+        else {
+            let names: Vec<_> = self.policy.grant_types().map(GrantType::as_str).collect();
             return Err(EndpointError::protocol(
                 ErrorCode::UnsupportedGrantType,
-                format!("grant_type is none of {known}"),
+                format!("grant_type is none of {}", names.join(", ")),
             ));
         };
         let client = self.proved(request, now).await?;
@@ -68,23 +71,25 @@ impl Authority {
             | GrantType::Ciba
             | GrantType::RefreshToken => self.refresh(request, &caller, now).await,
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
+            GrantType::JwtBearer => self.for_assertion(request, &caller, now).await,
+            GrantType::TokenExchange => self.exchange(request, &caller, now).await,
         }
     }
 
-    /// Who calls, with the key that the request proves.
+    /// Who calls, with what the request proves.
     fn caller<'a>(
         &self,
         request: &ClientRequest<'_>,
         client: &'a AuthenticatedClient,
         now: Timestamp,
     ) -> Result<Caller<'a>, EndpointError> {
-        let url = self.policy.issuer.endpoint(request.path);
-        let expected = Expected { method: "POST", url: &url, access_token: None };
+        let urls = self.policy.urls(request.path);
+        let expected = Expected { method: "POST", urls: &urls, access_token: None };
         let proved = dpop::proved(&request.dpop, &expected, now)?;
-        dpop::is_enough(proved.as_ref(), client.client())?;
         let once = client.once().into_iter().chain(proved.map(|proved| proved.once)).collect();
-        let (client, key) = (client.client(), proved.map(|proved| proved.key));
-        Ok(Caller { client, key, once, by: self.entropy.bytes() })
+        let client = client.client();
+        let bound_to = sender_constraint::of(client, proved.as_ref(), request.certificate)?;
+        Ok(Caller { client, bound_to, once, by: self.entropy.bytes() })
     }
 
     fn resources(&self, request: &ClientRequest<'_>) -> Result<Vec<String>, EndpointError> {

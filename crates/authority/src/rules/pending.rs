@@ -161,7 +161,7 @@ pub fn redeem(
         salt: random.salt,
         first_in_session: approval.first_in_session,
         claims: claims(pending),
-        dpop_key: None,
+        bound_to: None,
         once: Vec::new(),
         approval: Some(random.redemption),
     })

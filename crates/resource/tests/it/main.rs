@@ -1,6 +1,8 @@
 //! The guard in front of an API, over HTTP, with an issuer that the tests play.
 
+mod certificates;
 mod issuer;
 mod keys;
 mod refusals;
 mod scopes;
+mod step_up;

@@ -1,6 +1,8 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
-use keystile_authority::records::{CibaOptions, Client, ClientKind, GrantType, KeySource};
+use keystile_authority::records::{
+    CibaOptions, Client, ClientKind, ExchangePolicy, ExpectedCertificate, GrantType, KeySource,
+};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::jose::encryption::Encryption;
@@ -45,6 +47,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "id_token_signed_response_alg": client.id_token_algorithm.as_str(),
         "subject_type": if client.openid.sector.is_some() { "pairwise" } else { "public" },
         "userinfo_signed_response_alg": client.openid.userinfo_algorithm.map(Algorithm::as_str),
+        "introspection_signed_response_alg": client.introspection_algorithm.map(Algorithm::as_str),
         "application_type": if client.is_native() { "native" } else { "web" },
         "require_pkce": client.must_use_pkce(),
         "trusted": client.trusted,
@@ -52,6 +55,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "several_audiences": client.several_audiences,
         "apis": client.apis,
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
+        "tls_client_certificate_bound_access_tokens": client.certificate_bound_access_tokens,
         "profile": client.profile,
         "enabled": client.enabled,
         "from": origin.as_str(),
@@ -90,6 +94,15 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         Some(KeySource::Remote(uri)) => described["jwks_uri"] = json!(uri),
         None => {}
     }
+    if let ClientKind::MutualTls { certificate: ExpectedCertificate::Issued(name), .. } =
+        &client.kind
+    {
+        let (member, text) = name.registered();
+        described[member] = text.into();
+    }
+    if client.token_exchange != ExchangePolicy::default() {
+        described["token_exchange"] = json!(client.token_exchange);
+    }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
         ("client_uri", &about.client_uri),
@@ -111,7 +124,9 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
 /// A line of `keystile client list`.
 pub(super) fn row(client: &Client, origin: Origin) -> Vec<String> {
     let kind = match client.kind {
-        ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt { .. } => "confidential",
+        ClientKind::Confidential { .. }
+        | ClientKind::PrivateKeyJwt { .. }
+        | ClientKind::MutualTls { .. } => "confidential",
         ClientKind::Public { native: false } => "public",
         ClientKind::Public { native: true } => "native",
     };
