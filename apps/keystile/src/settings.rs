@@ -160,6 +160,7 @@ fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, Settin
     trusted_issuers::add(&mut policy, &file.trusted_issuers, source)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
+    policy.dpop_nonces = file.dpop.nonces;
     policy.sign_up = file.accounts.sign_up;
     policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;

@@ -27,6 +27,8 @@ pub struct Policy {
     pub require_pushed_requests: bool,
     /// Whether people may make accounts for themselves (`prompt=create`).
     pub sign_up: bool,
+    /// Whether DPoP proofs need a nonce of ours (RFC 9449 section 8).
+    pub dpop_nonces: bool,
     /// Client certificates, where a listener or a proxy asks for them (RFC 8705).
     pub mutual_tls: Option<MutualTls>,
     /// Others whose word about our users is a grant (RFC 7523 section 2.1).
@@ -231,6 +233,7 @@ impl Policy {
             waiting: WaitingLimits::default(),
             require_pushed_requests: false,
             sign_up: false,
+            dpop_nonces: false,
             mutual_tls: None,
             trusted_issuers: Vec::new(),
         }

@@ -178,6 +178,19 @@ impl Sealable for FormToken {
     const PURPOSE: &'static str = "csrf";
 }
 
+/// A nonce for DPoP proofs (RFC 9449 section 8): when it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DpopNonce {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// When.
+    pub made_at: Timestamp,
+}
+
+impl Sealable for DpopNonce {
+    const PURPOSE: &'static str = "dpop-nonce";
+}
+
 /// A cookie of a browser that signed in before: its attempts have a bucket of their own, so that
 /// an account under attack stays open to its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -26,6 +26,7 @@ pub enum ErrorCode {
     InsufficientScope,
     // RFC 9449 section 12.2
     InvalidDpopProof,
+    UseDpopNonce,
     // RFC 8628 section 3.5
     AuthorizationPending,
     SlowDown,
@@ -67,6 +68,7 @@ impl ErrorCode {
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
             Self::ExpiredToken => "expired_token",
@@ -105,7 +107,7 @@ impl ErrorCode {
                 "RFC 6749 section 5.2"
             }
             Self::InvalidToken | Self::InsufficientScope => "RFC 6750 section 3.1",
-            Self::InvalidDpopProof => "RFC 9449 section 12.2",
+            Self::InvalidDpopProof | Self::UseDpopNonce => "RFC 9449 section 12.2",
             Self::AuthorizationPending | Self::SlowDown | Self::ExpiredToken => {
                 "RFC 8628 section 3.5"
             }
@@ -178,6 +180,7 @@ mod tests {
         for code in [
             ErrorCode::InvalidRequestUri,
             ErrorCode::InvalidDpopProof,
+            ErrorCode::UseDpopNonce,
             ErrorCode::AccessDenied,
             ErrorCode::InvalidTarget,
             ErrorCode::InsufficientUserAuthentication,

@@ -23,6 +23,8 @@ pub struct File {
     pub clients: Vec<ClientMetadata>,
     /// Whether every authorization request has to be pushed (RFC 9126).
     pub require_pushed_authorization_requests: bool,
+    /// Proofs of possession (RFC 9449).
+    pub dpop: Dpop,
     /// Users.
     pub users: Vec<User>,
     /// How people come to accounts.
@@ -67,6 +69,14 @@ pub struct Store {
 pub struct Keys {
     /// A file of master keys, instead of `master.key` beside the database.
     pub master_key_file: Option<PathBuf>,
+}
+
+/// `[dpop]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dpop {
+    /// Whether proofs need a nonce of the server's.
+    pub nonces: bool,
 }
 
 /// `[accounts]`

@@ -25,7 +25,7 @@ impl Authority {
         let client = caller.client();
         let urls = self.policy.urls(request.path);
         let expected = Expected { method: "POST", urls: &urls, access_token: None };
-        let key = dpop::proved(&request.dpop, &expected, now)?;
+        let key = self.proved_key(&request.dpop, &expected, now)?;
         let once = caller.once().into_iter().chain(key.map(|key| key.once)).collect();
         self.use_up(once, self.entropy.bytes()).await?;
         let mut params = pushed_request::authorization_request(request.params, &client.id)?;
