@@ -7,6 +7,7 @@
 mod addresses;
 mod bounds;
 mod clients;
+mod details;
 pub mod file;
 mod scopes;
 mod source;
@@ -25,6 +26,7 @@ use keystile_protocol::Issuer;
 use keystile_server::FaceSettings;
 
 pub use addresses::TlsFiles;
+pub(crate) use details::unknown_type;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;
@@ -146,8 +148,10 @@ fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, Setti
     let mut policy = Policy::new(issuer);
     scopes::add_scopes(&mut policy, &file.scopes, root)?;
     scopes::add_apis(&mut policy, &file.apis, root)?;
+    details::add_types(&mut policy, &file.authorization_details, root)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
+    policy.parking = bounds::parking(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
     Ok(policy)
 }

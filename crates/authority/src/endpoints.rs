@@ -9,6 +9,7 @@ mod introspect;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod parking;
 mod pushed_request;
 mod resume;
 mod revoke;

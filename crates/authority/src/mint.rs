@@ -7,7 +7,7 @@ use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation};
 use keystile_protocol::encoding::base64url;
 use keystile_protocol::jose::{Algorithm, JoseError, Thumbprint};
 use keystile_protocol::messages::{Audience, IdTokenClaims, ResponseClaims, access_token_hash};
-use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
@@ -53,6 +53,8 @@ pub struct AccessToken<'a> {
     pub jti: [u8; 16],
     /// The key that it is bound to (RFC 9449 section 6).
     pub key: Option<Thumbprint>,
+    /// For what beside the scope.
+    pub details: AuthorizationDetails,
 }
 
 /// Signs an access token (RFC 9068).
@@ -79,6 +81,7 @@ pub fn access_token(
         acr: token.acr.map(str::to_owned),
         gid: token.grant,
         cnf: token.key.map(|key| Confirmation { jkt: Some(key) }),
+        authorization_details: token.details,
     };
     Ok(key.sign(access_token::TYPE, &claims)?)
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use keystile_protocol::{Issuer, Scope};
 use serde::{Deserialize, Serialize};
 
+use crate::rules::details_types::DetailsType;
+
 /// The operator's decisions, as the rules read them.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -14,12 +16,16 @@ pub struct Policy {
     pub scopes: Vec<ScopeDefinition>,
     /// The APIs that access tokens are for.
     pub apis: Vec<Api>,
+    /// The types of authorization details that exist (RFC 9396).
+    pub details_types: Vec<DetailsType>,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// How fast passwords may be guessed; nothing switches it off (for a test bench).
     pub guessing: Option<Guessing>,
     /// Whether every authorization request has to be pushed (RFC 9126 section 5).
     pub require_pushed_requests: bool,
+    /// How much waits in the store because it is too large to travel.
+    pub parking: ParkingRoom,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -118,6 +124,21 @@ impl Default for Guessing {
     }
 }
 
+/// Room for large pushed requests and codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParkingRoom {
+    /// Of one client; of one network, for public clients.
+    pub per_client: u32,
+    /// In all.
+    pub in_all: u32,
+}
+
+impl Default for ParkingRoom {
+    fn default() -> Self {
+        Self { per_client: 2_000, in_all: 10_000 }
+    }
+}
+
 /// Scopes that OpenID Connect Core 1.0 sections 5.4 and 11 define.
 pub const STANDARD_SCOPES: [&str; 6] =
     ["openid", "profile", "email", "address", "phone", "offline_access"];
@@ -136,9 +157,11 @@ impl Policy {
             issuer,
             scopes: scopes.to_vec(),
             apis: Vec::new(),
+            details_types: Vec::new(),
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
             require_pushed_requests: false,
+            parking: ParkingRoom::default(),
         }
     }
 
@@ -150,5 +173,10 @@ impl Policy {
     /// The API of that name.
     pub fn api(&self, audience: &str) -> Option<&Api> {
         self.apis.iter().find(|api| api.audience == audience)
+    }
+
+    /// The type of authorization details of that name.
+    pub fn details_type(&self, name: &str) -> Option<&DetailsType> {
+        self.details_types.iter().find(|known| known.name == name)
     }
 }

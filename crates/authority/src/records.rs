@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keystile_protocol::encoding::equal_in_constant_time;
 use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
-use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
@@ -76,6 +76,9 @@ pub struct Client {
     /// How it is told that a session has ended.
     #[serde(default)]
     pub logout: LogoutChannels,
+    /// `authorization_details_types` (RFC 9396 section 10): all that it may ask for.
+    #[serde(default)]
+    pub authorization_details_types: Vec<String>,
 }
 
 /// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section
@@ -375,6 +378,8 @@ pub struct Grant {
     pub resources: Vec<String>,
     /// The claims that were asked for one by one.
     pub claims: AskedClaims,
+    /// What was allowed beside the scope (RFC 9396).
+    pub details: AuthorizationDetails,
     /// When the user was authenticated.
     pub auth_time: Timestamp,
     /// By which means.

@@ -3,6 +3,7 @@
 
 pub mod acr;
 pub mod asked_claims;
+pub mod authorization_details;
 pub mod claims;
 pub mod client_assertion;
 pub mod client_auth;
@@ -10,6 +11,8 @@ pub mod client_credentials;
 pub mod client_keys;
 pub mod code;
 pub mod consent;
+pub mod details_types;
+pub mod details_words;
 pub mod dpop;
 pub mod fapi2;
 pub mod introspect;
@@ -18,6 +21,7 @@ pub mod logout_channels;
 pub mod logout_message;
 pub mod next_step;
 pub mod outbound;
+pub mod parking;
 pub mod pushed_request;
 pub mod redirect;
 pub mod refresh;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::authorization_details::AuthorizationDetails;
 use crate::jose::{Algorithm, JoseError, KeySet, SignedToken, Thumbprint};
 use crate::messages::Audience;
 use crate::time::Timestamp;
@@ -48,6 +49,9 @@ pub struct AccessTokenClaims {
     /// The key that its sender has to prove; a bearer token has none (RFC 7800 section 3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// What it allows beside its scope (RFC 9396 section 9.1).
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
 }
 
 /// What a sender-constrained token is bound to.
@@ -186,6 +190,7 @@ mod tests {
             acr: None,
             gid: None,
             cnf: None,
+            authorization_details: AuthorizationDetails::default(),
         }
     }
 

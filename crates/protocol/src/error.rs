@@ -30,6 +30,8 @@ pub enum ErrorCode {
     UnsupportedTokenType,
     // RFC 8707 section 2
     InvalidTarget,
+    // RFC 9396 section 5
+    InvalidAuthorizationDetails,
     // OpenID Connect Core 1.0 section 3.1.2.6
     InteractionRequired,
     LoginRequired,
@@ -63,6 +65,7 @@ impl ErrorCode {
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InteractionRequired => "interaction_required",
             Self::LoginRequired => "login_required",
             Self::AccountSelectionRequired => "account_selection_required",
@@ -98,6 +101,7 @@ impl ErrorCode {
             Self::InvalidDpopProof => "RFC 9449 section 12.2",
             Self::UnsupportedTokenType => "RFC 7009 section 2.2.1",
             Self::InvalidTarget => "RFC 8707 section 2",
+            Self::InvalidAuthorizationDetails => "RFC 9396 section 5",
             Self::InteractionRequired
             | Self::LoginRequired
             | Self::AccountSelectionRequired

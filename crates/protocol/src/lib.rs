@@ -5,6 +5,7 @@
 //! and the making of a new signing key, which stay with the cryptographic library.
 
 pub mod access_token;
+pub mod authorization_details;
 pub mod client_assertion;
 pub mod dpop;
 pub mod encoding;
@@ -18,6 +19,7 @@ pub mod seal;
 pub mod time;
 pub mod values;
 
+pub use authorization_details::AuthorizationDetails;
 pub use error::{ErrorCode, ProtocolError};
 pub use params::{ParamError, Params};
 pub use redirect_uri::RedirectUri;

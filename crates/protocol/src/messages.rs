@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::Confirmation;
+use crate::authorization_details::AuthorizationDetails;
 use crate::jose::Algorithm;
 use crate::values::{ClientId, Issuer, Scope, Secret};
 
@@ -57,6 +58,9 @@ pub struct TokenResponse {
     /// What was granted. May be absent if it is what was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// What the access token is good for beside its scope (RFC 9396 section 7).
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
     /// Who the user is, where `openid` was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<Secret>,
@@ -160,6 +164,9 @@ pub struct IntrospectionResponse {
     pub jti: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// RFC 9396 section 9.2.
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
 }
 
 /// What an authorization server says of itself (RFC 8414 section 2, OpenID Connect Discovery 1.0
@@ -230,6 +237,9 @@ pub struct Metadata {
     /// JARM section 3.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_signing_alg_values_supported: Vec<String>,
+    /// RFC 9396 section 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details_types_supported: Vec<String>,
     #[serde(default)]
     pub claims_parameter_supported: bool,
     #[serde(default)]

@@ -13,6 +13,7 @@ mod incidents;
 mod keys;
 mod logout_messages;
 mod meta;
+mod parked;
 mod revoked_tokens;
 mod sessions;
 pub mod sqlite;

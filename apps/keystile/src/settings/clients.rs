@@ -4,8 +4,8 @@ use keystile_authority::policy::Policy;
 use keystile_authority::records::Client;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 
-use super::scopes;
 use super::source::{Place, SettingsError};
+use super::{details, scopes};
 
 /// The clients, each by the rules of registration, with scopes and APIs that exist.
 pub(super) fn clients(
@@ -36,6 +36,9 @@ fn client(
     let client = register(metadata, policy.issuer.is_development())
         .or_else(|error| place.key(error.member).wrong(error.problem))?;
     scopes::known(&client.scope, policy, &place.key("scope"))?;
+    if let Some(problem) = details::unknown_type(&client.authorization_details_types, policy) {
+        return place.key("authorization_details_types").wrong(problem);
+    }
     if let Some(unknown) = client.apis.iter().find(|api| policy.api(api).is_none()) {
         return place.key("apis").wrong(format!(
             "there is no API '{unknown}'; an [[apis]] table with that audience makes one"

@@ -20,20 +20,21 @@ use crate::sealed::{Origin, PushedRequest};
 impl Authority {
     /// What a request asks, wherever its parameters stand.
     pub(super) async fn arrived(&self, params: Params, now: Timestamp) -> Result<Asked, Stop> {
+        let mut parked = None;
         let (params, origin) = if let Some(sealed) = pushed_request::sealed_part(&params) {
             let client_id = redirect::client_id(&params)?;
             let opened: Option<PushedRequest> = self.open(sealed);
             let PushedRequest { params, grant, expires_at, .. } =
                 pushed_request::of_client(opened, &client_id)?;
-            let params = Params::parse(params.as_bytes())
-                .map_err(|problem| Stop::Page(redirect::PageError::Unreadable(problem)))?;
+            let params = self.waiting(params, &mut parked, now).await?;
             (params, Origin::Pushed { grant, expires_at })
         } else if params.has("request") && !params.has("request_uri") {
             self.parameters_of_object(params, now).await?
         } else {
             (params, Origin::Plain)
         };
-        Ok(Asked { params, origin, requested_at: now, renewed: false, posted: Posted::Nothing })
+        let (requested_at, posted) = (now, Posted::Nothing);
+        Ok(Asked { params, parked, origin, requested_at, renewed: false, posted })
     }
 
     /// An object that is not good is told where the parameters beside it say, if they may.

@@ -10,7 +10,7 @@ use super::answer::EndpointError;
 use super::client::ClientRequest;
 use crate::records::Client;
 use crate::refresh_token::{Binding, PresentedRefreshToken};
-use crate::rules::introspect;
+use crate::rules::{authorization_details, introspect};
 
 impl Authority {
     /// What a token is worth right now, for those who may know.
@@ -30,7 +30,15 @@ impl Authority {
         if !introspect::may_ask(caller.client(), &claims) || !self.is_alive(&claims, now).await? {
             return Ok(introspect::inactive());
         }
-        Ok(introspect::active(Arc::unwrap_or_clone(claims), None))
+        let mut answer = introspect::active(Arc::unwrap_or_clone(claims), None);
+        // An API learns what is meant for it (RFC 9396 section 9.2); a client knows its own.
+        let client = caller.client();
+        if answer.client_id.as_ref() != Some(&client.id) {
+            let details = &answer.authorization_details;
+            answer.authorization_details =
+                authorization_details::for_audience(details, &client.apis, &self.policy);
+        }
+        Ok(answer)
     }
 
     async fn introspect_refresh_token(
@@ -59,7 +67,8 @@ impl Authority {
             sub: Some(self.subject(&grant.account, caller)?),
             aud: Some(Audience::One(self.policy.issuer.to_string())),
             client_id: Some(grant.client),
-            scope: Some(grant.scope),
+            scope: Some(grant.scope).filter(|scope| !scope.is_empty()),
+            authorization_details: grant.details,
             exp: Some(grant.expires_at.seconds()),
             ..IntrospectionResponse::default()
         })

@@ -67,6 +67,12 @@ impl Authority {
             acr_values_supported: names(&acr::SUPPORTED),
             prompt_values_supported: names(&["none", "login", "consent", "select_account"]),
             ui_locales_supported: Vec::new(),
+            authorization_details_types_supported: self
+                .policy
+                .details_types
+                .iter()
+                .map(|of| of.name.clone())
+                .collect(),
             claims_parameter_supported: true,
             pushed_authorization_request_endpoint: at(paths::PAR),
             require_pushed_authorization_requests: self.policy.require_pushed_requests,

@@ -6,6 +6,7 @@ use axum::response::Response;
 use keystile_authority::endpoints::{ConsentView, Fault, SignInError, SignInView};
 use keystile_authority::incident::Incident;
 use keystile_authority::records::Client;
+use keystile_authority::rules::details_words::{self, Label, ShownDetail, ShownValue};
 use keystile_authority::rules::next_step::LoginReason;
 use keystile_authority::rules::redirect::PageError;
 use keystile_protocol::RedirectUri;
@@ -15,8 +16,9 @@ use crate::embedded::{embedded_browser, is_framed, system_browser_link};
 use crate::face::{Face, SharedFace};
 use crate::headers;
 use crate::pages::{
-    self, App, Busy, Consent, Developer, EmbeddedBrowser, Framed, Language, Permission,
-    PermissionGroup, PermissionKind, Problem, ProblemKind, SignIn, SignInReason,
+    self, App, Busy, Consent, Detail, DetailRow, Developer, EmbeddedBrowser, Framed, Language,
+    Permission, PermissionGroup, PermissionKind, Phrase, Problem, ProblemKind, SignIn,
+    SignInReason,
 };
 use crate::received::FromBrowser;
 
@@ -145,16 +147,43 @@ pub(super) fn consent(face: &SharedFace, from: &FromBrowser, view: ConsentView) 
             })
             .collect(),
     };
+    let details = view.details.iter().map(|detail| in_words(face, language, detail)).collect();
     let groups = [group(PermissionKind::Identity, true), group(PermissionKind::Access, false)];
     let page_view = Consent {
         app: app(&view.client),
         account: view.username.clone(),
         consent: view.page.as_str().to_owned(),
+        details,
         groups: groups.into_iter().filter(|group| !group.permissions.is_empty()).collect(),
         switch: face.path(&format!("/login?switch=1&request={}", view.request.as_str())),
         manage: Some(face.path("/account")),
     };
     page(face, language, face.pages.consent(language, &page_view))
+}
+
+/// A detail with the pages' own words where there are some.
+fn in_words(face: &SharedFace, language: Language, detail: &ShownDetail) -> Detail {
+    let phrase = |phrase: &details_words::Phrase| match phrase {
+        details_words::Phrase::Words(text) => Phrase { text: text.clone(), by_app: false },
+        details_words::Phrase::Value(text) => Phrase { text: text.clone(), by_app: true },
+    };
+    let word = |key: &str| face.pages.detail_word(language, key);
+    let value = |value: &ShownValue| match value {
+        ShownValue::Text(text) => text.clone(),
+        ShownValue::Flag(flag) => word(if *flag { "yes" } else { "no" }),
+    };
+    let row = |row: &details_words::Row| DetailRow {
+        label: match &row.label {
+            Label::Common(name) => word(name),
+            Label::Own(label) => label.clone(),
+        },
+        values: row.values.iter().map(value).collect(),
+    };
+    Detail {
+        title: detail.title.clone(),
+        sentence: detail.sentence.iter().map(phrase).collect(),
+        rows: detail.rows.iter().map(row).collect(),
+    }
 }
 
 /// Rows 4.2 and 4.3: a form is not shown in a frame, nor in a browser inside another app.
@@ -205,6 +234,7 @@ pub(super) fn page_error(
             ProblemKind::BadRedirectUri
         }
         PageError::Unreadable(_) | PageError::UnknownRequestUri { .. } => ProblemKind::BadRequest,
+        PageError::RequestTooOld => ProblemKind::RequestTooOld,
     };
     let development = face.authority.policy().issuer.is_development();
     let difference = incident.first_difference();

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::readers::lock;
 use super::{Inner, SqliteStore};
 use crate::sweep::{self, Swept};
-use crate::used_once;
+use crate::{parked, used_once};
 
 /// Rows that one step looks at.
 const STEP: u32 = 500;
@@ -23,12 +23,13 @@ impl SqliteStore {
     /// tokens, and deletes what is of no more use.
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
         let from = *lock(&self.inner.cursor);
-        let (grants, sessions, tokens, used) = self.read(async |db| {
+        let (grants, sessions, tokens, used, left) = self.read(async |db| {
             Ok((
                 sweep::look_at_grants(db, from.grants, now, limit).await?,
                 sweep::look_at_sessions(db, from.sessions, now, limit).await?,
                 sweep::expired_tokens(db, now, limit).await?,
                 used_once::expired(db, now, limit).await?,
+                parked::expired(db, now, limit).await?,
             ))
         })?;
         let mut swept = Swept::default();
@@ -48,7 +49,11 @@ impl SqliteStore {
             swept.used_once =
                 self.write(async move |db| used_once::delete(db, now, limit).await).await?;
         }
-        swept.finished = grants.last && sessions.last && tokens < limit && used < limit;
+        if left > 0 {
+            swept.parked = self.write(async move |db| parked::delete(db, now, limit).await).await?;
+        }
+        let behind = [tokens, used, left].contains(&limit);
+        swept.finished = grants.last && sessions.last && !behind;
         let mut cursor = lock(&self.inner.cursor);
         cursor.grants = grants.next();
         cursor.sessions = sessions.next();
@@ -79,8 +84,9 @@ async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Durati
         };
         drop(store);
         if pause == every {
-            let Swept { grants, sessions, tokens, used_once, .. } = std::mem::take(&mut swept);
-            tracing::debug!(grants, sessions, tokens, used_once, "swept");
+            let Swept { grants, sessions, tokens, used_once, parked, .. } =
+                std::mem::take(&mut swept);
+            tracing::debug!(grants, sessions, tokens, used_once, parked, "swept");
         }
         tokio::time::sleep(pause).await;
     }

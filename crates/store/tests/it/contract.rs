@@ -7,6 +7,7 @@ pub(crate) mod consents;
 pub(crate) mod liveness;
 pub(crate) mod logout_messages;
 pub(crate) mod others;
+pub(crate) mod parked;
 pub(crate) mod refreshing;
 pub(crate) mod sessions;
 pub(crate) mod sweeping;
@@ -176,6 +177,12 @@ macro_rules! cases {
                 finding_31_of_two_nodes_that_make_a_key_one_keeps_it,
                 incidents_are_found_by_their_reference_in_a_table_of_fixed_size,
                 the_readiness_check_asks_the_store,
+            }
+            parked {
+                what_is_parked_is_found_until_it_expires,
+                finding_13_the_room_is_bounded_for_one_and_in_all,
+                finding_13_of_parallel_ones_no_two_take_the_last_place,
+                rfc_9396_6_a_grant_keeps_its_authorization_details,
             }
             sweeping {
                 finding_2_a_grants_row_stays_until_keep_until_whatever_ended_it,

@@ -13,7 +13,7 @@ use super::not_configured;
 use crate::entropy::client_secret;
 use crate::output;
 use crate::refusal::{Outcome, Refusal, refuse};
-use crate::settings::{Settings, unknown_scope};
+use crate::settings::{Settings, unknown_scope, unknown_type};
 
 #[derive(Debug, Args)]
 pub(in crate::command_line) struct Add {
@@ -62,6 +62,9 @@ pub(in crate::command_line) struct Add {
     /// An API that it is the face of, by audience: it may introspect tokens for it (repeat)
     #[arg(long, value_name = "AUDIENCE")]
     api: Vec<String>,
+    /// A type of authorization details that it may ask for (RFC 9396; repeat for several)
+    #[arg(long, value_name = "TYPE")]
+    authorization_details_type: Vec<String>,
     /// Who runs it, for the consent page
     #[arg(long)]
     operator: Option<String>,
@@ -127,6 +130,9 @@ impl Add {
         if let Some(problem) = unknown_scope(&client.scope, policy) {
             return refuse(format!("the client is refused: {problem}"));
         }
+        if let Some(problem) = unknown_type(&client.authorization_details_types, policy) {
+            return refuse(format!("the client is refused: {problem}"));
+        }
         if let Some(unknown) = client.apis.iter().find(|api| policy.api(api).is_none()) {
             return refuse(format!(
                 "the client is refused: there is no API '{unknown}'; an [[apis]] table with that \
@@ -163,6 +169,7 @@ impl Add {
             trusted: self.trusted,
             allow_embedded_browser: self.allow_embedded_browser,
             apis: self.api.clone(),
+            authorization_details_types: self.authorization_details_type.clone(),
             ..ClientMetadata::default()
         }
     }

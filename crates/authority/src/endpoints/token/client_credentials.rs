@@ -7,7 +7,7 @@ use super::Caller;
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::mint::AccessToken;
-use crate::rules::{client_credentials, scope};
+use crate::rules::{authorization_details, client_credentials, scope};
 
 impl Authority {
     pub(super) fn for_client(
@@ -17,9 +17,16 @@ impl Authority {
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
-        let scope = client_credentials::grant(request.scope()?, client, &self.policy)?;
+        let policy = &self.policy;
+        let details = authorization_details::requested_for_client(request.params, client, policy)?;
+        let scope = client_credentials::grant(request.scope()?, &details, client, policy)?;
         let resources = self.resources(request)?;
-        let audience = scope::audience(&scope, &resources, client, &self.policy)?;
+        let locations = match resources.is_empty() {
+            true => authorization_details::locations(&details, policy),
+            false => Vec::new(),
+        };
+        let audience = scope::audience_with(&scope, &resources, &locations, client, policy)?;
+        let details = authorization_details::for_audience(&details, &audience, policy);
         let token = AccessToken {
             subject: client.id.to_string(),
             client: &client.id,
@@ -30,7 +37,10 @@ impl Authority {
             acr: None,
             jti: self.entropy.bytes(),
             key: caller.key,
+            details: details.clone(),
         };
-        Ok(self.response(self.sign(token, now)?, scope, caller.key))
+        let mut response = self.response(self.sign(token, now)?, scope, caller.key);
+        response.authorization_details = details;
+        Ok(response)
     }
 }

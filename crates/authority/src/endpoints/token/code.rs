@@ -9,7 +9,7 @@ use crate::decisions::{Redeemed, Redemption};
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::rules::code::{Effect, RedemptionRandom};
-use crate::rules::{code, dpop, scope};
+use crate::rules::{authorization_details, code, dpop, scope};
 use crate::sealed::Code;
 
 impl Authority {
@@ -20,8 +20,9 @@ impl Authority {
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
-        let code: Code = self
-            .open(request.required("code")?)
+        let code = self
+            .opened_code(request.required("code")?, now)
+            .await?
             .ok_or_else(|| invalid_grant("the code is not one of this server's"))?;
         let verifier: Option<CodeVerifier> = request.params.optional_as("code_verifier")?;
         let redirect_uri = request.params.optional("redirect_uri")?;
@@ -56,17 +57,26 @@ impl Authority {
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
         let asked = self.resources(request)?;
-        let resources = if asked.is_empty() { redemption.resources.clone() } else { asked };
-        if !code.resources.is_empty() && resources.iter().any(|r| !code.resources.contains(r)) {
+        let details = authorization_details::narrowed(request.params, &redemption.details)?;
+        let locations = authorization_details::locations(&details, &self.policy);
+        let known = |one: &String| code.resources.contains(one) || locations.contains(one);
+        if !code.resources.is_empty() && !asked.iter().all(known) {
             let words = "the resource was not part of the authorization request (RFC 8707)";
             return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
         }
+        // Named in this request, APIs are the only ones.
+        let (resources, locations) = match asked.is_empty() {
+            true => (redemption.resources.clone(), locations),
+            false => (asked, Vec::new()),
+        };
+        let scope = &redemption.scope;
         let facts = TokenFacts {
             grant: redemption.grant,
             account: redemption.account,
             sid: redemption.sid,
-            audience: scope::audience(&redemption.scope, &resources, client, &self.policy)?,
-            scope: redemption.scope.clone(),
+            audience: scope::audience_with(scope, &resources, &locations, client, &self.policy)?,
+            scope: scope.clone(),
+            details,
             nonce: code.nonce.as_ref(),
             auth_time: redemption.auth_time,
             methods: redemption.methods.clone(),

@@ -2,7 +2,7 @@
 
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{Nonce, Scope, Secret, Timestamp};
+use keystile_protocol::{AuthorizationDetails, Nonce, Scope, Secret, Timestamp};
 
 use crate::endpoints::Authority;
 use crate::endpoints::answer::{EndpointError, Fault};
@@ -11,7 +11,7 @@ use crate::mint::{self, AccessToken, IdToken};
 use crate::records::{Client, UserClaims};
 use crate::refresh_token::{self, Binding};
 use crate::rules::asked_claims::{self, AskedClaims};
-use crate::rules::{acr, dpop, scope};
+use crate::rules::{acr, authorization_details, dpop, scope};
 
 /// What the tokens of a grant are made of, whether it was born just now or is refreshed.
 pub(super) struct TokenFacts<'a> {
@@ -25,6 +25,7 @@ pub(super) struct TokenFacts<'a> {
     pub(super) methods: Vec<String>,
     pub(super) claims: AskedClaims,
     pub(super) key: Option<Thumbprint>,
+    pub(super) details: AuthorizationDetails,
 }
 
 impl Authority {
@@ -37,6 +38,8 @@ impl Authority {
     ) -> Result<TokenResponse, EndpointError> {
         let subject = self.subject(&facts.account, client)?;
         let acr = if facts.claims.acr() { acr::of(&facts.methods) } else { None };
+        let details =
+            authorization_details::for_audience(&facts.details, &facts.audience, &self.policy);
         let access_token = self.sign(
             AccessToken {
                 subject: subject.clone(),
@@ -48,6 +51,7 @@ impl Authority {
                 acr,
                 jti: self.entropy.bytes(),
                 key: facts.key,
+                details: details.clone(),
             },
             now,
         )?;
@@ -71,6 +75,7 @@ impl Authority {
         };
         let mut response = self.response(access_token, facts.scope, facts.key);
         response.id_token = id_token.map(Secret::new);
+        response.authorization_details = details;
         Ok(response)
     }
 
@@ -123,7 +128,8 @@ impl Authority {
             token_type: dpop::token_type(key).to_owned(),
             expires_in: Some(self.policy.lifetimes.access_token.as_secs()),
             refresh_token: None,
-            scope: Some(scope),
+            scope: Some(scope).filter(|scope| !scope.is_empty()),
+            authorization_details: AuthorizationDetails::default(),
             id_token: None,
         }
     }

@@ -151,6 +151,18 @@ fn consent_offers_boxes_for_what_is_optional_and_never_shows_a_code() {
 }
 
 #[test]
+fn consent_says_all_of_the_details_and_sets_apart_what_the_app_put_in() {
+    let html = example("consent-details");
+    assert!(html.contains("Pay <bdi>123.50</bdi> <bdi>EUR</bdi> to <bdi>"), "{html}");
+    assert!(html.contains("&amp; Sons</bdi>"));
+    assert!(html.contains("<dd><bdi>DE02100100109307118603</bdi></dd>"));
+    assert_eq!(html.matches("<dd>").count(), 6);
+    assert!(!words_of(&html).contains("take this back"), "a payment cannot be");
+    assert!(words_of(&example("consent-details-and-more")).contains("Access that stays"));
+    assert!(words_of(&example("consent")).contains("take this back"));
+}
+
+#[test]
 fn the_enter_key_allows_nothing() {
     let html = example("consent");
     let first = html.find("<button").unwrap();
