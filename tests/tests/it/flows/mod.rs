@@ -1,6 +1,7 @@
 //! Flows over real HTTP.
 
 mod account;
+mod authorization_details;
 mod bad_input;
 mod client_assertions;
 mod code_grant;
@@ -9,6 +10,7 @@ mod dpop;
 mod errors;
 mod experience;
 mod fapi2;
+mod granted_details;
 mod grants;
 mod https;
 mod jarm;
@@ -17,6 +19,7 @@ mod logout_messages;
 mod metadata;
 mod openid;
 mod pages;
+mod parked;
 mod program;
 mod pushed_requests;
 mod request_objects;
