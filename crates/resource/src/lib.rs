@@ -69,4 +69,4 @@ pub use token::{Token, Unguarded};
 
 pub use keystile_protocol::access_token::{AccessTokenClaims, AccessTokenError};
 pub use keystile_protocol::jose::Algorithm;
-pub use keystile_protocol::{ErrorCode, Scope};
+pub use keystile_protocol::{AuthorizationDetails, ErrorCode, Scope};

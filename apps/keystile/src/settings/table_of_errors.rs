@@ -91,27 +91,6 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
             "4:1",
             &["'email' is a standard scope"],
         ),
-        // Authorization details.
-        ("[[authorization_details]]\ntitle = \"A\"", "2:1", &["type: it is missing"]),
-        ("[[authorization_details]]\ntype = \"a\"", "2:1", &["title: it is missing"]),
-        ("[[authorization_details]]\ntype = \"a\"\ntitel = \"A\"", "4:1", &["'title'"]),
-        (
-            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\nlocations = [\"https://a\"]",
-            "5:1",
-            &["no API 'https://a'", "[[apis]]"],
-        ),
-        (
-            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\nwords = \"Pay {b}\"",
-            "5:1",
-            &["'b' leads to no field"],
-        ),
-        (
-            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\n\
-             [[authorization_details]]\ntype = \"a\"\ntitle = \"B\"",
-            "6:1",
-            &["two types 'a'"],
-        ),
-        ("[limits]\nparked = 100001", "3:1", &["at most 100000"]),
         // Users.
         ("[[users]]\npassword = \"x\"", "2:1", &["username", "1 to 256"]),
         ("[[users]]\nusername = \"a\"", "2:1", &["password: a user needs"]),
@@ -133,6 +112,7 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[lifetimes]\nsession = 0", "3:1", &["session: it is from 1"]),
         ("[limits]\nnetwork = { burst = 0 }", "3:13", &["burst"]),
         ("[limits]\nnetwork = { every_seconds = 0 }", "3:13", &["0.001"]),
+        ("[limits]\nparked = 100001", "3:1", &["at most 100000"]),
         ("[limits]\nconnections = 0", "3:1", &["at least 1"]),
         ("[password_hash]\nmemory_kib = 4", "2:2", &["8 to 1048576"]),
         // The log.
@@ -146,6 +126,36 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
             assert!(problem.contains(word), "{text}\n{problem}\nlacks {word}");
         }
         assert!(!problem.contains("12345"), "{problem}");
+    }
+}
+
+#[test]
+fn types_of_authorization_details_are_checked() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("[[authorization_details]]\ntitle = \"A\"", "2:1", &["type: it is missing"]),
+        ("[[authorization_details]]\ntype = \"a\"", "2:1", &["title: it is missing"]),
+        ("[[authorization_details]]\ntype = \"a\"\ntitel = \"A\"", "4:1", &["'title'"]),
+        (
+            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\nlocations = [\"https://a\"]",
+            "5:1",
+            &["no API 'https://a'", "[[apis]]"],
+        ),
+        (
+            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\nwords = \"Pay {b}\"",
+            "5:1",
+            &["'b' leads to no field"],
+        ),
+        (
+            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\n\
+             [[authorization_details]]\ntype = \"a\"\ntitle = \"B\"",
+            "6:1",
+            &["two types 'a'"],
+        ),
+    ];
+    for (text, place, words) in cases {
+        let (at, problem) = wrong(text);
+        assert_eq!(&at, place, "{text}\n{problem}");
+        assert!(words.iter().all(|word| problem.contains(word)), "{text}\n{problem}");
     }
 }
 

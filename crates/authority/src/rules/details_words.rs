@@ -171,16 +171,14 @@ impl Table<'_> {
                 (Kind::Objects(inner), Value::Array(all)) => {
                     for (index, one) in all.iter().enumerate() {
                         let Value::Object(members) = one else { continue };
-                        let number = (index + 1).to_string();
-                        let (path, labels) = (
-                            [&path[..], &[number.clone()]].concat(),
-                            [&labels[..], &[number]].concat(),
-                        );
-                        self.add(&path, &labels, inner, members);
+                        let number = [(index + 1).to_string()];
+                        let (path, labels) = ([&path[..], &number], [&labels[..], &number]);
+                        self.add(&path.concat(), &labels.concat(), inner, members);
                     }
                 }
                 (_, value) => {
-                    self.rows.push(Row { label: called(field, &labels), values: shown(value) })
+                    let (label, values) = (called(field, &labels), shown(value));
+                    self.rows.push(Row { label, values });
                 }
             }
         }

@@ -13,10 +13,8 @@ fn asking(app: &App, details: &Value) -> String {
 /// The consent page for these details, as `alice` sees it.
 async fn consent_page(browser: &mut Browser, app: &App, details: &Value) -> Page {
     let page = browser.open(asking(app, details)).await;
-    let page = match page.is_sign_in() {
-        true => browser.sign_in(&page, "alice", PASSWORD).await,
-        false => page,
-    };
+    let signed_out = page.is_sign_in();
+    let page = if signed_out { browser.sign_in(&page, "alice", PASSWORD).await } else { page };
     assert!(page.is_consent(), "{} {}", page.url, page.text());
     page
 }

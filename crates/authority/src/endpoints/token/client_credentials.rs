@@ -21,9 +21,10 @@ impl Authority {
         let details = authorization_details::requested_for_client(request.params, client, policy)?;
         let scope = client_credentials::grant(request.scope()?, &details, client, policy)?;
         let resources = self.resources(request)?;
-        let locations = match resources.is_empty() {
-            true => authorization_details::locations(&details, policy),
-            false => Vec::new(),
+        let locations = if resources.is_empty() {
+            authorization_details::locations(&details, policy)
+        } else {
+            Vec::new()
         };
         let audience = scope::audience_with(&scope, &resources, &locations, client, policy)?;
         let details = authorization_details::for_audience(&details, &audience, policy);

@@ -65,9 +65,10 @@ impl Authority {
             return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
         }
         // Named in this request, APIs are the only ones.
-        let (resources, locations) = match asked.is_empty() {
-            true => (redemption.resources.clone(), locations),
-            false => (asked, Vec::new()),
+        let (resources, locations) = if asked.is_empty() {
+            (redemption.resources.clone(), locations)
+        } else {
+            (asked, Vec::new())
         };
         let scope = &redemption.scope;
         let facts = TokenFacts {

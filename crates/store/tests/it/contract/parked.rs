@@ -28,13 +28,13 @@ pub(crate) async fn what_is_parked_is_found_until_it_expires(backend: &impl Back
 }
 
 pub(crate) async fn finding_13_the_room_is_bounded_for_one_and_in_all(backend: &impl Backend) {
+    use Parked::{Done, Full};
     let store = backend.store();
     let asked = ["a", "a", "a", "a", "b", "c", "d", "d"];
     let mut got = Vec::new();
     for (byte, owner) in (1_u8..).zip(asked) {
         got.push(store.park(park(byte, owner)).await.expect("the store is there"));
     }
-    use Parked::{Done, Full};
     assert_eq!(got, [Done, Done, Done, Full, Done, Done, Full, Full]);
     let mut after = park(9, "a");
     after.at = after.expires_at;
