@@ -151,6 +151,8 @@ fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, Setti
     details::add_types(&mut policy, &file.authorization_details, root)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
+    policy.sign_up = file.accounts.sign_up;
+    policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
     policy.parking = bounds::parking(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
     Ok(policy)

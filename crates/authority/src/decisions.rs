@@ -139,6 +139,22 @@ impl SessionOpened {
     }
 }
 
+/// An account that a person made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignedUp {
+    /// The account.
+    pub account: crate::records::Account,
+    /// In PHC string format.
+    pub password_hash: String,
+}
+
+impl SignedUp {
+    pub(crate) fn new(account: crate::records::Account, password_hash: String) -> Self {
+        Self { account, password_hash }
+    }
+}
+
 /// A `jti` that counts once: it is written with the operation that it allows, and whoever finds it
 /// written by another request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

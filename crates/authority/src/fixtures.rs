@@ -5,7 +5,7 @@
 
 use keystile_protocol::access_token::AccessTokenClaims;
 use keystile_protocol::encoding::{base64url, sha256};
-use keystile_protocol::jose::{Algorithm, JwkSet, SigningKey};
+use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{
@@ -13,20 +13,27 @@ use keystile_protocol::{
 };
 
 use crate::decisions::{
-    ConsentGiven, OnceKind, Park, Redemption, Rotation, SessionOpened, UsedOnce,
+    ConsentGiven, OnceKind, Park, Redemption, Rotation, SessionOpened, SignedUp, UsedOnce,
 };
 use crate::ids::{AccountId, GrantId, ParkedId, SessionId};
+use crate::pending::{
+    Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled, PresentedCode,
+};
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
 use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
 };
+use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::details_types::{DetailsType, Field, Kind, TextRule};
 use crate::rules::details_words::Sentence;
+use crate::rules::device::{self, DeviceRequest};
 use crate::rules::request::{Prompt, ValidRequest};
-use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin, Waiting};
+use crate::rules::sign_up::{self, SignUpFields};
+use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin, ParamsAt};
+use crate::user_code::UserCode;
 
 pub const SECRET: &str = "a client secret of forty-three characters ok";
 
@@ -66,12 +73,14 @@ pub fn client() -> Client {
         dpop_bound_access_tokens: false,
         profile: None,
         about: About::default(),
-        jwks: None,
+        keys: None,
+        request_uris: Vec::new(),
         request_object_algorithm: None,
         authorization_response_algorithm: None,
         require_signed_request_object: false,
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
+        encryption: crate::records::ClientEncryption::default(),
         authorization_details_types: Vec::new(),
     }
 }
@@ -209,11 +218,18 @@ pub fn session_opened(session: Session, secret_digest: [u8; 32]) -> SessionOpene
     SessionOpened::new(session, secret_digest, None)
 }
 
+/// What the rule makes of a person who signs up.
+pub fn signed_up(username: &str, byte: u8, now: Timestamp) -> SignedUp {
+    let fields = SignUpFields { username: username.into(), ..SignUpFields::default() };
+    let new = sign_up::check(&fields, &Secret::new("long enough")).expect("good");
+    new.with(format!("hash of {byte}"), [byte; 10], now)
+}
+
 pub fn consent_page(signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> ConsentPage {
     ConsentPage {
         interaction: Interaction {
             format: FORMAT,
-            destination: Destination::Client(Waiting::Here(String::new()), Origin::Plain),
+            destination: Destination::Client(ParamsAt::Here(String::new()), Origin::Plain),
             requested_at: Timestamp::default(),
             browser: [0; 16],
         },
@@ -268,11 +284,63 @@ pub fn redemption(code: &Code, client: &Client, random: u8) -> Redemption {
     .expect("everything is right")
 }
 
+/// The one key of a client.
+pub fn keys_of(key: &SigningKey) -> KeySource {
+    KeySource::Inline(JwkSet { keys: vec![key.public().clone()] })
+}
+
+/// What the keys registered with a client verify.
+pub fn key_set(client: &Client) -> KeySet {
+    match &client.keys {
+        Some(KeySource::Inline(set)) => KeySet::from_jwks(set),
+        _ => KeySet::default(),
+    }
+}
+
+/// The code of [`pending`].
+pub fn presented_code(now: Timestamp, byte: u8) -> PresentedCode {
+    PresentedCode::new(GrantId::new(now, [byte; 10]), [byte; 32]).1
+}
+
+/// A device's request of [`client`], with codes made of that byte.
+pub fn pending(now: Timestamp, byte: u8) -> PendingOpened {
+    let mut client = client();
+    client.grant_types.push(GrantType::DeviceCode);
+    let request = DeviceRequest {
+        scope: scope("openid offline_access"),
+        resources: Vec::new(),
+        details: AuthorizationDetails::default(),
+    };
+    let user_code = UserCode::from_random([byte; 16]);
+    let codes = (&presented_code(now, byte), user_code);
+    device::wait(request, &client, codes, "192.0.2.0", &policy(), now)
+}
+
+/// What the user of [`signed_in`] says to it.
+pub fn pending_answered(pending: &Pending, allow: bool, at: Timestamp) -> PendingAnswered {
+    let allowed = allow.then(|| pending.scope.clone());
+    rules::pending::answer(pending, &signed_in(at), &client(), allowed, at)
+}
+
+/// What the rule makes of a poll after that.
+pub fn pending_redemption(pending: &Pending, client: &Client, random: u8) -> Redemption {
+    let Some(PendingAnswer::Allowed(approval)) = pending.answer.clone() else {
+        panic!("nobody allowed it");
+    };
+    let at = approval.approved_at;
+    let random = RedemptionRandom { redemption: [random; 16], salt: [random; 16] };
+    rules::pending::redeem(pending, approval, client, &Lifetimes::default(), random, at)
+        .expect("everything is right")
+}
+
+pub fn polled(grant: GrantId, before: Pace, after: Pace) -> Polled {
+    Polled::new(grant, before, after)
+}
+
 /// A client that signs assertions with this key.
 pub fn signing_client(key: &SigningKey) -> Client {
-    let keys = KeySource::Inline(JwkSet { keys: vec![key.public().clone()] });
-    let kind = ClientKind::PrivateKeyJwt { keys, algorithm: None, require_pkce: true };
-    Client { kind, ..client() }
+    let kind = ClientKind::PrivateKeyJwt { algorithm: None, require_pkce: true };
+    Client { kind, keys: Some(keys_of(key)), ..client() }
 }
 
 pub fn used_once(kind: OnceKind, jti: &str, expires_at: Timestamp) -> UsedOnce {

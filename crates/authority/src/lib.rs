@@ -14,6 +14,7 @@ pub mod incident;
 pub mod keys;
 pub mod logout_message;
 pub mod mint;
+pub mod pending;
 pub mod policy;
 pub mod ports;
 mod recent_proofs;
@@ -23,5 +24,6 @@ pub mod refresh_token;
 pub mod rules;
 pub mod sealed;
 pub mod throttle;
+pub mod user_code;
 
 pub use endpoints::Authority;

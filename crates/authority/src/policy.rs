@@ -22,8 +22,12 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// How fast passwords may be guessed; nothing switches it off (for a test bench).
     pub guessing: Option<Guessing>,
+    /// How many authorizations may wait for a user's word.
+    pub waiting: WaitingLimits,
     /// Whether every authorization request has to be pushed (RFC 9126 section 5).
     pub require_pushed_requests: bool,
+    /// Whether people may make accounts for themselves (`prompt=create`).
+    pub sign_up: bool,
     /// How much waits in the store because it is too large to travel.
     pub parking: ParkingRoom,
 }
@@ -72,6 +76,8 @@ pub struct Lifetimes {
     pub session_idle: Duration,
     /// A login or consent page, before it counts as a new request.
     pub page: Duration,
+    /// What a device waits with for its user (RFC 8628 section 3.2).
+    pub device_code: Duration,
 }
 
 impl Default for Lifetimes {
@@ -86,7 +92,23 @@ impl Default for Lifetimes {
             session: hours(14 * 24),
             session_idle: hours(24),
             page: Duration::from_secs(900),
+            device_code: Duration::from_secs(600),
         }
+    }
+}
+
+/// How many authorizations may wait for a user's word: they are written for strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingLimits {
+    /// In all.
+    pub in_all: u32,
+    /// Asked for from one network.
+    pub from_network: u32,
+}
+
+impl Default for WaitingLimits {
+    fn default() -> Self {
+        Self { in_all: 10_000, from_network: 100 }
     }
 }
 
@@ -99,7 +121,7 @@ pub struct Rate {
     pub every: Duration,
 }
 
-/// The bounds on guessing passwords and client secrets, for each node by itself.
+/// The bounds on guessing passwords, client secrets and user codes, for each node by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guessing {
     /// On one account, from anywhere.
@@ -110,6 +132,12 @@ pub struct Guessing {
     pub network: Rate,
     /// Failed client authentications from one network.
     pub client: Rate,
+    /// Accounts that people make from one network.
+    pub sign_up: Rate,
+    /// Wrong user codes (RFC 8628 section 5.1) from one network.
+    pub user_code: Rate,
+    /// Wrong user codes from one browser.
+    pub user_code_from_browser: Rate,
 }
 
 impl Default for Guessing {
@@ -120,6 +148,9 @@ impl Default for Guessing {
             account_from_network: rate(6, 10),
             network: rate(60, 2),
             client: rate(60, 1),
+            sign_up: rate(10, 60),
+            user_code: rate(30, 10),
+            user_code_from_browser: rate(5, 10),
         }
     }
 }
@@ -160,7 +191,9 @@ impl Policy {
             details_types: Vec::new(),
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
+            waiting: WaitingLimits::default(),
             require_pushed_requests: false,
+            sign_up: false,
             parking: ParkingRoom::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keystile_protocol::encoding::equal_in_constant_time;
+use keystile_protocol::jose::encryption::{Encryption, KeyType, SharedKey};
 use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
 use keystile_protocol::{AuthorizationDetails, ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -58,9 +59,12 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
-    /// `jwks`: its public keys.
+    /// `jwks` or `jwks_uri`: where its public keys are.
+    #[serde(default, alias = "jwks")]
+    pub keys: Option<KeySource>,
+    /// `request_uris`: where it keeps request objects.
     #[serde(default)]
-    pub jwks: Option<JwkSet>,
+    pub request_uris: Vec<String>,
     /// `request_object_signing_alg`: any that we know, if absent.
     #[serde(default)]
     pub request_object_algorithm: Option<Algorithm>,
@@ -79,6 +83,24 @@ pub struct Client {
     /// `authorization_details_types` (RFC 9396 section 10): all that it may ask for.
     #[serde(default)]
     pub authorization_details_types: Vec<String>,
+    /// What is encrypted between it and us.
+    #[serde(default)]
+    pub encryption: ClientEncryption,
+}
+
+/// What is encrypted to a client, and what it may encrypt by a shared key (OpenID Connect Dynamic
+/// Client Registration 1.0 section 2, JARM section 3). Each holds an `alg` and an `enc`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientEncryption {
+    /// `id_token_encrypted_response_alg`: ID tokens and logout tokens.
+    pub id_token: Option<Encryption>,
+    /// `userinfo_encrypted_response_alg`.
+    pub userinfo: Option<Encryption>,
+    /// `authorization_encrypted_response_alg`.
+    pub authorization_response: Option<Encryption>,
+    /// `request_object_encryption_alg`: what it intends to use. It may use another but `dir`.
+    pub request_object: Option<Encryption>,
 }
 
 /// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section
@@ -88,6 +110,8 @@ pub struct Client {
 pub struct OpenIdOptions {
     /// The sector of its pairwise subjects (`subject_type`); without one they are public.
     pub sector: Option<String>,
+    /// `sector_identifier_uri`: what names the sector, and holds the redirect URIs of it.
+    pub sector_identifier_uri: Option<String>,
     /// `userinfo_signed_response_alg`; plain JSON without it.
     pub userinfo_algorithm: Option<Algorithm>,
 }
@@ -121,8 +145,6 @@ pub enum ClientKind {
     },
     /// A server-side app that proves itself by a key of its own (`private_key_jwt`, RFC 7523).
     PrivateKeyJwt {
-        /// Where its public keys are.
-        keys: KeySource,
         /// `token_endpoint_auth_signing_alg`: the one algorithm, where it is registered.
         algorithm: Option<Algorithm>,
         /// False only by the operator's word, for a client that cannot do PKCE.
@@ -137,10 +159,12 @@ pub enum ClientKind {
 
 /// Where a client's public keys are (RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum KeySource {
     /// `jwks`: here.
     Inline(JwkSet),
+    /// `jwks_uri`: there, to be fetched.
+    Remote(String),
 }
 
 /// A set of stricter rules that a client is held to.
@@ -190,6 +214,13 @@ impl ClientSecret {
         self.expires_at.is_none_or(|end| now < end)
             && equal_in_constant_time(&self.digest, &presented.digest())
     }
+
+    /// The key for `dir`, which is the digest itself (OpenID Connect Core 1.0 section 10.2), while
+    /// the secret's time has not run out.
+    pub fn shared_key(&self, now: Timestamp) -> Option<SharedKey> {
+        let alive = self.expires_at.is_none_or(|end| now < end);
+        alive.then(|| SharedKey::from_digest(self.digest))
+    }
 }
 
 impl std::fmt::Debug for ClientSecret {
@@ -208,12 +239,14 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 section 4.4.
     ClientCredentials,
+    /// RFC 8628 section 3.4.
+    DeviceCode,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 3] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -221,6 +254,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 
@@ -286,6 +320,8 @@ pub struct Account {
 
 /// Longest user name, in bytes.
 const USERNAME_AT_MOST: usize = 256;
+/// Shortest password that is taken, in characters (NIST SP 800-63B section 5.1.1.1: at least 8).
+pub const PASSWORD_AT_LEAST: usize = 8;
 /// Longest password that is looked at, in bytes.
 pub const PASSWORD_AT_MOST: usize = 1024;
 
@@ -417,6 +453,19 @@ pub struct StoredKey {
     pub kid: String,
     /// What it signs with.
     pub algorithm: Algorithm,
+    /// PKCS #8, sealed.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key that decrypts what clients send, as it is kept: encrypted under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDecryptionKey {
+    /// Its name in key sets.
+    pub kid: String,
+    /// Its type.
+    pub key_type: KeyType,
     /// PKCS #8, sealed.
     pub sealed: Vec<u8>,
     /// When it was made.

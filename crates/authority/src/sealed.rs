@@ -97,14 +97,16 @@ impl Sealable for Interaction {
 pub enum Destination {
     /// To the client, by this authorization request (as received, or as it stood in a request
     /// object or a pushed request).
-    Client(Waiting, Origin),
+    Client(ParamsAt, Origin),
     /// To the user's own account page.
     Account,
+    /// To what a device waits for (RFC 8628 section 3.3).
+    Device(GrantId),
 }
 
 /// Where the parameters of a request stand that waits, form encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Waiting {
+pub enum ParamsAt {
     /// Here.
     Here(String),
     /// In the store, since they are too large to travel.
@@ -137,7 +139,7 @@ pub struct PushedRequest {
     /// Who pushed it, and may use it.
     pub client: ClientId,
     /// Its parameters, without credentials and without a request object.
-    pub params: Waiting,
+    pub params: ParamsAt,
     /// The grant that it leads to.
     pub grant: GrantId,
     /// Until when it can arrive at the authorization endpoint.
@@ -193,6 +195,8 @@ pub enum FormKind {
     SignOut,
     /// The account page.
     Account,
+    /// The page that asks for a user code.
+    UserCode,
 }
 
 impl Sealable for FormToken {

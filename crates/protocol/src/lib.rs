@@ -1,8 +1,9 @@
 //! The words of OAuth 2.1 and OpenID Connect that all three parties share.
 //!
 //! Nothing here reads a clock, a file, a socket or the environment: time and randomness arrive as
-//! arguments. The one exception is the randomness that a signature algorithm needs inside itself,
-//! and the making of a new signing key, which stay with the cryptographic library.
+//! arguments. The one exception is the randomness that an algorithm needs inside itself (a signature,
+//! RSA-OAEP), and the making of a key, also of one for a single encryption: these stay with the
+//! cryptographic library.
 
 pub mod access_token;
 pub mod authorization_details;

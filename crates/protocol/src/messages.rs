@@ -124,6 +124,29 @@ pub struct PushedResponse {
     pub expires_in: u64,
 }
 
+/// The answer to a device authorization request (RFC 8628 section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAuthorizationResponse {
+    /// What the device polls with.
+    pub device_code: Secret,
+    /// What the person types.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// The same with the user code filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<String>,
+    /// Ours: a picture of `verification_uri_complete` as a QR code (section 3.3.1), for a device
+    /// that can show a picture and make none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_qr: Option<String>,
+    /// For how long from now both codes are good, in seconds.
+    pub expires_in: u64,
+    /// Seconds between two polls; 5, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+}
+
 /// An authorization response as a JWT (JARM section 2.1). Its parameters stand beside `aud` and
 /// `exp`; `iss` is one of them (RFC 9207).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,6 +249,9 @@ pub struct Metadata {
     pub prompt_values_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ui_locales_supported: Vec<String>,
+    /// RFC 8628 section 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
     /// RFC 9126 section 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_authorization_request_endpoint: Option<String>,
@@ -237,6 +263,24 @@ pub struct Metadata {
     /// JARM section 3.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_signing_alg_values_supported: Vec<String>,
+    /// OpenID Connect Discovery 1.0 section 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id_token_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id_token_encryption_enc_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub userinfo_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub userinfo_encryption_enc_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_object_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_object_encryption_enc_values_supported: Vec<String>,
+    /// JARM section 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_encryption_enc_values_supported: Vec<String>,
     /// RFC 9396 section 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_details_types_supported: Vec<String>,
@@ -247,6 +291,9 @@ pub struct Metadata {
     /// True where it is absent (OpenID Connect Discovery 1.0 section 3).
     #[serde(default = "yes")]
     pub request_uri_parameter_supported: bool,
+    /// Whether request objects come from registered addresses alone.
+    #[serde(default)]
+    pub require_request_uri_registration: bool,
     /// RFC 9207 section 3.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,

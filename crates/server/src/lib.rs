@@ -14,6 +14,7 @@ mod limits;
 pub mod listen;
 pub mod pages;
 mod proxy;
+mod qr;
 mod received;
 mod respond;
 mod routes;

@@ -8,7 +8,8 @@ use axum::routing::{any, get, post};
 use crate::FaceLimits;
 use crate::face::SharedFace;
 use crate::handlers::{
-    account, assets, authorize, client_endpoints, errors, health, logout, metadata, pages, userinfo,
+    account, assets, authorize, client_endpoints, device, errors, health, logout, metadata, pages,
+    userinfo,
 };
 use crate::limits::{self, Bounded};
 
@@ -21,16 +22,20 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/", get(pages::home))
         .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/login", get(pages::resume_sign_in).post(pages::sign_in))
+        .route("/sign-up", get(pages::begin_sign_up).post(pages::sign_up))
         .route("/consent", get(pages::resume_consent).post(pages::consent))
         .route("/cancel", post(pages::cancel))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/account", get(account::get).post(account::post))
+        .route("/device", get(device::get).post(device::post))
+        .route("/device/qr/{name}", get(device::qr))
         .route("/errors/{code}", get(errors::help))
         .method_not_allowed_fallback(errors::page_method_not_allowed);
 
     let for_clients = Router::new()
         .route("/token", post(client_endpoints::token))
         .route("/par", post(client_endpoints::push))
+        .route("/device_authorization", post(client_endpoints::authorize_device))
         .route("/revoke", post(client_endpoints::revoke))
         .route("/introspect", post(client_endpoints::introspect))
         .route("/userinfo", get(userinfo::get).post(userinfo::post))

@@ -8,12 +8,14 @@
 mod accounts;
 mod clients;
 mod consents;
+mod decryption_keys;
 mod grants;
 mod incidents;
 mod keys;
 mod logout_messages;
 mod meta;
 mod parked;
+mod pending;
 mod revoked_tokens;
 mod sessions;
 pub mod sqlite;

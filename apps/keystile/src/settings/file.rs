@@ -25,6 +25,8 @@ pub struct File {
     pub require_pushed_authorization_requests: bool,
     /// Users.
     pub users: Vec<User>,
+    /// How people come to accounts.
+    pub accounts: Accounts,
     /// Scopes beside the standard ones, and words for those.
     pub scopes: Vec<Scope>,
     /// APIs that access tokens are for.
@@ -63,6 +65,14 @@ pub struct Store {
 pub struct Keys {
     /// A file of master keys, instead of `master.key` beside the database.
     pub master_key_file: Option<PathBuf>,
+}
+
+/// `[accounts]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accounts {
+    /// Whether people may make accounts for themselves.
+    pub sign_up: bool,
 }
 
 /// `[[scopes]]`
@@ -194,6 +204,16 @@ pub struct Limits {
     pub network: Rate,
     /// Failed client authentications from one network.
     pub client: Rate,
+    /// Accounts that people make from one network.
+    pub sign_up: Rate,
+    /// Wrong user codes from one network.
+    pub user_code: Rate,
+    /// Wrong user codes from one browser.
+    pub user_code_from_browser: Rate,
+    /// Devices that may wait for their users.
+    pub waiting: Option<u32>,
+    /// The same, of one network.
+    pub waiting_from_network: Option<u32>,
     /// Largest body of a request.
     pub body_bytes: Option<usize>,
     /// Large pushed requests and codes that wait in the store, of one client.
@@ -240,6 +260,8 @@ pub struct Lifetimes {
     pub session_idle: Option<u64>,
     /// A login or consent page.
     pub page: Option<u64>,
+    /// What a device waits with for its user; 1800 at most.
+    pub device_code: Option<u64>,
 }
 
 /// `[pages]`

@@ -109,6 +109,8 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ),
         // Numbers.
         ("[lifetimes]\ncode = 61", "3:1", &["code: it is from 1 to 60"]),
+        ("[lifetimes]\ndevice_code = 1801", "3:1", &["device_code: it is from 1 to 1800"]),
+        ("[limits]\nwaiting_from_network = 0", "3:1", &["waiting_from_network: at least 1"]),
         ("[lifetimes]\nsession = 0", "3:1", &["session: it is from 1"]),
         ("[limits]\nnetwork = { burst = 0 }", "3:13", &["burst"]),
         ("[limits]\nnetwork = { every_seconds = 0 }", "3:13", &["0.001"]),
@@ -156,6 +158,19 @@ fn types_of_authorization_details_are_checked() {
         let (at, problem) = wrong(text);
         assert_eq!(&at, place, "{text}\n{problem}");
         assert!(words.iter().all(|word| problem.contains(word)), "{text}\n{problem}");
+    }
+}
+
+#[test]
+fn what_a_client_names_to_be_fetched_has_an_https_address() {
+    for (member, value, word) in [
+        ("jwks_uri", "\"http://app.example/keys\"", "'http://app.example/keys'"),
+        ("request_uris", "[\"urn:r\"]", "'urn:r'"),
+        ("sector_identifier_uri", "\"sector\"", "'sector'"),
+    ] {
+        let (at, problem) = wrong(&format!("{CLIENT}{member} = {value}"));
+        assert_eq!(at, "6:1", "{problem}");
+        assert!(problem.starts_with(member) && problem.contains(word), "{problem}");
     }
 }
 

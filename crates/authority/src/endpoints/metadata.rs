@@ -2,6 +2,7 @@
 
 use keystile_protocol::dpop;
 use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::encryption::{ContentEncryption, KeyManagement};
 use keystile_protocol::messages::Metadata;
 
 use super::Authority;
@@ -20,6 +21,8 @@ pub mod paths {
     pub const REVOKE: &str = "/revoke";
     pub const INTROSPECT: &str = "/introspect";
     pub const LOGOUT: &str = "/logout";
+    pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub const DEVICE: &str = "/device";
 }
 
 impl Authority {
@@ -36,8 +39,15 @@ impl Authority {
         let signed_with =
             |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
         let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
+        // `dir` is for the operator to allow, client by client.
+        let to_public_keys = || KeyManagement::TO_PUBLIC_KEYS.map(|alg| alg.to_string()).into();
+        let contents = || ContentEncryption::ALL.map(|enc| enc.to_string()).into();
         let mut claims_supported =
             names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
+        let mut prompts = names(&["none", "login", "consent", "select_account"]);
+        if self.policy.sign_up {
+            prompts.push("create".to_owned());
+        }
         claims_supported.extend(claims::supported().map(str::to_owned));
         Metadata {
             issuer: issuer.clone(),
@@ -65,7 +75,7 @@ impl Authority {
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,
             acr_values_supported: names(&acr::SUPPORTED),
-            prompt_values_supported: names(&["none", "login", "consent", "select_account"]),
+            prompt_values_supported: prompts,
             ui_locales_supported: Vec::new(),
             authorization_details_types_supported: self
                 .policy
@@ -74,12 +84,22 @@ impl Authority {
                 .map(|of| of.name.clone())
                 .collect(),
             claims_parameter_supported: true,
+            device_authorization_endpoint: at(paths::DEVICE_AUTHORIZATION),
             pushed_authorization_request_endpoint: at(paths::PAR),
             require_pushed_authorization_requests: self.policy.require_pushed_requests,
             request_object_signing_alg_values_supported: algorithms(),
             authorization_signing_alg_values_supported: algorithms(),
+            id_token_encryption_alg_values_supported: to_public_keys(),
+            id_token_encryption_enc_values_supported: contents(),
+            userinfo_encryption_alg_values_supported: to_public_keys(),
+            userinfo_encryption_enc_values_supported: contents(),
+            request_object_encryption_alg_values_supported: to_public_keys(),
+            request_object_encryption_enc_values_supported: contents(),
+            authorization_encryption_alg_values_supported: to_public_keys(),
+            authorization_encryption_enc_values_supported: contents(),
             request_parameter_supported: true,
-            request_uri_parameter_supported: false,
+            request_uri_parameter_supported: true,
+            require_request_uri_registration: true,
             authorization_response_iss_parameter_supported: true,
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,

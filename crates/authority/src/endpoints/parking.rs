@@ -10,7 +10,7 @@ use crate::ids::ParkedId;
 use crate::records::Client;
 use crate::rules::parking;
 use crate::rules::redirect::PageError;
-use crate::sealed::{Code, FORMAT, ParkedCode, Waiting};
+use crate::sealed::{Code, FORMAT, ParamsAt, ParkedCode};
 
 impl Authority {
     /// Keeps a pushed request.
@@ -20,22 +20,22 @@ impl Authority {
         client: &Client,
         request: &ClientRequest<'_>,
         now: Timestamp,
-    ) -> Result<Waiting, Fault> {
+    ) -> Result<ParamsAt, Fault> {
         let id = self.parked_id(now);
         self.park(parking::request(id, params, client, request.network, &self.policy, now)).await?;
-        Ok(Waiting::Parked(id))
+        Ok(ParamsAt::Parked(id))
     }
 
     /// The parameters of a request that waited; `parked` says where, if that is the store.
-    pub(super) async fn waiting(
+    pub(super) async fn params_at(
         &self,
-        waiting: Waiting,
+        place: ParamsAt,
         parked: &mut Option<ParkedId>,
         now: Timestamp,
     ) -> Result<Params, Stop> {
-        let params = match waiting {
-            Waiting::Here(params) => params,
-            Waiting::Parked(id) => {
+        let params = match place {
+            ParamsAt::Here(params) => params,
+            ParamsAt::Parked(id) => {
                 *parked = Some(id);
                 let found = self.store.parked(&id, now).await;
                 let found = found.map_err(|error| Stop::Fault(error.into(), None))?;

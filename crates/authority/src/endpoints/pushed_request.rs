@@ -14,7 +14,7 @@ use crate::incident::Reference;
 use crate::records::Client;
 use crate::rules::request_object::Beside;
 use crate::rules::{dpop, pushed_request, redirect, request, request_object};
-use crate::sealed::{FORMAT, PushedRequest, Waiting};
+use crate::sealed::{FORMAT, ParamsAt, PushedRequest};
 
 impl Authority {
     /// Takes an authorization request before it comes through a browser. What is given back is
@@ -30,7 +30,8 @@ impl Authority {
         self.use_up(once, self.entropy.bytes()).await?;
         let mut params = pushed_request::authorization_request(request.params, &client.id)?;
         if params.has("request") {
-            params = self.open_object(&params, Beside::Ignored, client, now)?.0;
+            let object = params.required("request")?;
+            params = self.open_object(object, &params, Beside::Ignored, client, now).await?.0;
         } else {
             request_object::not_required(client)?;
         }
@@ -44,14 +45,14 @@ impl Authority {
         let params = params.encode();
         pushed_request::fits(&params)?;
         let waiting = if params.len() <= pushed_request::TRAVELS_AT_MOST {
-            Waiting::Here(params)
+            ParamsAt::Here(params)
         } else {
             self.park_request(params, client, request, now).await?
         };
         Ok(self.pushed(client, waiting, now))
     }
 
-    fn pushed(&self, client: &Client, params: Waiting, now: Timestamp) -> PushedResponse {
+    fn pushed(&self, client: &Client, params: ParamsAt, now: Timestamp) -> PushedResponse {
         let sealed = self.seal(
             &PushedRequest {
                 format: FORMAT,

@@ -2,6 +2,7 @@
 
 mod client_credentials;
 mod code;
+mod device;
 mod refresh;
 mod tokens;
 
@@ -38,15 +39,20 @@ impl Authority {
         let now = self.clock.now();
         let grant_type = request.required("grant_type")?;
         let Some(grant_type) = GrantType::from_name(grant_type) else {
+            let known = GrantType::ALL.map(GrantType::as_str).join(", ");
             return Err(EndpointError::protocol(
                 ErrorCode::UnsupportedGrantType,
-                "grant_type is none of authorization_code, refresh_token, client_credentials",
+                format!("grant_type is none of {known}"),
             ));
         };
         let client = self.proved(request, now).await?;
         let caller = self.caller(request, &client, now)?;
-        if grant_type == GrantType::AuthorizationCode {
-            let answer = self.redeem(request, &caller, now).await;
+        let redeemed = match grant_type {
+            GrantType::AuthorizationCode => Some(self.redeem(request, &caller, now).await),
+            GrantType::DeviceCode => Some(self.poll(request, &caller, now).await),
+            _ => None,
+        };
+        if let Some(answer) = redeemed {
             // A redemption uses up what it was proved with; a refused one may not have come so far.
             if let Err(EndpointError::Protocol(_)) = answer {
                 self.use_up(caller.once, caller.by).await?;
@@ -55,7 +61,7 @@ impl Authority {
         }
         self.use_up(caller.once.clone(), caller.by).await?;
         match grant_type {
-            GrantType::AuthorizationCode | GrantType::RefreshToken => {
+            GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::RefreshToken => {
                 self.refresh(request, &caller, now).await
             }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),

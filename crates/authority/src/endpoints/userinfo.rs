@@ -11,7 +11,7 @@ use super::Authority;
 use super::answer::EndpointError;
 use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
-use crate::records::UserClaims;
+use crate::records::{Client, UserClaims};
 use crate::rules::dpop::Scheme;
 use crate::rules::{asked_claims, claims, dpop};
 
@@ -33,8 +33,8 @@ pub struct PresentedToken<'a> {
 pub enum Userinfo {
     /// `application/json`
     Plain(UserClaims),
-    /// `application/jwt`, for a client with a `userinfo_signed_response_alg`.
-    Signed(String),
+    /// `application/jwt`, for a client that wants it signed, encrypted, or both.
+    Jwt(String),
 }
 
 /// Our own clock signed the token; other nodes' clocks may differ a little.
@@ -65,12 +65,26 @@ impl Authority {
         let client = self.store.client(&state.grant.client, false).await?.ok_or_else(ended)?;
         let mut claims = claims::userinfo(&token.sub, &account.claims, &token.scope);
         asked_claims::give(&mut claims, &state.grant.claims.userinfo, &account.claims);
-        match client.openid.userinfo_algorithm {
-            None => Ok(Userinfo::Plain(claims)),
-            Some(algorithm) => {
+        self.told_as_wanted(claims, &client, now).await
+    }
+
+    /// "The response MAY be encrypted without also being signed. If both signing and encryption are
+    /// requested, the response MUST be signed then encrypted" (section 5.3.2).
+    async fn told_as_wanted(
+        &self,
+        claims: UserClaims,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Userinfo, EndpointError> {
+        match (client.openid.userinfo_algorithm, client.encryption.userinfo) {
+            (None, None) => Ok(Userinfo::Plain(claims)),
+            (None, Some(encryption)) => {
+                Ok(Userinfo::Jwt(self.encrypted_claims(&claims, encryption, client, now).await?))
+            }
+            (Some(algorithm), encryption) => {
                 let issuer = &self.policy.issuer;
                 let signed = mint::userinfo(claims, &client.id, algorithm, issuer, &self.keys())?;
-                Ok(Userinfo::Signed(signed))
+                Ok(Userinfo::Jwt(self.nested(signed, encryption, None, client, now).await?))
             }
         }
     }

@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{self, SECRET};
-    use crate::records::{ClientSecret, KeySource};
+    use crate::records::ClientSecret;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -242,12 +242,7 @@ mod tests {
     fn row_1_4_a_confidential_client_proves_itself_by_its_secret() {
         let prove = |proof: Proof, client: Client| {
             let presented = Presented { client_id: client.id.clone(), proof };
-            let keys = match &client.kind {
-                ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), .. } => {
-                    KeySet::from_jwks(set)
-                }
-                _ => KeySet::default(),
-            };
+            let keys = fixtures::key_set(&client);
             let issuer = fixtures::policy().issuer;
             let recipient = Recipient { issuer: &issuer, endpoints: &[] };
             let facts = Facts { keys: &keys, recipient, now: NOW };

@@ -143,6 +143,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
+    type Member = fn(&mut ClientMetadata) -> &mut Option<String>;
+
     fn good() -> ClientMetadata {
         let key = SigningKey::generate(Algorithm::ES256).expect("generated").key;
         ClientMetadata {
@@ -184,7 +186,6 @@ mod tests {
         };
         assert_eq!(of(public).expect_err("nothing"), "token_endpoint_auth_method");
         assert_eq!(of(|m| m.require_pkce = Some(false)).expect_err("no PKCE"), "require_pkce");
-        type Member = fn(&mut ClientMetadata) -> &mut Option<String>;
         let members: [(&str, Member); 4] = [
             ("id_token_signed_response_alg", |m| &mut m.id_token_signed_response_alg),
             ("userinfo_signed_response_alg", |m| &mut m.userinfo_signed_response_alg),

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::fixtures;
     use crate::ids::GrantId;
-    use crate::sealed::Waiting;
+    use crate::sealed::ParamsAt;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -124,7 +124,7 @@ mod tests {
         PushedRequest {
             format: FORMAT,
             client: fixtures::client_id("app"),
-            params: Waiting::Here(String::new()),
+            params: ParamsAt::Here(String::new()),
             grant: GrantId::new(NOW, [1; 10]),
             expires_at: NOW.plus(LIFETIME),
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, fapi2, logout_channels, subject};
+use crate::rules::{client_keys, encryption, fapi2, logout_channels, request_uri, sector};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -37,15 +37,26 @@ pub struct ClientMetadata {
     pub token_endpoint_auth_method: Option<String>,
     pub token_endpoint_auth_signing_alg: Option<String>,
     pub jwks: Option<serde_json::Value>,
+    pub jwks_uri: Option<String>,
     pub dpop_bound_access_tokens: bool,
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
+    pub sector_identifier_uri: Option<String>,
     pub application_type: Option<String>,
+    pub request_uris: Vec<String>,
     pub request_object_signing_alg: Option<String>,
     pub require_signed_request_object: bool,
     pub authorization_signed_response_alg: Option<String>,
     pub require_pushed_authorization_requests: bool,
+    pub id_token_encrypted_response_alg: Option<String>,
+    pub id_token_encrypted_response_enc: Option<String>,
+    pub userinfo_encrypted_response_alg: Option<String>,
+    pub userinfo_encrypted_response_enc: Option<String>,
+    pub authorization_encrypted_response_alg: Option<String>,
+    pub authorization_encrypted_response_enc: Option<String>,
+    pub request_object_encryption_alg: Option<String>,
+    pub request_object_encryption_enc: Option<String>,
     pub authorization_details_types: Vec<String>,
     /// Ours: who runs the app, for the consent page.
     pub operator: Option<String>,
@@ -53,6 +64,8 @@ pub struct ClientMetadata {
     pub require_pkce: Option<bool>,
     /// Ours: `fapi2` holds the client to the FAPI 2.0 Security Profile.
     pub profile: Option<Profile>,
+    /// Ours: whether `dir` may be used, whose key stands in the database.
+    pub allow_direct_encryption: bool,
     /// Ours: run by the same people, no consent is asked for.
     pub trusted: bool,
     /// Ours.
@@ -90,9 +103,10 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         return wrong("grant_types", "client_credentials needs a client with a secret");
     }
     let redirect_uris = redirect_uris(metadata, native, development)?;
+    let keys = client_keys::registered(metadata, development)?;
     let client = Client {
         name: name(metadata)?,
-        openid: openid(metadata, &redirect_uris)?,
+        openid: openid(metadata, &redirect_uris, development)?,
         redirect_uris,
         post_logout_redirect_uris: post_logout_uris(metadata, native, development)?,
         scope: scope(metadata)?,
@@ -105,7 +119,9 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
         profile: metadata.profile,
         about: about(metadata)?,
-        jwks: client_keys::registered(metadata)?,
+        encryption: encryption::register(metadata, &kind, keys.as_ref())?,
+        keys,
+        request_uris: request_uri::register(metadata, development)?,
         request_object_algorithm: signed_with(
             "request_object_signing_alg",
             metadata.request_object_signing_alg.as_deref(),
@@ -248,6 +264,17 @@ fn post_logout_uris(
     Ok(metadata.post_logout_redirect_uris.clone())
 }
 
+/// An address that is called by us or by a page of ours: https, and http on this machine for a
+/// development issuer.
+pub(super) fn called_uri(
+    member: &'static str,
+    uri: &str,
+    development: bool,
+) -> Result<RedirectUri, MetadataError> {
+    RedirectUri::register(uri, uri_policy(false, development))
+        .or_else(|problem| wrong(member, format!("'{uri}': {problem}")))
+}
+
 fn scope(metadata: &ClientMetadata) -> Result<Scope, MetadataError> {
     let scope = metadata.scope.as_deref().unwrap_or("openid profile email");
     Scope::try_from(scope).or_else(|problem| wrong("scope", problem))
@@ -259,16 +286,18 @@ fn id_token_algorithm(metadata: &ClientMetadata) -> Result<Algorithm, MetadataEr
     Ok(signed_with("id_token_signed_response_alg", name)?.unwrap_or(Algorithm::RS256))
 }
 
-/// "Valid types include pairwise and public" (the same section); the sector is the redirect URIs'
-/// host (OpenID Connect Core 1.0 section 8.1).
+/// "Valid types include pairwise and public" (the same section).
 fn openid(
     metadata: &ClientMetadata,
     redirect_uris: &[RedirectUri],
+    development: bool,
 ) -> Result<OpenIdOptions, MetadataError> {
+    let uri = sector::registered(metadata, development)?;
     let sector = match metadata.subject_type.as_deref() {
         None | Some("public") => None,
         Some("pairwise") => {
-            Some(subject::sector(redirect_uris).or_else(|problem| wrong("subject_type", problem))?)
+            let sector = sector::of(uri.as_ref(), redirect_uris);
+            Some(sector.or_else(|problem| wrong("subject_type", problem))?)
         }
         Some(other) => {
             return wrong("subject_type", format!("'{other}' is neither public nor pairwise"));
@@ -276,7 +305,8 @@ fn openid(
     };
     let name = metadata.userinfo_signed_response_alg.as_deref();
     let userinfo_algorithm = signed_with("userinfo_signed_response_alg", name)?;
-    Ok(OpenIdOptions { sector, userinfo_algorithm })
+    let sector_identifier_uri = metadata.sector_identifier_uri.clone();
+    Ok(OpenIdOptions { sector, sector_identifier_uri, userinfo_algorithm })
 }
 
 /// A signature algorithm where one is named; never `none`, which FAPI and RFC 8725 section 3.2

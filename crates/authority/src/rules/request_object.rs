@@ -1,4 +1,5 @@
-//! Request objects by value (RFC 9101, OpenID Connect Core 1.0 section 6.1): signed ones alone.
+//! Request objects (RFC 9101, OpenID Connect Core 1.0 section 6), by value or fetched: signed ones
+//! alone.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::records::Client;
 use crate::rules::fapi2;
 
 /// Longest request object, in bytes. Its parameters travel in pages.
-const AT_MOST: usize = 8 * 1024;
+pub const AT_MOST: usize = 8 * 1024;
 /// Longest one that is pushed, and may wait in the store.
 const PUSHED_AT_MOST: usize = 16 * 1024;
 /// Members of a request object that are read.
@@ -54,11 +55,12 @@ pub fn open(
     outer: &Params,
     beside: Beside,
     client: &Client,
+    keys: &KeySet,
     issuer: &Issuer,
     now: Timestamp,
 ) -> Result<OpenedObject, ProtocolError> {
     let at_most = if beside == Beside::Ignored { PUSHED_AT_MOST } else { AT_MOST };
-    let (members, typ) = verified(object, client, at_most)?;
+    let (members, typ) = verified(object, client, keys, at_most)?;
     if members.len() > MEMBERS_AT_MOST {
         return refuse(format!("the request object has more than {MEMBERS_AT_MOST} members"));
     }
@@ -68,7 +70,7 @@ pub fn open(
     agrees(&members, outer, client)?;
     let mut params = parameters(&members)?;
     if beside == Beside::FillIn && !is_own_type(typ.as_deref()) {
-        params = params.filled_from(outer, &["request"]).map_err(|problem| {
+        params = params.filled_from(outer, &["request", "request_uri"]).map_err(|problem| {
             ProtocolError::new(ErrorCode::InvalidRequest, problem.to_string())
         })?;
     } else if !params.has("client_id") {
@@ -99,6 +101,7 @@ fn is_own_type(typ: Option<&str>) -> bool {
 fn verified(
     object: &str,
     client: &Client,
+    keys: &KeySet,
     at_most: usize,
 ) -> Result<(Map<String, Value>, Option<String>), ProtocolError> {
     if object.len() > at_most {
@@ -107,9 +110,11 @@ fn verified(
             object.len()
         ));
     }
-    let Some(jwks) = &client.jwks else {
-        return refuse("the client has no registered keys ('jwks') to verify a request object");
-    };
+    if client.keys.is_none() {
+        return refuse(
+            "the client has no registered keys ('jwks' or 'jwks_uri') to verify a request object",
+        );
+    }
     let cannot = |problem| {
         let words = format!("the request object is refused: {problem} (RFC 9101 section 6)");
         ProtocolError::new(ErrorCode::InvalidRequestObject, words)
@@ -117,7 +122,7 @@ fn verified(
     let token = SignedToken::parse(object).map_err(cannot)?;
     let one = client.request_object_algorithm.map(|algorithm| [algorithm]);
     let allowed = one.as_ref().map_or(fapi2::algorithms(client.profile), |one| &one[..]);
-    let members = token.verify(&KeySet::from_jwks(jwks), allowed).map_err(cannot)?;
+    let members = token.verify(keys, allowed).map_err(cannot)?;
     Ok((members, token.header.typ))
 }
 
@@ -232,7 +237,7 @@ fn parameters(members: &Map<String, Value>) -> Result<Params, ProtocolError> {
 #[cfg(test)]
 mod tests {
     use keystile_protocol::encoding::base64url;
-    use keystile_protocol::jose::{Algorithm, JwkSet, SigningKey};
+    use keystile_protocol::jose::{Algorithm, SigningKey};
     use serde_json::json;
 
     use super::*;
@@ -245,8 +250,7 @@ mod tests {
     }
 
     fn client(key: &SigningKey) -> Client {
-        let jwks = Some(JwkSet { keys: vec![key.public().clone()] });
-        Client { jwks, ..fixtures::client() }
+        Client { keys: Some(fixtures::keys_of(key)), ..fixtures::client() }
     }
 
     fn members() -> Value {
@@ -272,7 +276,9 @@ mod tests {
         let object = key.sign(typ, &members).expect("signed");
         let outer = Params::parse(outer.as_bytes()).expect("few");
         let issuer = fixtures::policy().issuer;
-        open(&object, &outer, beside, &client(&key), &issuer, NOW).map_err(|error| error.error)
+        let client = client(&key);
+        let keys = fixtures::key_set(&client);
+        open(&object, &outer, beside, &client, &keys, &issuer, NOW).map_err(|error| error.error)
     }
 
     const OUTER: &str = "client_id=app&response_type=code&request=x&state=s&scope=all";
@@ -354,7 +360,8 @@ mod tests {
         let issuer = fixtures::policy().issuer;
         let refused = |object: &str, client: &Client| {
             let outer = Params::parse(OUTER.as_bytes()).expect("few");
-            open(object, &outer, Beside::FillIn, client, &issuer, NOW).map_err(|e| e.error)
+            let keys = fixtures::key_set(client);
+            open(object, &outer, Beside::FillIn, client, &keys, &issuer, NOW).map_err(|e| e.error)
                 == Err(ErrorCode::InvalidRequestObject)
         };
         let good = key.sign("JWT", &members()).expect("signed");

@@ -1,6 +1,6 @@
 //! Which scopes a client may have, and for which APIs a token is.
 
-use keystile_protocol::{ErrorCode, ProtocolError, Scope};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, ProtocolError, Scope};
 
 use crate::policy::Policy;
 use crate::records::Client;
@@ -29,6 +29,20 @@ pub fn requested(
         return invalid(format!("the client is not registered for the scope '{foreign}'"));
     }
     Ok(asked)
+}
+
+/// The same beside authorization details (RFC 9396 section 3): whoever says in detail what it wants
+/// does not want all that it could have beside it.
+pub fn requested_beside(
+    details: &AuthorizationDetails,
+    asked: Option<Scope>,
+    client: &Client,
+    policy: &Policy,
+) -> Result<Scope, ProtocolError> {
+    match asked {
+        None if !details.is_empty() => Ok(Scope::empty()),
+        asked => requested(asked, client, policy),
+    }
 }
 
 /// Checks `resource` parameters (RFC 8707 section 2): each is an API that exists.

@@ -132,7 +132,7 @@ impl<'a> SignedToken<'a> {
 }
 
 /// Text of a stranger, cut short and without control characters, for an error message.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 

@@ -1,4 +1,4 @@
-//! `/token`, `/par`, `/revoke`, `/introspect`: what clients call, with their credentials.
+//! `/token`, `/par`, `/device_authorization`, `/revoke`, `/introspect`: what clients call, with their credentials.
 
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -31,6 +31,19 @@ pub(crate) async fn push(State(face): State<SharedFace>, request: Request) -> Re
     };
     match face.authority.push(&received.client_request(paths::PAR)).await {
         Ok(pushed) => json::private(StatusCode::CREATED, &pushed),
+        Err(error) => json::endpoint_error(&face, error, true),
+    }
+}
+
+/// RFC 8628.
+pub(crate) async fn authorize_device(State(face): State<SharedFace>, request: Request) -> Response {
+    let received = match Received::from(request, &face).await {
+        Ok(received) => received,
+        Err(response) => return response,
+    };
+    let request = received.client_request(paths::DEVICE_AUTHORIZATION);
+    match face.authority.device_authorization(&request).await {
+        Ok(codes) => json::private(StatusCode::OK, &codes),
         Err(error) => json::endpoint_error(&face, error, true),
     }
 }

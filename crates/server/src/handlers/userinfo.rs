@@ -53,7 +53,7 @@ async fn answer(
     let dpop = headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect();
     match face.authority.userinfo(PresentedToken { token, scheme, dpop, method }).await {
         Ok(Userinfo::Plain(claims)) => json::private(StatusCode::OK, &claims),
-        Ok(Userinfo::Signed(token)) => json::private_jwt(token),
+        Ok(Userinfo::Jwt(token)) => json::private_jwt(token),
         Err(error) => json::token_error(face, scheme, Some(error)),
     }
 }

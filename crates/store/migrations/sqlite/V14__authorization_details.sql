@@ -2,6 +2,9 @@
 -- that does not know the column leaves it so.
 ALTER TABLE grants ADD COLUMN authorization_details TEXT;
 
+-- What is asked for beside it.
+ALTER TABLE pending_authorizations ADD COLUMN authorization_details TEXT;
+
 -- Pushed requests and codes that are too large to travel. Who takes up the room (a client, or a
 -- network of strangers) and how much there is in all is counted when a row is added.
 CREATE TABLE parked (

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, Browser, ErrorAnswer, Keystile, Tokens, payment, payment_with};
+use crate::harness::{App, Browser, Device, ErrorAnswer, Keystile, Tokens, payment, payment_with};
 
 fn mailbox() -> Value {
     json!({ "type": "mailbox" })
@@ -110,4 +110,24 @@ async fn a_client_has_for_itself_what_needs_no_user_rfc_9396_6() {
         let error = ask(refused).await.unwrap_err();
         assert_eq!(error.error, "invalid_authorization_details");
     }
+}
+
+#[tokio::test]
+async fn a_device_gets_the_payment_that_its_user_read_and_allowed_rfc_9396_3() {
+    let server = Keystile::start_for_payments("").await;
+    let app = server.payer_named("till");
+    let details = json!([payment()]);
+    let codes = Device::ask(&app, &[("authorization_details", &details.to_string())]).await;
+    let device = Device { app: app.clone(), codes: codes.expect("codes") };
+    let mut browser = Browser::new();
+    let page = device.question(&mut browser, "alice").await;
+    assert!(page.text().contains("Pay 123.50 EUR to Merchant A ."), "{}", page.text());
+    browser.press(&page, "device-allow", &[]).await;
+    let tokens = device.poll().await.unwrap();
+    assert_eq!(tokens.json["authorization_details"], details);
+    assert_eq!(tokens.claims("access_token")["authorization_details"], details);
+    assert!(tokens.json.get("scope").is_none());
+    let wrong = [("authorization_details", r#"[{"type":"mailbox"}]"#)];
+    let error = Device::ask(&app, &wrong).await.unwrap_err();
+    assert_eq!((error.status, error.error.as_str()), (400, "invalid_authorization_details"));
 }

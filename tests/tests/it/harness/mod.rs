@@ -3,14 +3,20 @@
 mod app;
 mod browser;
 mod demo;
+mod device;
+mod documents;
 mod html;
 mod keys;
 mod payments;
 mod program;
+mod reader;
 
 pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use demo::Demo;
-pub(crate) use keys::{ClientKey, now};
+pub(crate) use device::{DEVICE_CODE, DEVICES, Device, enter};
+pub(crate) use documents::{Document, Documents};
+pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use payments::{large_payment, payment, payment_with};
 pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};
+pub(crate) use reader::{Reader, header, published, verified};

@@ -69,6 +69,12 @@ redirect_uris = ["https://app.example/callback"]
 authorization_details_types = ["payment_initiation"]
 
 [[clients]]
+client_id = "till"
+client_secret = "the secret of the app, forty characters long"
+grant_types = ["urn:ietf:params:oauth:grant-type:device_code"]
+authorization_details_types = ["payment_initiation"]
+
+[[clients]]
 client_id = "pay-api"
 client_secret = "the secret of the app, forty characters long"
 grant_types = ["client_credentials"]

@@ -3,6 +3,7 @@
 use keystile_authority::records::{Client, ClientKind, GrantType, KeySource};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::encryption::Encryption;
 use serde_json::{Value, json};
 
 use crate::output;
@@ -37,6 +38,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "client_name": client.name,
         "redirect_uris": client.redirect_uris.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
+        "request_uris": client.request_uris,
         "grant_types": grant_types(client),
         "scope": client.scope.as_str(),
         "token_endpoint_auth_method": client.authentication_method(),
@@ -61,10 +63,26 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
             .map(|secret| json!({ "expires_at": secret.expires_at.map(Timestamp::seconds) }))
             .collect();
     }
-    if let ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), algorithm, .. } = &client.kind
-    {
-        described["jwks"] = json!(set);
+    if let ClientKind::PrivateKeyJwt { algorithm, .. } = &client.kind {
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
+    }
+    let encryption = &client.encryption;
+    let encrypted = [
+        ("id_token_encrypted_response", encryption.id_token),
+        ("userinfo_encrypted_response", encryption.userinfo),
+        ("authorization_encrypted_response", encryption.authorization_response),
+        ("request_object_encryption", encryption.request_object),
+    ];
+    for (name, encryption) in encrypted {
+        if let Some(Encryption { alg, enc }) = encryption {
+            described[format!("{name}_alg")] = json!(alg);
+            described[format!("{name}_enc")] = json!(enc);
+        }
+    }
+    match &client.keys {
+        Some(KeySource::Inline(set)) => described["jwks"] = json!(set),
+        Some(KeySource::Remote(uri)) => described["jwks_uri"] = json!(uri),
+        None => {}
     }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
@@ -72,6 +90,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         ("policy_uri", &about.policy_uri),
         ("tos_uri", &about.tos_uri),
         ("operator", &about.operator),
+        ("sector_identifier_uri", &client.openid.sector_identifier_uri),
         ("backchannel_logout_uri", &logout.backchannel_uri),
         ("frontchannel_logout_uri", &logout.frontchannel_uri),
     ];

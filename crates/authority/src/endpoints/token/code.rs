@@ -1,15 +1,14 @@
 //! The authorization code grant (RFC 6749 section 4.1.3).
 
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{CodeVerifier, ErrorCode, Timestamp};
+use keystile_protocol::{CodeVerifier, Timestamp};
 
-use super::tokens::TokenFacts;
 use super::{Caller, invalid_grant};
 use crate::decisions::{Redeemed, Redemption};
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::rules::code::{Effect, RedemptionRandom};
-use crate::rules::{authorization_details, code, dpop, scope};
+use crate::rules::{code, dpop};
 use crate::sealed::Code;
 
 impl Authority {
@@ -55,41 +54,8 @@ impl Authority {
         redemption: Redemption,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
-        let client = caller.client;
-        let asked = self.resources(request)?;
-        let details = authorization_details::narrowed(request.params, &redemption.details)?;
-        let locations = authorization_details::locations(&details, &self.policy);
-        let known = |one: &String| code.resources.contains(one) || locations.contains(one);
-        if !code.resources.is_empty() && !asked.iter().all(known) {
-            let words = "the resource was not part of the authorization request (RFC 8707)";
-            return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
-        }
-        // Named in this request, APIs are the only ones.
-        let (resources, locations) = if asked.is_empty() {
-            (redemption.resources.clone(), locations)
-        } else {
-            (asked, Vec::new())
-        };
-        let scope = &redemption.scope;
-        let facts = TokenFacts {
-            grant: redemption.grant,
-            account: redemption.account,
-            sid: redemption.sid,
-            audience: scope::audience_with(scope, &resources, &locations, client, &self.policy)?,
-            scope: scope.clone(),
-            details,
-            nonce: code.nonce.as_ref(),
-            auth_time: redemption.auth_time,
-            methods: redemption.methods.clone(),
-            claims: redemption.claims.clone(),
-            key: caller.key,
-        };
-        let mut response = self.mint(facts, client, now).await?;
-        if redemption.offline {
-            let refresh_token =
-                self.refresh_token(&redemption.grant, 0, client, &redemption.salt, now)?;
-            response.refresh_token = Some(refresh_token);
-        }
+        let nonce = code.nonce.as_ref();
+        let response = self.first_tokens(request, caller, &redemption, nonce, now).await?;
         match self.store.redeem_code(redemption).await? {
             Redeemed::Done => Ok(response),
             Redeemed::Replayed => Err(invalid_grant(

@@ -2,10 +2,12 @@
 
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{AuthorizationDetails, Nonce, Scope, Secret, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, Nonce, Scope, Secret, Timestamp};
 
-use crate::endpoints::Authority;
+use super::Caller;
+use crate::decisions::Redemption;
 use crate::endpoints::answer::{EndpointError, Fault};
+use crate::endpoints::{Authority, ClientRequest};
 use crate::ids::{AccountId, GrantId};
 use crate::mint::{self, AccessToken, IdToken};
 use crate::records::{Client, UserClaims};
@@ -29,6 +31,52 @@ pub(super) struct TokenFacts<'a> {
 }
 
 impl Authority {
+    /// The tokens of a grant that is about to be born. The request may narrow its resources
+    /// (RFC 8707 section 2.2) and its authorization details (RFC 9396 section 6).
+    pub(super) async fn first_tokens(
+        &self,
+        request: &ClientRequest<'_>,
+        caller: &Caller<'_>,
+        redemption: &Redemption,
+        nonce: Option<&Nonce>,
+        now: Timestamp,
+    ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
+        let allowed = &redemption.resources;
+        let details = authorization_details::narrowed(request.params, &redemption.details)?;
+        let locations = authorization_details::locations(&details, &self.policy);
+        let asked = self.resources(request)?;
+        let known = |one: &String| allowed.contains(one) || locations.contains(one);
+        if !allowed.is_empty() && !asked.iter().all(known) {
+            let words = "the resource was not part of the authorization request (RFC 8707)";
+            return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
+        }
+        // Named in this request, APIs are the only ones.
+        let (resources, locations) =
+            if asked.is_empty() { (allowed.clone(), locations) } else { (asked, Vec::new()) };
+        let scope = &redemption.scope;
+        let facts = TokenFacts {
+            grant: redemption.grant,
+            account: redemption.account,
+            sid: redemption.sid,
+            audience: scope::audience_with(scope, &resources, &locations, client, &self.policy)?,
+            scope: scope.clone(),
+            details,
+            nonce,
+            auth_time: redemption.auth_time,
+            methods: redemption.methods.clone(),
+            claims: redemption.claims.clone(),
+            key: caller.key,
+        };
+        let mut response = self.mint(facts, client, now).await?;
+        if redemption.offline {
+            let refresh_token =
+                self.refresh_token(&redemption.grant, 0, client, &redemption.salt, now)?;
+            response.refresh_token = Some(refresh_token);
+        }
+        Ok(response)
+    }
+
     /// Signs a grant's access token and, for `openid`, its ID token.
     pub(super) async fn mint(
         &self,
@@ -69,7 +117,9 @@ impl Authority {
                 access_token: &access_token,
             };
             let policy = &self.policy;
-            Some(mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?)
+            let token =
+                mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?;
+            Some(self.nested(token, client.encryption.id_token, None, client, now).await?)
         } else {
             None
         };
