@@ -9,6 +9,7 @@ mod bounds;
 mod clients;
 mod details;
 pub mod file;
+mod mtls;
 mod scopes;
 mod source;
 mod storage;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub listen: Vec<std::net::SocketAddr>,
     /// Certificate and key.
     pub tls: Option<TlsFiles>,
+    /// Where to listen for clients with certificates.
+    pub mtls_listen: Vec<std::net::SocketAddr>,
     /// Pages, proxies and bounds on what comes in.
     pub face: FaceSettings,
     /// For requests of our own.
@@ -90,7 +93,11 @@ impl Settings {
         let issuer = issuer(file.issuer.as_deref(), &root)?;
         let tls = tls(file.tls.as_ref(), &issuer, source)?;
         let listen = listen(file.listen.as_deref(), &issuer, &root)?;
-        let policy = policy(&file, issuer, &root)?;
+        let mtls_listen = mtls::listen(file.mtls.as_ref(), tls.as_ref(), &root)?;
+        let proxy = proxy(&file.proxy, &root.key("proxy"))?;
+        let mut policy = policy(&file, issuer, &root)?;
+        policy.mutual_tls =
+            mtls::mutual_tls(file.mtls.as_ref(), tls.as_ref(), &proxy, &policy.issuer, source)?;
         Ok(Self {
             file: Some(source.path().to_owned()),
             clients: clients::clients(&file.clients, &policy, &root)?,
@@ -100,7 +107,7 @@ impl Settings {
             face: FaceSettings {
                 overrides: file.pages.overrides.map(|folder| source.beside(folder)),
                 brand: file.pages.name.unwrap_or_else(|| FaceSettings::default().brand),
-                proxy: proxy(&file.proxy, &root.key("proxy"))?,
+                proxy,
                 limits: bounds::face(&file.limits, &root.key("limits"))?,
             },
             outbound: Outbound {
@@ -112,6 +119,7 @@ impl Settings {
             policy,
             listen,
             tls,
+            mtls_listen,
         })
     }
 

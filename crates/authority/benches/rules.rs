@@ -70,7 +70,8 @@ fn signed(criterion: &mut Criterion) {
     let url = "https://login.example/token";
     let claims = json!({ "jti": "j", "htm": "POST", "htu": url, "iat": NOW.seconds() });
     let proof = key.sign_with_jwk(keystile_protocol::dpop::TYPE, &claims).expect("signed");
-    let expected = Expected { method: "POST", url, access_token: None };
+    let urls = [url.to_owned()];
+    let expected = Expected { method: "POST", urls: &urls, access_token: None };
     criterion.bench_function("verify a DPoP proof, ES256", |bencher| {
         bencher
             .iter(|| dpop::proved(&[black_box(proof.as_bytes())], &expected, NOW).expect("good"));

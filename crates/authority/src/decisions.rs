@@ -1,8 +1,8 @@
 //! What the rules decided and the store may write. Only rules can build these: outside of this
 //! crate they can be read and not made.
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::{AuthorizationDetails, ClientId, Scope, Timestamp};
 
 use crate::ids::{AccountId, GrantId, ParkedId, SessionId};
@@ -37,8 +37,8 @@ pub struct Redemption {
     pub first_in_session: bool,
     pub claims: AskedClaims,
     pub details: AuthorizationDetails,
-    /// The key that the refresh token is bound to.
-    pub dpop_key: Option<Thumbprint>,
+    /// What the refresh token is bound to.
+    pub bound_to: Option<SenderConstraint>,
     /// What this request may be the first to use, or nothing is redeemed.
     pub once: Vec<UsedOnce>,
     /// Which approval of a pushed request this redeems; nothing for a grant of one approval.

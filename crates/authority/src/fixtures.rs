@@ -71,6 +71,7 @@ pub fn client() -> Client {
         openid: OpenIdOptions::default(),
         apis: Vec::new(),
         dpop_bound_access_tokens: false,
+        certificate_bound_access_tokens: false,
         profile: None,
         about: About::default(),
         keys: None,
@@ -385,7 +386,7 @@ pub fn grant(now: Timestamp) -> Grant {
         rotated_at: now,
         last_used: now,
         salt: [6; 16],
-        dpop_key: None,
+        bound_to: None,
     }
 }
 

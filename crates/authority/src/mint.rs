@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation};
+use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation, SenderConstraint};
 use keystile_protocol::encoding::base64url;
-use keystile_protocol::jose::{Algorithm, JoseError, Thumbprint};
+use keystile_protocol::jose::{Algorithm, JoseError};
 use keystile_protocol::messages::{Audience, IdTokenClaims, ResponseClaims, access_token_hash};
 use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Nonce, Scope, Timestamp};
 
@@ -51,8 +51,8 @@ pub struct AccessToken<'a> {
     pub acr: Option<&'static str>,
     /// 16 random bytes.
     pub jti: [u8; 16],
-    /// The key that it is bound to (RFC 9449 section 6).
-    pub key: Option<Thumbprint>,
+    /// What it is bound to (RFC 9449 section 6, RFC 8705 section 3).
+    pub bound_to: Option<SenderConstraint>,
     /// For what beside the scope.
     pub details: AuthorizationDetails,
 }
@@ -80,7 +80,7 @@ pub fn access_token(
         auth_time: token.auth_time.map(Timestamp::seconds),
         acr: token.acr.map(str::to_owned),
         gid: token.grant,
-        cnf: token.key.map(|key| Confirmation { jkt: Some(key) }),
+        cnf: token.bound_to.map(Confirmation::from),
         authorization_details: token.details,
     };
     Ok(key.sign(access_token::TYPE, &claims)?)

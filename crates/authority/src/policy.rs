@@ -5,6 +5,7 @@ use std::time::Duration;
 use keystile_protocol::{Issuer, Scope};
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Authorities;
 use crate::rules::details_types::DetailsType;
 
 /// The operator's decisions, as the rules read them.
@@ -30,6 +31,18 @@ pub struct Policy {
     pub sign_up: bool,
     /// How much waits in the store because it is too large to travel.
     pub parking: ParkingRoom,
+    /// Client certificates, where a listener or a proxy asks for them (RFC 8705).
+    pub mutual_tls: Option<MutualTls>,
+}
+
+/// How clients come with certificates (RFC 8705).
+#[derive(Clone, Debug, Default)]
+pub struct MutualTls {
+    /// Below which URL the endpoints ask for a certificate, where not below the issuer's own
+    /// (section 5).
+    pub alias: Option<Issuer>,
+    /// Who issues clients' certificates, for `tls_client_auth`.
+    pub authorities: Authorities,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -194,8 +207,16 @@ impl Policy {
             waiting: WaitingLimits::default(),
             require_pushed_requests: false,
             sign_up: false,
+            mutual_tls: None,
             parking: ParkingRoom::default(),
         }
+    }
+
+    /// The URLs of an endpoint that clients call: the issuer's, and the one that asks for a
+    /// certificate (RFC 8705 section 5).
+    pub fn urls(&self, path: &str) -> Vec<String> {
+        let alias = self.mutual_tls.as_ref().and_then(|mutual_tls| mutual_tls.alias.as_ref());
+        [&self.issuer].into_iter().chain(alias).map(|base| base.endpoint(path)).collect()
     }
 
     /// The scope of that name.

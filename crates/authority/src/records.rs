@@ -1,15 +1,18 @@
 //! What the store keeps, as the rules see it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::encoding::equal_in_constant_time;
 use keystile_protocol::jose::encryption::{Encryption, KeyType, SharedKey};
-use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
+use keystile_protocol::jose::{Algorithm, JwkSet};
 use keystile_protocol::{AuthorizationDetails, ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
+use crate::rules::mutual_tls;
 
 pub use crate::logout_message::LogoutChannels;
 
@@ -53,6 +56,9 @@ pub struct Client {
     /// Whether its access tokens are always bound to a key (RFC 9449 section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
+    /// Whether they are always bound to its certificate (RFC 8705 section 3.4).
+    #[serde(default)]
+    pub certificate_bound_access_tokens: bool,
     /// Stricter rules that it asked for.
     #[serde(default)]
     pub profile: Option<Profile>,
@@ -150,11 +156,67 @@ pub enum ClientKind {
         /// False only by the operator's word, for a client that cannot do PKCE.
         require_pkce: bool,
     },
+    /// A server-side app that proves itself by its connection's certificate (RFC 8705 section 2).
+    MutualTls {
+        /// Which certificate is its own.
+        certificate: ExpectedCertificate,
+        /// False only by the operator's word, for a client that cannot do PKCE.
+        require_pkce: bool,
+    },
     /// An app that runs on people's own devices.
     Public {
         /// Loopback redirect URIs with any port and private-use schemes (RFC 8252).
         native: bool,
     },
+}
+
+/// Which certificate is a client's (RFC 8705 section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedCertificate {
+    /// `tls_client_auth`: one that an authority issued, with this name in it.
+    Issued(CertificateName),
+    /// `self_signed_tls_client_auth`: any with a key of the client's.
+    SelfSigned,
+}
+
+impl ExpectedCertificate {
+    /// The registered name of the method (RFC 8705 sections 2.1.1 and 2.2.1).
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Issued(_) => mutual_tls::BY_AUTHORITY,
+            Self::SelfSigned => mutual_tls::SELF_SIGNED,
+        }
+    }
+}
+
+/// The one name that a client's certificate has to bear (RFC 8705 section 2.1.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateName {
+    /// `tls_client_auth_subject_dn`, as RFC 4514 has it.
+    SubjectDn(String),
+    /// `tls_client_auth_san_dns`.
+    SanDns(String),
+    /// `tls_client_auth_san_uri`.
+    SanUri(String),
+    /// `tls_client_auth_san_ip`.
+    SanIp(IpAddr),
+    /// `tls_client_auth_san_email`.
+    SanEmail(String),
+}
+
+impl CertificateName {
+    /// The member that it is registered by, and its text.
+    pub fn registered(&self) -> (&'static str, String) {
+        match self {
+            Self::SubjectDn(name) => ("tls_client_auth_subject_dn", name.clone()),
+            Self::SanDns(host) => ("tls_client_auth_san_dns", host.clone()),
+            Self::SanUri(uri) => ("tls_client_auth_san_uri", uri.clone()),
+            Self::SanIp(address) => ("tls_client_auth_san_ip", address.to_string()),
+            Self::SanEmail(address) => ("tls_client_auth_san_email", address.clone()),
+        }
+    }
 }
 
 /// Where a client's public keys are (RFC 7591 section 2).
@@ -284,16 +346,18 @@ impl Client {
     pub fn must_use_pkce(&self) -> bool {
         match self.kind {
             ClientKind::Confidential { require_pkce, .. }
-            | ClientKind::PrivateKeyJwt { require_pkce, .. } => require_pkce,
+            | ClientKind::PrivateKeyJwt { require_pkce, .. }
+            | ClientKind::MutualTls { require_pkce, .. } => require_pkce,
             ClientKind::Public { .. } => true,
         }
     }
 
     /// `token_endpoint_auth_method`.
     pub fn authentication_method(&self) -> &'static str {
-        match self.kind {
+        match &self.kind {
             ClientKind::Confidential { method, .. } => method.as_str(),
             ClientKind::PrivateKeyJwt { .. } => "private_key_jwt",
+            ClientKind::MutualTls { certificate, .. } => certificate.method(),
             ClientKind::Public { .. } => "none",
         }
     }
@@ -430,8 +494,9 @@ pub struct Grant {
     pub last_used: Timestamp,
     /// Goes into the refresh token's MAC.
     pub salt: [u8; 16],
-    /// The key that its refresh token is bound to (RFC 9449 section 5: public clients' alone).
-    pub dpop_key: Option<Thumbprint>,
+    /// What its refresh token is bound to (RFC 9449 section 5, RFC 8705 section 7.1: public
+    /// clients' alone).
+    pub bound_to: Option<SenderConstraint>,
 }
 
 /// A grant with what the store says of its life right now: unrevoked, account and client enabled,

@@ -8,6 +8,7 @@
 pub mod access_token;
 pub mod authorization_details;
 pub mod client_assertion;
+pub mod client_certificate;
 pub mod dpop;
 pub mod encoding;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod time;
 pub mod values;
 
 pub use authorization_details::AuthorizationDetails;
+pub use client_certificate::{ClientCertificate, ClientCertificateError};
 pub use error::{ErrorCode, ProtocolError};
 pub use params::{ParamError, Params};
 pub use redirect_uri::RedirectUri;

@@ -1,5 +1,7 @@
 //! Requests, answers and claims as they go over the wire.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::Confirmation;
@@ -157,7 +159,7 @@ pub struct ResponseClaims {
     pub exp: i64,
     /// The parameters of the response.
     #[serde(flatten)]
-    pub params: std::collections::BTreeMap<String, String>,
+    pub params: BTreeMap<String, String>,
 }
 
 /// The answer to an introspection request (RFC 7662 section 2.2).
@@ -297,6 +299,12 @@ pub struct Metadata {
     /// RFC 9207 section 3.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
+    /// RFC 8705 section 3.3.
+    #[serde(default)]
+    pub tls_client_certificate_bound_access_tokens: bool,
+    /// RFC 8705 section 5: the endpoints' other URLs, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mtls_endpoint_aliases: BTreeMap<String, String>,
     /// OpenID Connect Back-Channel Logout 1.0 section 2.1.
     #[serde(default)]
     pub backchannel_logout_supported: bool,

@@ -35,6 +35,8 @@ pub struct File {
     pub authorization_details: Vec<DetailsType>,
     /// Certificate and key; without them something before the server does TLS.
     pub tls: Option<Tls>,
+    /// Client certificates on a listener of their own.
+    pub mtls: Option<Mtls>,
     /// Proxies before the server.
     pub proxy: Proxy,
     /// Requests that the server makes itself.
@@ -166,8 +168,22 @@ pub struct Tls {
     pub certificate: Option<PathBuf>,
     /// Its key, PEM.
     pub key: Option<PathBuf>,
-    /// `none`; `optional` comes with a later release.
+    /// Whether connections are asked for a client certificate: `none` or `optional`.
     pub client_certificates: Option<String>,
+}
+
+/// `[mtls]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mtls {
+    /// Address and port of a listener that asks for client certificates. It answers what clients
+    /// call alone.
+    pub listen: Option<String>,
+    /// Below which URL clients reach the endpoints with a certificate, where not below the
+    /// issuer's own.
+    pub issuer_alias: Option<String>,
+    /// The authorities that issue clients' certificates, PEM, for `tls_client_auth`.
+    pub ca: Option<PathBuf>,
 }
 
 /// `[proxy]`
@@ -178,6 +194,8 @@ pub struct Proxy {
     pub trusted: Vec<String>,
     /// The header that they write: `X-Forwarded-For` or `Forwarded`.
     pub forwarded_header: Option<String>,
+    /// The header that they write a client's certificate into, as RFC 9440 has it: `Client-Cert`.
+    pub client_certificate_header: Option<String>,
 }
 
 /// `[outbound]`

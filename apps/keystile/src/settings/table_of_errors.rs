@@ -51,8 +51,15 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[tls]\ncertificate = \"c.pem\"", "2:2", &["key:", "private key"]),
         ("[tls]\nkey = \"k.pem\"", "2:2", &["certificate:", "chain"]),
         ("[tls]\ncertificate = \"c\"\nkey = \"k\"", "2:2", &["https"]),
-        ("[tls]\nclient_certificates = \"optional\"", "3:1", &["later release"]),
+        ("[tls]\nclient_certificates = \"optional\"", "2:2", &["certificate:", "chain"]),
         ("[tls]\nclient_certificates = \"yes\"", "3:1", &["'yes'", "none"]),
+        ("[mtls]\nlisten = \"127.0.0.1:1\"", "3:1", &["listen", "[tls]"]),
+        ("[mtls]\nca = \"ca.pem\"", "2:2", &["nobody asks", "'listen'", "client_certificates"]),
+        (
+            "[proxy]\nclient_certificate_header = \"Client-Cert\"",
+            "3:1",
+            &["client_certificate_header", "nobody is trusted"],
+        ),
         ("[proxy]\ntrusted = [\"::1\", \"10.0.0.0/33\"]", "3:19", &["'10.0.0.0/33'"]),
         ("[proxy]\ntrusted = [\"::1\"]", "2:2", &["forwarded_header", "missing"]),
         ("[proxy]\nforwarded_header = \"Forwarded\"", "3:1", &["nobody is trusted"]),
@@ -114,7 +121,6 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[lifetimes]\nsession = 0", "3:1", &["session: it is from 1"]),
         ("[limits]\nnetwork = { burst = 0 }", "3:13", &["burst"]),
         ("[limits]\nnetwork = { every_seconds = 0 }", "3:13", &["0.001"]),
-        ("[limits]\nparked = 100001", "3:1", &["at most 100000"]),
         ("[limits]\nconnections = 0", "3:1", &["at least 1"]),
         ("[password_hash]\nmemory_kib = 4", "2:2", &["8 to 1048576"]),
         // The log.
@@ -129,6 +135,15 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         }
         assert!(!problem.contains("12345"), "{problem}");
     }
+}
+
+#[test]
+fn the_room_for_what_is_parked_is_bounded() {
+    let (at, problem) = wrong("[limits]\nparked = 100001");
+    assert_eq!(at, "3:1");
+    assert!(problem.contains("at most 100000"), "{problem}");
+    let room = good("[limits]\nparked_per_client = 0").policy.parking;
+    assert_eq!((room.per_client, room.in_all), (0, 10_000));
 }
 
 #[test]

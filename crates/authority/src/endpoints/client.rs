@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use keystile_protocol::jose::KeySet;
-use keystile_protocol::{ErrorCode, ParamError, Params, ProtocolError, Timestamp};
+use keystile_protocol::{
+    ClientCertificate, ErrorCode, ParamError, Params, ProtocolError, Timestamp,
+};
 
 use super::Authority;
 use super::answer::EndpointError;
 use super::metadata::paths;
+use crate::certificate::Authorities;
 use crate::decisions::UsedOnce;
-use crate::records::{Client, ClientKind};
+use crate::records::{Client, ClientKind, ExpectedCertificate};
 use crate::rules::client_assertion::Recipient;
 use crate::rules::client_auth::{self, AuthenticatedClient, Facts, Presented, Proof};
 use crate::rules::dpop;
@@ -23,6 +26,8 @@ pub struct ClientRequest<'a> {
     pub authorization: Vec<&'a [u8]>,
     /// Its `DPoP` headers.
     pub dpop: Vec<&'a [u8]>,
+    /// The client certificate of its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// Which endpoint it calls, below the issuer.
     pub path: &'static str,
     /// Its network: /24 or /56 of its address.
@@ -80,19 +85,28 @@ impl Authority {
         request: &ClientRequest<'_>,
         now: Timestamp,
     ) -> Result<AuthenticatedClient, ProtocolError> {
-        let issuer = &self.policy.issuer;
-        let endpoints = [issuer.endpoint(paths::TOKEN), issuer.endpoint(request.path)];
-        let recipient = Recipient { issuer, endpoints: &endpoints };
+        let policy = &self.policy;
+        let endpoints = [policy.urls(paths::TOKEN), policy.urls(request.path)].concat();
+        let recipient = Recipient { issuer: &policy.issuer, endpoints: &endpoints };
+        let nobody = Authorities::default();
+        let authorities = policy.mutual_tls.as_ref().map_or(&nobody, |it| &it.authorities);
+        let certificate = request.certificate;
         let prove = |keys: &KeySet| {
-            client_auth::prove(client.clone(), presented, &Facts { keys, recipient, now })
+            let facts = Facts { keys, recipient, certificate, authorities, now };
+            client_auth::prove(client.clone(), presented, &facts)
         };
-        match (client.as_deref(), &presented.proof) {
-            (
-                Some(known @ Client { kind: ClientKind::PrivateKeyJwt { .. }, enabled: true, .. }),
-                Proof::Assertion(assertion),
-            ) => {
-                let code = ErrorCode::InvalidClient;
+        let code = ErrorCode::InvalidClient;
+        let Some(known) = client.as_deref().filter(|client| client.enabled) else {
+            return prove(&KeySet::default());
+        };
+        match (&known.kind, &presented.proof) {
+            (ClientKind::PrivateKeyJwt { .. }, Proof::Assertion(assertion)) => {
                 self.verified(known, assertion.expose(), code, prove).await
+            }
+            (ClientKind::MutualTls { certificate, .. }, Proof::None)
+                if *certificate == ExpectedCertificate::SelfSigned =>
+            {
+                self.with_keys(known, code, prove, |_| true).await
             }
             _ => prove(&KeySet::default()),
         }

@@ -36,13 +36,24 @@ impl Authority {
         code: ErrorCode,
         verify: impl Fn(&KeySet) -> Result<T, ProtocolError> + Send + Sync,
     ) -> Result<T, ProtocolError> {
+        let others = |keys: &KeySet| client_keys::wants_other_keys(jwt, keys);
+        self.with_keys(client, code, verify, others).await
+    }
+
+    /// Verifies what a client's keys have to do with, and once more with newer ones where it
+    /// failed and `wants_others` says that these might be others by now.
+    pub(super) async fn with_keys<T: Send>(
+        &self,
+        client: &Client,
+        code: ErrorCode,
+        verify: impl Fn(&KeySet) -> Result<T, ProtocolError> + Send + Sync,
+        wants_others: impl Fn(&KeySet) -> bool + Send + Sync,
+    ) -> Result<T, ProtocolError> {
         let told = |error| not_to_be_had(&error, code);
         let keys = KeySet::from_jwks(&*self.client_keys(client).await.map_err(told)?);
         let result = verify(&keys);
         match &client.keys {
-            Some(KeySource::Remote(url))
-                if result.is_err() && client_keys::wants_other_keys(jwt, &keys) =>
-            {
+            Some(KeySource::Remote(url)) if result.is_err() && wants_others(&keys) => {
                 let newer = self.documents.newer(url, &client_keys::KEEPING).await;
                 match newer.and_then(|document| read(&document)) {
                     Ok(keys) => verify(&KeySet::from_jwks(&keys)),

@@ -1,12 +1,16 @@
 //! What the server says of itself (RFC 8414, OpenID Connect Discovery 1.0).
 
+use std::collections::BTreeMap;
+
 use keystile_protocol::dpop;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::jose::encryption::{ContentEncryption, KeyManagement};
 use keystile_protocol::messages::Metadata;
 
 use super::Authority;
+use crate::policy::MutualTls;
 use crate::records::GrantType;
+use crate::rules::mutual_tls::{BY_AUTHORITY, SELF_SIGNED};
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
 
@@ -33,9 +37,11 @@ impl Authority {
         let at = |path: &str| Some(issuer.endpoint(path));
         let names =
             |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let with_secret = names(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
-        let with_none =
-            names(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
+        let mut with_secret =
+            names(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        let mutual_tls = self.policy.mutual_tls.as_ref();
+        with_secret.extend(mutual_tls.into_iter().flat_map(certificate_methods));
+        let with_none = [with_secret.clone(), names(&["none"])].concat();
         let signed_with =
             |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
         let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
@@ -101,10 +107,34 @@ impl Authority {
             request_uri_parameter_supported: true,
             require_request_uri_registration: true,
             authorization_response_iss_parameter_supported: true,
+            tls_client_certificate_bound_access_tokens: mutual_tls.is_some(),
+            mtls_endpoint_aliases: mutual_tls.map(aliases).unwrap_or_default(),
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,
             frontchannel_logout_session_supported: true,
         }
     }
+}
+
+/// The endpoints that clients call with a certificate (RFC 8705 section 5), by their names.
+const WITH_CERTIFICATE: [(&str, &str); 6] = [
+    ("token_endpoint", paths::TOKEN),
+    ("pushed_authorization_request_endpoint", paths::PAR),
+    ("device_authorization_endpoint", paths::DEVICE_AUTHORIZATION),
+    ("userinfo_endpoint", paths::USERINFO),
+    ("revocation_endpoint", paths::REVOKE),
+    ("introspection_endpoint", paths::INTROSPECT),
+];
+
+fn aliases(mutual_tls: &MutualTls) -> BTreeMap<String, String> {
+    let Some(alias) = &mutual_tls.alias else { return BTreeMap::new() };
+    let at = |(name, path): (&str, &str)| (name.to_owned(), alias.endpoint(path));
+    WITH_CERTIFICATE.into_iter().map(at).collect()
+}
+
+/// Without authorities nobody can have issued a certificate.
+fn certificate_methods(mutual_tls: &MutualTls) -> impl Iterator<Item = String> {
+    let by_authority = (!mutual_tls.authorities.is_empty()).then_some(BY_AUTHORITY);
+    by_authority.into_iter().chain([SELF_SIGNED]).map(str::to_owned)
 }

@@ -23,8 +23,8 @@ impl Authority {
         let now = self.clock.now();
         let caller = self.proved(request, now).await?;
         let client = caller.client();
-        let url = self.policy.issuer.endpoint(request.path);
-        let expected = Expected { method: "POST", url: &url, access_token: None };
+        let urls = self.policy.urls(request.path);
+        let expected = Expected { method: "POST", urls: &urls, access_token: None };
         let key = dpop::proved(&request.dpop, &expected, now)?;
         let once = caller.once().into_iter().chain(key.map(|key| key.once)).collect();
         self.use_up(once, self.entropy.bytes()).await?;

@@ -6,8 +6,8 @@ mod device;
 mod refresh;
 mod tokens;
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::dpop::Expected;
-use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{ErrorCode, Timestamp};
 
@@ -17,12 +17,12 @@ use super::client::ClientRequest;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, GrantType};
 use crate::rules::client_auth::AuthenticatedClient;
-use crate::rules::{dpop, scope};
+use crate::rules::{dpop, scope, sender_constraint};
 
-/// Who asks for tokens, and the key that they are to be bound to.
+/// Who asks for tokens, and what they are to be bound to.
 struct Caller<'a> {
     client: &'a Client,
-    key: Option<Thumbprint>,
+    bound_to: Option<SenderConstraint>,
     /// What this request was proved with, to be used up.
     once: Vec<UsedOnce>,
     /// 128 random bits of this request: whoever reads them back wrote it.
@@ -68,20 +68,20 @@ impl Authority {
         }
     }
 
-    /// Who calls, with the key that the request proves.
+    /// Who calls, with what the request proves.
     fn caller<'a>(
         &self,
         request: &ClientRequest<'_>,
         client: &'a AuthenticatedClient,
         now: Timestamp,
     ) -> Result<Caller<'a>, EndpointError> {
-        let url = self.policy.issuer.endpoint(request.path);
-        let expected = Expected { method: "POST", url: &url, access_token: None };
+        let urls = self.policy.urls(request.path);
+        let expected = Expected { method: "POST", urls: &urls, access_token: None };
         let proved = dpop::proved(&request.dpop, &expected, now)?;
-        dpop::is_enough(proved.as_ref(), client.client())?;
         let once = client.once().into_iter().chain(proved.map(|proved| proved.once)).collect();
-        let (client, key) = (client.client(), proved.map(|proved| proved.key));
-        Ok(Caller { client, key, once, by: self.entropy.bytes() })
+        let client = client.client();
+        let bound_to = sender_constraint::of(client, proved.as_ref(), request.certificate)?;
+        Ok(Caller { client, bound_to, once, by: self.entropy.bytes() })
     }
 
     fn resources(&self, request: &ClientRequest<'_>) -> Result<Vec<String>, EndpointError> {

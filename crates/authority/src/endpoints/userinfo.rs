@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keystile_protocol::access_token::{self, AccessTokenClaims, Expectations};
 use keystile_protocol::dpop::Expected;
-use keystile_protocol::{ErrorCode, Timestamp};
+use keystile_protocol::{ClientCertificate, ErrorCode, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
@@ -13,7 +13,7 @@ use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
 use crate::records::{Client, UserClaims};
 use crate::rules::dpop::Scheme;
-use crate::rules::{asked_claims, claims, dpop};
+use crate::rules::{asked_claims, claims, dpop, sender_constraint};
 
 /// An access token as a request carried it (RFC 6750 section 2, RFC 9449 section 7.1).
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct PresentedToken<'a> {
     pub scheme: Scheme,
     /// The request's `DPoP` headers.
     pub dpop: Vec<&'a [u8]>,
+    /// The client certificate of its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// The request's method.
     pub method: &'static str,
 }
@@ -89,7 +91,7 @@ impl Authority {
         }
     }
 
-    /// A bound token comes with a proof of its key, which is used up in this node's memory: a
+    /// A bound token comes with its certificate or with a proof of its key, which is used up in this node's memory: a
     /// durable write for each call would be more than reading claims again is worth.
     fn came_as_it_must(
         &self,
@@ -97,14 +99,15 @@ impl Authority {
         presented: &PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<(), EndpointError> {
-        let url = self.policy.issuer.endpoint(paths::USERINFO);
+        let urls = self.policy.urls(paths::USERINFO);
         let access_token = Some(presented.token);
-        let expected = Expected { method: presented.method, url: &url, access_token };
+        let expected = Expected { method: presented.method, urls: &urls, access_token };
         let proved = match presented.scheme {
             Scheme::Bearer => None,
             Scheme::Dpop => dpop::proved(&presented.dpop, &expected, now)?,
         };
-        dpop::token_may_be_used(token, presented.scheme, proved.as_ref())?;
+        let PresentedToken { scheme, certificate, .. } = presented;
+        sender_constraint::token_may_be_used(token, *scheme, proved.as_ref(), *certificate)?;
         match proved {
             Some(proved) if !self.recent_proofs.is_new(&proved.once, now) => {
                 Err(dpop::used_before(proved.once.kind).into())

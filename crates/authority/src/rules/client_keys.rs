@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use crate::ports::{Fetched, Fetching, Keeping};
 use crate::records::{Client, ClientKind, KeySource};
 use crate::rules::registration::{ClientMetadata, MetadataError, called_uri, wrong};
-use crate::rules::{encryption, fapi2};
+use crate::rules::{encryption, fapi2, mutual_tls};
 
 /// A client with more keys than this is refused.
 const KEYS_AT_MOST: usize = 20;
@@ -51,7 +51,7 @@ pub(super) fn kind(metadata: &ClientMetadata) -> Result<ClientKind, MetadataErro
                  (RFC 7517), or where they are: jwks_uri",
             );
         }
-        Some(jwks) if !can_verify(&keys(jwks)?) => {
+        Some(jwks) if !can_verify(&keys(jwks, false)?) => {
             return wrong("jwks", format!("none of the keys can verify a signature; {USABLE}"));
         }
         _ => {}
@@ -66,9 +66,11 @@ pub(super) fn registered(
     metadata: &ClientMetadata,
     development: bool,
 ) -> Result<Option<KeySource>, MetadataError> {
+    let of_certificates =
+        metadata.token_endpoint_auth_method.as_deref() == Some(mutual_tls::SELF_SIGNED);
     match (&metadata.jwks, &metadata.jwks_uri) {
         (None, None) => Ok(None),
-        (Some(jwks), None) => Ok(Some(KeySource::Inline(keys(jwks)?))),
+        (Some(jwks), None) => Ok(Some(KeySource::Inline(keys(jwks, of_certificates)?))),
         (None, Some(uri)) => {
             called_uri("jwks_uri", uri, development)?;
             Ok(Some(KeySource::Remote(uri.clone())))
@@ -136,8 +138,9 @@ fn can_verify(keys: &JwkSet) -> bool {
     keys.keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok())
 }
 
-/// `jwks`: public keys alone, one of which at least can be used.
-fn keys(jwks: &serde_json::Value) -> Result<JwkSet, MetadataError> {
+/// `jwks`: public keys alone, one of which at least can be used. Those that a client's certificates
+/// have need not verify anything (RFC 8705 section 2.2).
+fn keys(jwks: &serde_json::Value, of_certificates: bool) -> Result<JwkSet, MetadataError> {
     let Some(members) = members(jwks).filter(|keys| !keys.is_empty()) else {
         return wrong("jwks", format!("it has a member 'keys' with 1 to {KEYS_AT_MOST} keys"));
     };
@@ -147,7 +150,8 @@ fn keys(jwks: &serde_json::Value) -> Result<JwkSet, MetadataError> {
     };
     let keys = members.iter().enumerate().map(public).collect::<Result<Vec<_>, _>>()?;
     let keys = JwkSet { keys };
-    if !can_verify(&keys) && !encryption::has_key(&keys) {
+    let usable = of_certificates || can_verify(&keys) || encryption::has_key(&keys);
+    if !usable {
         let problem = format!("none of the keys can verify a signature or encrypt; {USABLE}");
         return wrong("jwks", problem);
     }

@@ -72,7 +72,7 @@ pub(super) fn registered(
         }
     }
     client.require_pushed_requests = true;
-    client.dpop_bound_access_tokens = true;
+    client.dpop_bound_access_tokens = !client.certificate_bound_access_tokens;
     Ok(client)
 }
 
@@ -168,6 +168,9 @@ mod tests {
         let client = of(|_| {}).expect("good");
         assert!(client.require_pushed_requests && client.dpop_bound_access_tokens);
         assert_eq!(client.id_token_algorithm, Algorithm::ES256);
+        let by_certificate =
+            of(|m| m.tls_client_certificate_bound_access_tokens = true).expect("good");
+        assert!(!by_certificate.dpop_bound_access_tokens, "one binding is enough");
         assert_eq!(authorization_response_algorithm(&client), Algorithm::ES256);
         assert_eq!(authorization_response_algorithm(&fixtures::client()), Algorithm::RS256);
     }

@@ -147,7 +147,7 @@ pub fn redeem(
         first_in_session: approval.first_in_session,
         claims: AskedClaims::default(),
         details,
-        dpop_key: None,
+        bound_to: None,
         once: Vec::new(),
         approval: Some(random.redemption),
     })

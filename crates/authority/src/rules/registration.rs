@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_keys, encryption, fapi2, logout_channels, request_uri, sector};
+use crate::rules::{
+    client_keys, encryption, fapi2, logout_channels, mutual_tls, request_uri, sector,
+};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -39,6 +41,12 @@ pub struct ClientMetadata {
     pub jwks: Option<serde_json::Value>,
     pub jwks_uri: Option<String>,
     pub dpop_bound_access_tokens: bool,
+    pub tls_client_auth_subject_dn: Option<String>,
+    pub tls_client_auth_san_dns: Option<String>,
+    pub tls_client_auth_san_uri: Option<String>,
+    pub tls_client_auth_san_ip: Option<String>,
+    pub tls_client_auth_san_email: Option<String>,
+    pub tls_client_certificate_bound_access_tokens: bool,
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
@@ -97,6 +105,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     let native = native(metadata)?;
     let kind = kind(metadata, native)?;
     client_keys::nothing_unused(metadata, &kind)?;
+    mutual_tls::nothing_unused(metadata, &kind)?;
     let grant_types = grant_types(metadata)?;
     let public = matches!(kind, ClientKind::Public { .. });
     if public && grant_types.contains(&GrantType::ClientCredentials) {
@@ -117,6 +126,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         several_audiences: metadata.several_audiences,
         apis: metadata.apis.clone(),
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
+        certificate_bound_access_tokens: metadata.tls_client_certificate_bound_access_tokens,
         profile: metadata.profile,
         about: about(metadata)?,
         encryption: encryption::register(metadata, &kind, keys.as_ref())?,
@@ -165,13 +175,15 @@ fn kind(metadata: &ClientMetadata, native: bool) -> Result<ClientKind, MetadataE
         None | Some("client_secret_basic") => SecretMethod::ClientSecretBasic,
         Some("client_secret_post") => SecretMethod::ClientSecretPost,
         Some("private_key_jwt") => return client_keys::kind(metadata),
+        Some(mutual_tls::BY_AUTHORITY) => return mutual_tls::issued(metadata),
+        Some(mutual_tls::SELF_SIGNED) => return mutual_tls::self_signed(metadata),
         Some("none") => return public(metadata, native),
         Some(other) => {
             return wrong(
                 "token_endpoint_auth_method",
                 format!(
                     "'{other}' is not supported; use client_secret_basic, client_secret_post, \
-                         private_key_jwt or none"
+                         private_key_jwt, tls_client_auth, self_signed_tls_client_auth or none"
                 ),
             );
         }

@@ -206,7 +206,7 @@ macro_rules! cases {
                 rfc_9449_11_1_of_parallel_uses_of_one_jti_one_is_the_first,
                 idea_4_a_use_sent_again_after_a_commit_in_doubt_is_the_first,
                 finding_13_a_redemption_with_a_used_jti_leaves_the_grant_as_it_is,
-                rfc_9449_5_a_grant_keeps_the_key_that_it_is_bound_to,
+                rfc_9449_5_and_rfc_8705_7_1_a_grant_keeps_what_it_is_bound_to,
                 what_is_refused_for_its_age_is_forgotten,
             }
         }

@@ -22,6 +22,8 @@ mod jarm;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod mutual_tls;
+mod mutual_tls_proxy;
 mod openid;
 mod pages;
 mod parked;

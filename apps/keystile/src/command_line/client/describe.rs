@@ -1,6 +1,6 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
-use keystile_authority::records::{Client, ClientKind, GrantType, KeySource};
+use keystile_authority::records::{Client, ClientKind, ExpectedCertificate, GrantType, KeySource};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::jose::encryption::Encryption;
@@ -53,6 +53,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "apis": client.apis,
         "authorization_details_types": client.authorization_details_types,
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
+        "tls_client_certificate_bound_access_tokens": client.certificate_bound_access_tokens,
         "profile": client.profile,
         "enabled": client.enabled,
         "from": origin.as_str(),
@@ -84,6 +85,12 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         Some(KeySource::Remote(uri)) => described["jwks_uri"] = json!(uri),
         None => {}
     }
+    if let ClientKind::MutualTls { certificate: ExpectedCertificate::Issued(name), .. } =
+        &client.kind
+    {
+        let (member, text) = name.registered();
+        described[member] = text.into();
+    }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
         ("client_uri", &about.client_uri),
@@ -105,7 +112,9 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
 /// A line of `keystile client list`.
 pub(super) fn row(client: &Client, origin: Origin) -> Vec<String> {
     let kind = match client.kind {
-        ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt { .. } => "confidential",
+        ClientKind::Confidential { .. }
+        | ClientKind::PrivateKeyJwt { .. }
+        | ClientKind::MutualTls { .. } => "confidential",
         ClientKind::Public { native: false } => "public",
         ClientKind::Public { native: true } => "native",
     };

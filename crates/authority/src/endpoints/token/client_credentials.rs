@@ -37,10 +37,10 @@ impl Authority {
             auth_time: None,
             acr: None,
             jti: self.entropy.bytes(),
-            key: caller.key,
+            bound_to: caller.bound_to,
             details: details.clone(),
         };
-        let mut response = self.response(self.sign(token, now)?, scope, caller.key);
+        let mut response = self.response(self.sign(token, now)?, scope, caller.bound_to);
         response.authorization_details = details;
         Ok(response)
     }

@@ -8,7 +8,7 @@ use crate::decisions::{Redeemed, Redemption};
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::rules::code::{Effect, RedemptionRandom};
-use crate::rules::{code, dpop};
+use crate::rules::{code, dpop, sender_constraint};
 use crate::sealed::Code;
 
 impl Authority {
@@ -28,7 +28,7 @@ impl Authority {
         let random = RedemptionRandom { redemption: caller.by, salt: self.entropy.bytes() };
         let lifetimes = &self.policy.lifetimes;
         let verifier = verifier.as_ref();
-        dpop::code_is_for(&code, caller.key)?;
+        dpop::code_is_for(&code, caller.bound_to)?;
         match code::redeem(&code, client, redirect_uri, verifier, lifetimes, random, now) {
             Err(refusal) => {
                 if refusal.effect == Effect::RevokeGrant {
@@ -39,7 +39,8 @@ impl Authority {
             }
             Ok(redemption) => {
                 let once = caller.once.clone();
-                let redemption = dpop::bound(redemption, client, caller.key, once);
+                let redemption =
+                    sender_constraint::bound(redemption, client, caller.bound_to, once);
                 self.born(request, caller, &code, redemption, now).await
             }
         }

@@ -10,7 +10,7 @@ use crate::endpoints::{Authority, ClientRequest};
 use crate::pending::{Approval, Pending, PresentedCode};
 use crate::rules::code::RedemptionRandom;
 use crate::rules::pending::{self, Poll};
-use crate::rules::{device, dpop};
+use crate::rules::{device, dpop, sender_constraint};
 
 impl Authority {
     pub(super) async fn poll(
@@ -55,7 +55,8 @@ impl Authority {
         let random = RedemptionRandom { redemption: caller.by, salt: self.entropy.bytes() };
         let lifetimes = &self.policy.lifetimes;
         let redemption = pending::redeem(waiting, approval, client, lifetimes, random, now)?;
-        let redemption = dpop::bound(redemption, client, caller.key, caller.once.clone());
+        let redemption =
+            sender_constraint::bound(redemption, client, caller.bound_to, caller.once.clone());
         let response = self.first_tokens(request, caller, &redemption, None, now).await?;
         match self.store.redeem_pending(redemption).await? {
             Redeemed::Done => Ok(response),

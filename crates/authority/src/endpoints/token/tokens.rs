@@ -1,6 +1,6 @@
 //! What every grant ends in: its tokens, signed.
 
-use keystile_protocol::jose::Thumbprint;
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{AuthorizationDetails, ErrorCode, Nonce, Scope, Secret, Timestamp};
 
@@ -13,7 +13,7 @@ use crate::mint::{self, AccessToken, IdToken};
 use crate::records::{Client, UserClaims};
 use crate::refresh_token::{self, Binding};
 use crate::rules::asked_claims::{self, AskedClaims};
-use crate::rules::{acr, authorization_details, dpop, scope};
+use crate::rules::{acr, authorization_details, scope, sender_constraint};
 
 /// What the tokens of a grant are made of, whether it was born just now or is refreshed.
 pub(super) struct TokenFacts<'a> {
@@ -26,7 +26,7 @@ pub(super) struct TokenFacts<'a> {
     pub(super) auth_time: Timestamp,
     pub(super) methods: Vec<String>,
     pub(super) claims: AskedClaims,
-    pub(super) key: Option<Thumbprint>,
+    pub(super) bound_to: Option<SenderConstraint>,
     pub(super) details: AuthorizationDetails,
 }
 
@@ -66,7 +66,7 @@ impl Authority {
             auth_time: redemption.auth_time,
             methods: redemption.methods.clone(),
             claims: redemption.claims.clone(),
-            key: caller.key,
+            bound_to: caller.bound_to,
         };
         let mut response = self.mint(facts, client, now).await?;
         if redemption.offline {
@@ -98,7 +98,7 @@ impl Authority {
                 auth_time: Some(facts.auth_time),
                 acr,
                 jti: self.entropy.bytes(),
-                key: facts.key,
+                bound_to: facts.bound_to,
                 details: details.clone(),
             },
             now,
@@ -123,7 +123,7 @@ impl Authority {
         } else {
             None
         };
-        let mut response = self.response(access_token, facts.scope, facts.key);
+        let mut response = self.response(access_token, facts.scope, facts.bound_to);
         response.id_token = id_token.map(Secret::new);
         response.authorization_details = details;
         Ok(response)
@@ -171,11 +171,11 @@ impl Authority {
         &self,
         access_token: String,
         scope: Scope,
-        key: Option<Thumbprint>,
+        bound_to: Option<SenderConstraint>,
     ) -> TokenResponse {
         TokenResponse {
             access_token: Secret::new(access_token),
-            token_type: dpop::token_type(key).to_owned(),
+            token_type: sender_constraint::token_type(bound_to).to_owned(),
             expires_in: Some(self.policy.lifetimes.access_token.as_secs()),
             refresh_token: None,
             scope: Some(scope).filter(|scope| !scope.is_empty()),
