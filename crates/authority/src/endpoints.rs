@@ -10,6 +10,7 @@ mod device;
 mod device_authorization;
 mod encryption;
 mod introspect;
+mod life;
 mod logout;
 mod logout_messages;
 mod metadata;

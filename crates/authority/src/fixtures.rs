@@ -19,7 +19,7 @@ use crate::ids::{AccountId, GrantId, ParkedId, SessionId};
 use crate::pending::{
     Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled, PresentedCode,
 };
-use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
+use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition, TokenForm};
 use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
@@ -70,6 +70,7 @@ pub fn client() -> Client {
         several_audiences: false,
         openid: OpenIdOptions::default(),
         apis: Vec::new(),
+        introspection_algorithm: None,
         dpop_bound_access_tokens: false,
         certificate_bound_access_tokens: false,
         profile: None,
@@ -82,6 +83,7 @@ pub fn client() -> Client {
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
         encryption: crate::records::ClientEncryption::default(),
+        token_exchange: crate::records::ExchangePolicy::default(),
         authorization_details_types: Vec::new(),
     }
 }
@@ -105,9 +107,18 @@ pub fn policy() -> Policy {
         Api {
             audience: "https://photos.example".into(),
             scopes: scope("photos:read photos:order"),
+            tokens: TokenForm::Jwt,
         },
-        Api { audience: "https://mail.example".into(), scopes: scope("mail:read") },
-        Api { audience: "https://pay.example".into(), scopes: Scope::empty() },
+        Api {
+            audience: "https://mail.example".into(),
+            scopes: scope("mail:read"),
+            tokens: TokenForm::Jwt,
+        },
+        Api {
+            audience: "https://pay.example".into(),
+            scopes: Scope::empty(),
+            tokens: TokenForm::Jwt,
+        },
     ];
     let mailbox = DetailsType {
         name: "mailbox".into(),
@@ -406,6 +417,8 @@ pub fn access_token_claims() -> AccessTokenClaims {
         gid: None,
         cnf: None,
         authorization_details: AuthorizationDetails::default(),
+        act: None,
+        may_act: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod acr;
 pub mod asked_claims;
+mod assertion;
 pub mod authorization_details;
 pub mod claims;
 pub mod client_assertion;
@@ -16,8 +17,10 @@ pub mod details_words;
 pub mod device;
 pub mod dpop;
 pub mod encryption;
+pub mod exchange_policy;
 pub mod fapi2;
 pub mod introspect;
+pub mod jwt_bearer;
 pub mod logout;
 pub mod logout_channels;
 pub mod logout_message;
@@ -39,3 +42,4 @@ pub mod sector;
 pub mod sender_constraint;
 pub mod sign_up;
 pub mod subject;
+pub mod token_exchange;

@@ -10,6 +10,7 @@ use crate::client_certificate::ClientCertificate;
 use crate::jose::{Algorithm, JoseError, KeySet, SignedToken, Thumbprint};
 use crate::messages::Audience;
 use crate::time::Timestamp;
+use crate::token_exchange::Actor;
 use crate::values::{ClientId, Issuer, Scope};
 
 /// The `typ` of such a token (RFC 9068 section 2.1).
@@ -53,6 +54,12 @@ pub struct AccessTokenClaims {
     /// What it allows beside its scope (RFC 9396 section 9.1).
     #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
     pub authorization_details: AuthorizationDetails,
+    /// Who acts for the subject (RFC 8693 section 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    /// The one who may come to act for the subject (RFC 8693 section 4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<Actor>,
 }
 
 /// What a sender-constrained token is bound to.
@@ -240,6 +247,8 @@ mod tests {
             gid: None,
             cnf: None,
             authorization_details: AuthorizationDetails::default(),
+            act: None,
+            may_act: None,
         }
     }
 

@@ -46,6 +46,8 @@ pub enum ErrorCode {
     RegistrationNotSupported,
     InvalidRequestUri,
     InvalidRequestObject,
+    // RFC 9470 section 3
+    InsufficientUserAuthentication,
     // OpenID Connect Core Unmet Authentication Requirements 1.0
     UnmetAuthenticationRequirements,
 }
@@ -82,6 +84,7 @@ impl ErrorCode {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::InvalidRequestObject => "invalid_request_object",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
         }
     }
@@ -121,6 +124,7 @@ impl ErrorCode {
             | Self::RegistrationNotSupported
             | Self::InvalidRequestUri
             | Self::InvalidRequestObject => "OpenID Connect Core 1.0 section 3.1.2.6",
+            Self::InsufficientUserAuthentication => "RFC 9470 section 3",
             Self::UnmetAuthenticationRequirements => {
                 "OpenID Connect Core Unmet Authentication Requirements 1.0"
             }
@@ -180,6 +184,7 @@ mod tests {
             ErrorCode::InvalidDpopProof,
             ErrorCode::AccessDenied,
             ErrorCode::InvalidTarget,
+            ErrorCode::InsufficientUserAuthentication,
         ] {
             assert_eq!(serde_json::to_value(code).expect("plain enum"), code.as_str());
             assert_eq!(ErrorCode::from_name(code.as_str()), Some(code));

@@ -8,6 +8,8 @@ use keystile_protocol::messages::{Audience, IntrospectionResponse};
 use super::Authority;
 use super::answer::EndpointError;
 use super::client::ClientRequest;
+use super::life::Life;
+use crate::mint;
 use crate::records::Client;
 use crate::refresh_token::{Binding, PresentedRefreshToken};
 use crate::rules::{authorization_details, introspect};
@@ -20,23 +22,44 @@ impl Authority {
     ) -> Result<IntrospectionResponse, EndpointError> {
         let now = self.clock.now();
         let caller = self.authenticated(request, now).await?;
-        let token = request.required("token")?;
+        self.known_of(request.required("token")?, caller.client(), now).await
+    }
+
+    /// The same, signed for whoever asks (RFC 9701).
+    pub async fn introspect_signed(
+        &self,
+        request: &ClientRequest<'_>,
+    ) -> Result<String, EndpointError> {
+        let now = self.clock.now();
+        let caller = self.authenticated(request, now).await?;
+        let client = caller.client();
+        let answer = self.known_of(request.required("token")?, client, now).await?;
+        Ok(mint::introspection(answer, client, &self.policy.issuer, &self.keys(), now)?)
+    }
+
+    async fn known_of(
+        &self,
+        token: &str,
+        caller: &Client,
+        now: Timestamp,
+    ) -> Result<IntrospectionResponse, EndpointError> {
         if let Some(presented) = PresentedRefreshToken::parse(token) {
-            return self.introspect_refresh_token(&presented, caller.client(), now).await;
+            return self.introspect_refresh_token(&presented, caller, now).await;
         }
         let Ok(claims) = self.believed(token, now) else {
             return Ok(introspect::inactive());
         };
-        if !introspect::may_ask(caller.client(), &claims) || !self.is_alive(&claims, now).await? {
+        let alive = introspect::may_ask(caller, &claims)
+            && !matches!(self.life((&*claims).into(), now).await?, Life::Ended);
+        if !alive {
             return Ok(introspect::inactive());
         }
         let mut answer = introspect::active(Arc::unwrap_or_clone(claims), None);
         // An API learns what is meant for it (RFC 9396 section 9.2); a client knows its own.
-        let client = caller.client();
-        if answer.client_id.as_ref() != Some(&client.id) {
+        if answer.client_id.as_ref() != Some(&caller.id) {
             let details = &answer.authorization_details;
             answer.authorization_details =
-                authorization_details::for_audience(details, &client.apis, &self.policy);
+                authorization_details::for_audience(details, &caller.apis, &self.policy);
         }
         Ok(answer)
     }

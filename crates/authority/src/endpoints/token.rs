@@ -3,6 +3,8 @@
 mod client_credentials;
 mod code;
 mod device;
+mod exchange;
+mod jwt_bearer;
 mod refresh;
 mod tokens;
 
@@ -17,7 +19,7 @@ use super::client::ClientRequest;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, GrantType};
 use crate::rules::client_auth::AuthenticatedClient;
-use crate::rules::{dpop, scope, sender_constraint};
+use crate::rules::{authorization_details, dpop, scope, sender_constraint};
 
 /// Who asks for tokens, and what they are to be bound to.
 struct Caller<'a> {
@@ -38,11 +40,12 @@ impl Authority {
     pub async fn token(&self, request: &ClientRequest<'_>) -> Result<TokenResponse, EndpointError> {
         let now = self.clock.now();
         let grant_type = request.required("grant_type")?;
-        let Some(grant_type) = GrantType::from_name(grant_type) else {
-            let known = GrantType::ALL.map(GrantType::as_str).join(", ");
+        let Some(grant_type) = self.policy.grant_types().find(|one| one.as_str() == grant_type)
+        else {
+            let names: Vec<_> = self.policy.grant_types().map(GrantType::as_str).collect();
             return Err(EndpointError::protocol(
                 ErrorCode::UnsupportedGrantType,
-                format!("grant_type is none of {known}"),
+                format!("grant_type is none of {}", names.join(", ")),
             ));
         };
         let client = self.proved(request, now).await?;
@@ -65,6 +68,13 @@ impl Authority {
                 self.refresh(request, &caller, now).await
             }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
+            GrantType::JwtBearer | GrantType::TokenExchange
+                if request.params.has(authorization_details::PARAMETER) =>
+            {
+                Err(authorization_details::not_by_this_grant().into())
+            }
+            GrantType::JwtBearer => self.for_assertion(request, &caller, now).await,
+            GrantType::TokenExchange => self.exchange(request, &caller, now).await,
         }
     }
 

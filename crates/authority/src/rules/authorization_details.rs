@@ -9,7 +9,8 @@ use crate::policy::Policy;
 use crate::records::Client;
 use crate::rules::details_types::{self, COMMON};
 
-const PARAMETER: &str = "authorization_details";
+/// The parameter's name.
+pub const PARAMETER: &str = "authorization_details";
 
 fn refuse<T>(words: impl AsRef<str>) -> Result<T, ProtocolError> {
     let words = format!("authorization_details: {} (RFC 9396 section 5)", words.as_ref());
@@ -60,6 +61,16 @@ pub fn requested_for_client(
             refuse(format!("the type '{}' needs a user; this grant has none", detail.kind()))
         }
     }
+}
+
+/// A grant that asks nobody, and whose subject may be another client's user, gives none: what is
+/// allowed in detail is allowed to the one who was named on the page.
+pub fn not_by_this_grant() -> ProtocolError {
+    ProtocolError::new(
+        ErrorCode::InvalidAuthorizationDetails,
+        "authorization_details are not to be had by this grant; send an authorization request (RFC \
+         9396 section 3)",
+    )
 }
 
 fn read(params: &Params) -> Result<AuthorizationDetails, ProtocolError> {

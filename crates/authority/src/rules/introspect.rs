@@ -33,6 +33,10 @@ pub fn active(claims: AccessTokenClaims, username: Option<String>) -> Introspect
         jti: Some(claims.jti),
         cnf: claims.cnf,
         authorization_details: claims.authorization_details,
+        acr: claims.acr,
+        auth_time: claims.auth_time,
+        act: claims.act,
+        may_act: claims.may_act,
     }
 }
 

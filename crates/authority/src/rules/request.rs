@@ -11,6 +11,7 @@ use keystile_protocol::{
 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
+use crate::rules::acr;
 use crate::rules::asked_claims::{self, Wishes};
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{authorization_details, fapi2, scope};
@@ -78,7 +79,8 @@ pub fn check(
     let resources = params.all("resource").map_err(invalid_request)?;
     let resources = scope::resources(&resources, policy)?;
     let locations = authorization_details::locations(&details, policy);
-    scope::audience_with(&scope, &resources, &locations, client, policy)?;
+    let audience = scope::audience_with(&scope, &resources, &locations, client, policy)?;
+    acr::is_enough_for_apis(params, &audience, policy)?;
     let wishes = asked_claims::check(params, &scope, client)?;
     Ok(ValidRequest {
         challenge: challenge(params, client)?,
@@ -334,10 +336,8 @@ mod tests {
 
     #[test]
     fn unknown_parameters_and_hints_break_nothing_rfc_6749_3_1() {
-        let query = format!(
-            "{GOOD}&x=1&x=2&display=page&claims_locales=de&acr_values=1&login_hint={}",
-            "h".repeat(500)
-        );
+        let query =
+            format!("{GOOD}&x=1&x=2&display=page&claims_locales=de&login_hint={}", "h".repeat(500));
         assert_eq!(checked(&query, &fixtures::client()).expect("good").login_hint, None);
     }
 

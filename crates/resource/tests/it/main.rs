@@ -5,3 +5,4 @@ mod issuer;
 mod keys;
 mod refusals;
 mod scopes;
+mod step_up;

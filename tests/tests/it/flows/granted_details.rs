@@ -131,3 +131,25 @@ async fn a_device_gets_the_payment_that_its_user_read_and_allowed_rfc_9396_3() {
     let error = Device::ask(&app, &wrong).await.unwrap_err();
     assert_eq!((error.status, error.error.as_str()), (400, "invalid_authorization_details"));
 }
+
+#[tokio::test]
+async fn an_exchanged_token_has_no_details_and_none_can_be_asked_for_rfc_8693() {
+    let server = Keystile::start_for_payments("").await;
+    let app = server.payer().with_scope("photos:read");
+    let tokens = app.redeem(&code(&app, &json!([payment()])).await).await.unwrap();
+    let kind = "urn:ietf:params:oauth:token-type:access_token";
+    let exchange = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", tokens.access_token()),
+        ("subject_token_type", kind),
+        ("scope", "photos:read"),
+    ];
+    let exchanged = app.token(&exchange).await.unwrap();
+    assert_eq!(exchanged.json["scope"], "photos:read");
+    assert!(exchanged.json.get("authorization_details").is_none());
+    assert!(exchanged.claims("access_token").get("authorization_details").is_none());
+    let details = json!([payment()]).to_string();
+    let asked = [&exchange[..], &[("authorization_details", &details)]].concat();
+    let error = app.token(&asked).await.unwrap_err();
+    assert_eq!(error.error, "invalid_authorization_details");
+}

@@ -49,7 +49,10 @@ client_id = "payer"
 client_name = "Shop"
 client_secret = "the secret of the app, forty characters long"
 redirect_uris = ["https://app.example/callback"]
-grant_types = ["authorization_code", "refresh_token", "client_credentials"]
+grant_types = [
+  "authorization_code", "refresh_token", "client_credentials",
+  "urn:ietf:params:oauth:grant-type:token-exchange",
+]
 scope = "openid offline_access photos:read"
 id_token_signed_response_alg = "ES256"
 authorization_details_types = ["payment_initiation", "mailbox"]

@@ -4,6 +4,7 @@ use keystile_protocol::Timestamp;
 use keystile_protocol::messages::TokenResponse;
 
 use super::Caller;
+use super::tokens::response;
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::mint::AccessToken;
@@ -28,6 +29,7 @@ impl Authority {
         };
         let audience = scope::audience_with(&scope, &resources, &locations, client, policy)?;
         let details = authorization_details::for_audience(&details, &audience, policy);
+        let life = policy.lifetimes.access_token;
         let token = AccessToken {
             subject: client.id.to_string(),
             client: &client.id,
@@ -36,11 +38,15 @@ impl Authority {
             audience,
             auth_time: None,
             acr: None,
+            expires_at: now.plus(life),
             jti: self.entropy.bytes(),
             bound_to: caller.bound_to,
             details: details.clone(),
+            act: None,
+            may_act: None,
         };
-        let mut response = self.response(self.sign(token, now)?, scope, caller.bound_to);
+        let access_token = self.access_token(token, now)?;
+        let mut response = response(access_token, scope, caller.bound_to, life);
         response.authorization_details = details;
         Ok(response)
     }
