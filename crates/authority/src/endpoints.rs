@@ -14,6 +14,7 @@ mod life;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod parking;
 mod pushed_request;
 mod resume;
 mod revoke;

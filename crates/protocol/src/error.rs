@@ -35,6 +35,8 @@ pub enum ErrorCode {
     UnsupportedTokenType,
     // RFC 8707 section 2
     InvalidTarget,
+    // RFC 9396 section 5
+    InvalidAuthorizationDetails,
     // OpenID Connect Core 1.0 section 3.1.2.6
     InteractionRequired,
     LoginRequired,
@@ -74,6 +76,7 @@ impl ErrorCode {
             Self::ExpiredToken => "expired_token",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InteractionRequired => "interaction_required",
             Self::LoginRequired => "login_required",
             Self::AccountSelectionRequired => "account_selection_required",
@@ -113,6 +116,7 @@ impl ErrorCode {
             }
             Self::UnsupportedTokenType => "RFC 7009 section 2.2.1",
             Self::InvalidTarget => "RFC 8707 section 2",
+            Self::InvalidAuthorizationDetails => "RFC 9396 section 5",
             Self::InteractionRequired
             | Self::LoginRequired
             | Self::AccountSelectionRequired

@@ -19,7 +19,7 @@ use super::client::ClientRequest;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, GrantType};
 use crate::rules::client_auth::AuthenticatedClient;
-use crate::rules::{scope, sender_constraint};
+use crate::rules::{authorization_details, scope, sender_constraint};
 
 /// Who asks for tokens, and what they are to be bound to.
 struct Caller<'a> {
@@ -68,6 +68,11 @@ impl Authority {
                 self.refresh(request, &caller, now).await
             }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
+            GrantType::JwtBearer | GrantType::TokenExchange
+                if request.params.has(authorization_details::PARAMETER) =>
+            {
+                Err(authorization_details::not_by_this_grant().into())
+            }
             GrantType::JwtBearer => self.for_assertion(request, &caller, now).await,
             GrantType::TokenExchange => self.exchange(request, &caller, now).await,
         }
