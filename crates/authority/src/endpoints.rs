@@ -16,6 +16,7 @@ mod life;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod parking;
 mod pings;
 mod pushed_request;
 mod requests;

@@ -11,7 +11,7 @@ use keystile_protocol::messages::{
     ResponseClaims, access_token_hash,
 };
 use keystile_protocol::token_exchange::Actor;
-use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
@@ -59,6 +59,8 @@ pub struct AccessToken<'a> {
     pub jti: [u8; 16],
     /// What it is bound to (RFC 9449 section 6, RFC 8705 section 3).
     pub bound_to: Option<SenderConstraint>,
+    /// For what beside the scope.
+    pub details: AuthorizationDetails,
     /// Who acts (RFC 8693 section 4.1).
     pub act: Option<Actor>,
     /// Who may come to (RFC 8693 section 4.4).
@@ -85,6 +87,7 @@ pub fn access_token_claims(
         acr: token.acr,
         gid: token.grant,
         cnf: token.bound_to.map(Confirmation::from),
+        authorization_details: token.details,
         act: token.act,
         may_act: token.may_act,
     }

@@ -4,6 +4,7 @@
 mod documents;
 mod logout_outbox;
 mod outbound;
+mod parking;
 mod pending;
 mod pings;
 
@@ -26,6 +27,7 @@ use crate::records::{
 pub use documents::{DocumentError, Documents, Keeping};
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
+pub use parking::Parking;
 pub use pending::PendingAuthorizations;
 pub use pings::PingOutbox;
 
@@ -48,7 +50,7 @@ pub type Stored<T> = Result<T, StoreError>;
 
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
-pub trait Store: LogoutOutbox + PendingAuthorizations + PingOutbox + Send + Sync {
+pub trait Store: LogoutOutbox + Parking + PendingAuthorizations + PingOutbox + Send + Sync {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
     fn epoch(&self) -> u64;

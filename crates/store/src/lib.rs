@@ -14,6 +14,7 @@ mod incidents;
 mod keys;
 mod logout_messages;
 mod meta;
+mod parked;
 mod pending;
 mod pings;
 mod revoked_tokens;

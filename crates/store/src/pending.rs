@@ -41,8 +41,8 @@ const IN_ALL: &str = "SELECT COUNT(*) FROM pending_authorizations WHERE expires_
 const OPEN: &str = "
     INSERT INTO pending_authorizations (id, secret_digest, user_code, client, network, scope,
                                         resources, expires_at, poll_every, polled_at, account,
-                                        binding_message, wants_acr)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                        binding_message, wants_acr, authorization_details)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
     ON CONFLICT (user_code) DO NOTHING";
 
 /// Nobody writes meanwhile: writers take turns.
@@ -56,6 +56,7 @@ pub(crate) async fn open(db: &mut impl Statements, opened: &PendingOpened) -> St
     }
     let resources = to_json(&pending.resources)?;
     let asked = pending.asked_of.as_ref();
+    let details = (!pending.details.is_empty()).then(|| pending.details.to_json());
     let row = params![
         &pending.grant,
         &pending.secret_digest,
@@ -70,6 +71,7 @@ pub(crate) async fn open(db: &mut impl Statements, opened: &PendingOpened) -> St
         asked.map(|asked| &asked.account),
         asked.and_then(|asked| asked.binding_message.as_deref()),
         asked.is_some_and(|asked| asked.wants_acr),
+        details.as_deref(),
     ];
     if db.execute(OPEN, row).await? == 0 {
         return Ok(Opened::CodeTaken);
@@ -106,7 +108,7 @@ macro_rules! find {
         concat!(
             "SELECT id, secret_digest, user_code, client, scope, resources, expires_at, poll_every,
                     polled_at, approval, answered_by, redeemed_at, account, binding_message,
-                    wants_acr
+                    wants_acr, COALESCE(authorization_details, '[]')
              FROM pending_authorizations WHERE ",
             $which
         )
@@ -155,6 +157,7 @@ fn read(row: &mut Fields<'_>) -> Stored<Pending> {
         answer: answer(row.maybe_text()?, row.maybe_array()?)?,
         redeemed: row.maybe_int()?.is_some(),
         asked_of: asked_of(row.maybe_array()?, row.maybe_text()?, row.flag()?),
+        details: row.json()?,
     })
 }
 

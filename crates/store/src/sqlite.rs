@@ -5,6 +5,7 @@ mod db;
 mod logout_outbox;
 mod memory;
 mod open;
+mod parking;
 mod pending;
 mod pings;
 mod readers;

@@ -16,6 +16,7 @@ use crate::pending::{Pending, PendingAnswer};
 use crate::records::{Client, SignedIn};
 use crate::rules::ciba;
 use crate::rules::consent::{self, Permission};
+use crate::rules::details_words::ShownDetail;
 use crate::rules::next_step::{ConsentAnswer, LoginReason};
 use crate::rules::pending::{self, Next};
 use crate::sealed::{ConsentPage, Destination, Interaction};
@@ -47,6 +48,8 @@ pub struct WaitingRequest {
     pub binding_message: Option<String>,
     /// What is asked for.
     pub permissions: Vec<Permission>,
+    /// What is asked for in detail.
+    pub details: Vec<ShownDetail>,
     /// How long ago it came.
     pub age: Duration,
     /// How long it is still good.
@@ -220,12 +223,13 @@ impl Authority {
     ) -> WaitingRequest {
         let request = pending::as_request(&pending);
         let permissions = consent::permissions(&request, &signed_in.consent, &self.policy);
+        let details = consent::details(&request, &self.policy);
         let destination = Destination::Requests(Some(pending.grant));
         let page = ConsentPage {
             session: signed_in.session.id,
             account: signed_in.session.account,
             client: client.id.clone(),
-            shown: consent::shown_digest(&request, &client, &permissions),
+            shown: consent::shown_digest(&request, &client, &permissions, &details),
             interaction: self.interaction(destination, now, browser, cookies),
         };
         WaitingRequest {
@@ -233,6 +237,7 @@ impl Authority {
             client,
             binding_message: pending.asked_of.and_then(|asked| asked.binding_message),
             permissions,
+            details,
             age: now.since(pending.grant.made_at()),
             ends_in: pending.expires_at.since(now),
         }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use keystile_protocol::{ErrorCode, ParamError, Params, ProtocolError, Scope, Secret, Timestamp};
+use keystile_protocol::{
+    AuthorizationDetails, ErrorCode, ParamError, Params, ProtocolError, Scope, Secret, Timestamp,
+};
 
 use crate::ids::AccountId;
 use crate::pending::{AskedOf, Pace, Pending, PendingOpened, PresentedCode};
@@ -11,7 +13,7 @@ use crate::policy::{Lifetimes, Policy};
 use crate::records::{Client, Delivery, GrantType, SignedIn};
 use crate::rules::next_step::ConsentAnswer;
 use crate::rules::pending::{self, Next};
-use crate::rules::scope;
+use crate::rules::{authorization_details, scope};
 
 /// Longest message that a page shows, in characters: "relatively short" (section 7.1).
 const MESSAGE_AT_MOST: usize = 100;
@@ -27,6 +29,8 @@ pub struct CibaRequest {
     pub scope: Scope,
     /// For which APIs, where the client says so.
     pub resources: Vec<String>,
+    /// What the user is asked beside the scope (RFC 9396).
+    pub details: AuthorizationDetails,
     /// Who the user is.
     pub hint: Hint,
     /// What the client shows the user too.
@@ -71,16 +75,21 @@ pub fn check(
              Connect CIBA Core 1.0 section 4)",
         );
     }
+    let details = authorization_details::requested(params, client, policy)?;
     let scope = scope(params, client, policy)?;
     let resources = params.all("resource").map_err(|problem| invalid(&problem))?;
     let resources = scope::resources(&resources, policy)?;
-    scope::audience(&scope, &resources, client, policy)?;
+    let locations = authorization_details::locations(&details, policy);
+    scope::audience_with(&scope, &resources, &locations, client, policy)?;
+    let unique = !details.is_empty();
+    let binding_message = binding_message(params, client, unique)?;
     let wants_acr = params.optional("acr_values").map_err(|problem| invalid(&problem))?.is_some();
     Ok(CibaRequest {
         scope,
         resources,
+        details,
         hint,
-        binding_message: binding_message(params, client)?,
+        binding_message,
         wants_acr,
         lifetime: lifetime(params, &policy.lifetimes)?,
         notification_token: notification_token(params, client)?,
@@ -138,15 +147,21 @@ fn scope(params: &Params, client: &Client, policy: &Policy) -> Result<Scope, Pro
 }
 
 /// Plain text that every page can show on a line or two (section 7.1, section 13). A client that
-/// signs its requests is held to FAPI-CIBA, whose section 5.2.2 wants a message each time.
-fn binding_message(params: &Params, client: &Client) -> Result<Option<String>, ProtocolError> {
+/// signs its requests is held to FAPI-CIBA, whose section 5.2.2 wants a message each time, or
+/// something else in the request that is unique: its details.
+fn binding_message(
+    params: &Params,
+    client: &Client,
+    unique: bool,
+) -> Result<Option<String>, ProtocolError> {
     let message = params.optional("binding_message").map_err(|problem| invalid(&problem))?;
     let Some(message) = message.map(str::trim).filter(|message| !message.is_empty()) else {
-        if params.has("binding_message") || client.ciba.request_algorithm.is_some() {
+        let needed = client.ciba.request_algorithm.is_some() && !unique;
+        if params.has("binding_message") || needed {
             return refuse(
                 ErrorCode::InvalidBindingMessage,
-                "binding_message is missing: a client with signed requests always sends one \
-                 (FAPI-CIBA section 5.2.2)",
+                "binding_message is missing or empty: a client with signed requests sends one, or \
+                 authorization_details (FAPI-CIBA section 5.2.2)",
             );
         }
         return Ok(None);
@@ -223,7 +238,8 @@ pub fn wait(
     policy: &Policy,
     now: Timestamp,
 ) -> PendingOpened {
-    let CibaRequest { scope, resources, binding_message, wants_acr, lifetime, .. } = request;
+    let CibaRequest { scope, resources, details, binding_message, wants_acr, lifetime, .. } =
+        request;
     let pending = Pending {
         grant: code.grant,
         secret_digest: code.secret_digest(),
@@ -232,6 +248,7 @@ pub fn wait(
         client: client.id.clone(),
         scope,
         resources,
+        details,
         expires_at: now.plus(lifetime),
         pace: Pace::first(),
         answer: None,

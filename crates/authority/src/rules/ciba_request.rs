@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::decisions::{OnceKind, UsedOnce};
 use crate::records::Client;
-use crate::rules::request_object::{from_client_for_us, is_own_type, parameters, time, verified};
+use crate::rules::request_object::{
+    AT_MOST, from_client_for_us, is_own_type, parameters, time, verified,
+};
 
 /// How long a request may live, and how old it may be (FAPI-CIBA section 5.2.2).
 const LIFE_AT_MOST: Duration = Duration::from_secs(3600);
@@ -18,7 +20,7 @@ const LEEWAY: Duration = Duration::from_secs(15);
 /// Longest `jti`, in bytes.
 const JTI_AT_MOST: usize = 256;
 /// What has to stand in the signed request, and nowhere else.
-const ITS_OWN: [&str; 11] = [
+const ITS_OWN: [&str; 12] = [
     "scope",
     "client_notification_token",
     "acr_values",
@@ -30,6 +32,7 @@ const ITS_OWN: [&str; 11] = [
     "requested_expiry",
     "request_context",
     "resource",
+    "authorization_details",
 ];
 
 /// What a signed request asks.
@@ -88,7 +91,7 @@ fn opened(
              Connect CIBA Core 1.0 section 7.1.1)"
         ));
     }
-    let (members, typ) = verified(object, client, keys, client.ciba.request_algorithm)?;
+    let (members, typ) = verified(object, client, keys, AT_MOST, client.ciba.request_algorithm)?;
     is_no_other_kind(typ.as_deref())?;
     from_client_for_us(&members, client, issuer)?;
     let end = in_its_time(&members, now)?;

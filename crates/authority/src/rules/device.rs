@@ -1,11 +1,11 @@
 //! What a device may ask for (RFC 8628 section 3.1).
 
-use keystile_protocol::{ProtocolError, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, Params, ProtocolError, Scope, Timestamp};
 
 use crate::pending::{Pace, Pending, PendingOpened, PresentedCode};
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
-use crate::rules::{pending, scope};
+use crate::rules::{authorization_details, pending, scope};
 use crate::user_code::UserCode;
 
 /// What a device asks for, checked.
@@ -15,20 +15,26 @@ pub struct DeviceRequest {
     pub scope: Scope,
     /// For which APIs, where the client says so.
     pub resources: Vec<String>,
+    /// What the user is asked beside the scope (RFC 9396).
+    pub details: AuthorizationDetails,
 }
 
 /// The rules, in the order in which they apply.
 pub fn check(
     asked: Option<Scope>,
     resources: &[&str],
+    params: &Params,
     client: &Client,
     policy: &Policy,
 ) -> Result<DeviceRequest, ProtocolError> {
     pending::may_use(client, GrantType::DeviceCode)?;
-    let scope = scope::requested(asked.filter(|asked| !asked.is_empty()), client, policy)?;
+    let details = authorization_details::requested(params, client, policy)?;
+    let asked = asked.filter(|asked| !asked.is_empty());
+    let scope = scope::requested_beside(&details, asked, client, policy)?;
     let resources = scope::resources(resources, policy)?;
-    scope::audience(&scope, &resources, client, policy)?;
-    Ok(DeviceRequest { scope, resources })
+    let locations = authorization_details::locations(&details, policy);
+    scope::audience_with(&scope, &resources, &locations, client, policy)?;
+    Ok(DeviceRequest { scope, resources, details })
 }
 
 /// Lets a request wait under these codes.
@@ -48,6 +54,7 @@ pub fn wait(
         client: client.id.clone(),
         scope: request.scope,
         resources: request.resources,
+        details: request.details,
         expires_at: now.plus(policy.lifetimes.device_code),
         pace: Pace::first(),
         answer: None,
@@ -69,7 +76,8 @@ mod tests {
         let policy = fixtures::policy();
         let ask = |scope: Option<&str>, resources: &[&str], client: &Client| {
             let scope = scope.map(|text| Scope::try_from(text).expect("tokens"));
-            check(scope, resources, client, &policy).map_err(|error| error.error)
+            let params = Params::default();
+            check(scope, resources, &params, client, &policy).map_err(|error| error.error)
         };
         let all = ask(None, &[], &client).expect("good");
         assert_eq!(all.scope, client.scope, "RFC 6749 section 3.3");
@@ -87,5 +95,25 @@ mod tests {
         for (got, expected) in cases {
             assert_eq!(got, Err(expected));
         }
+    }
+
+    #[test]
+    fn a_device_may_say_in_detail_what_it_wants_rfc_9396_3() {
+        let client = Client {
+            grant_types: vec![GrantType::DeviceCode],
+            authorization_details_types: vec!["payment_initiation".to_owned()],
+            ..fixtures::client()
+        };
+        let params = |details: &str| [("authorization_details", details)].into_iter().collect();
+        let ask = |params: &Params, client: &Client| {
+            check(None, &[], params, client, &fixtures::policy()).map_err(|error| error.error)
+        };
+        let payments = params(&fixtures::payments().to_json());
+        let asked = ask(&payments, &client).expect("good");
+        assert_eq!((asked.scope, asked.details), (Scope::empty(), fixtures::payments()));
+        let invalid = Err(ErrorCode::InvalidAuthorizationDetails);
+        assert_eq!(ask(&params("[]"), &client), invalid);
+        let other = Client { authorization_details_types: Vec::new(), ..client };
+        assert_eq!(ask(&payments, &other), invalid);
     }
 }

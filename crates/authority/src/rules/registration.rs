@@ -68,6 +68,7 @@ pub struct ClientMetadata {
     pub authorization_encrypted_response_enc: Option<String>,
     pub request_object_encryption_alg: Option<String>,
     pub request_object_encryption_enc: Option<String>,
+    pub authorization_details_types: Vec<String>,
     pub backchannel_token_delivery_mode: Option<String>,
     pub backchannel_client_notification_endpoint: Option<String>,
     pub backchannel_authentication_request_signing_alg: Option<String>,
@@ -158,6 +159,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         require_pushed_requests: metadata.require_pushed_authorization_requests,
         logout: logout_channels::register(metadata, development)?,
         token_exchange: exchange_policy::register(metadata, &grant_types)?,
+        authorization_details_types: details_types(metadata)?,
         id,
         kind,
         grant_types,
@@ -348,6 +350,15 @@ pub(super) fn signed_with(
         }
     };
     name.map(known).transpose()
+}
+
+/// RFC 9396 section 10. Whether there are such types is for whoever knows the server's policy.
+fn details_types(metadata: &ClientMetadata) -> Result<Vec<String>, MetadataError> {
+    let types = &metadata.authorization_details_types;
+    if types.len() > 50 || types.iter().any(|name| name.is_empty() || name.len() > 200) {
+        return wrong("authorization_details_types", "at most 50 names of 1 to 200 bytes");
+    }
+    Ok(types.clone())
 }
 
 fn about(metadata: &ClientMetadata) -> Result<About, MetadataError> {

@@ -4,7 +4,7 @@ use axum::response::Response;
 use keystile_authority::endpoints::{RequestNotice, RequestsView, WaitingRequest};
 
 use super::language;
-use super::page::{app, groups, not_here, page as html_page};
+use super::page::{app, details, groups, not_here, page as html_page};
 use crate::face::SharedFace;
 use crate::pages::{self, Language, NoRequests, RequestWord, Requests};
 use crate::received::FromBrowser;
@@ -27,7 +27,7 @@ pub(super) fn page(face: &SharedFace, from: &FromBrowser, view: RequestsView) ->
         face.pages.no_requests(language, &page)
     } else {
         let waiting = view.requests.into_iter().map(|one| waiting(face, language, one)).collect();
-        let page = Requests { account, switch, manage, requests: waiting, word };
+        let page = Requests { account, switch, requests: waiting, word };
         face.pages.requests(language, &page)
     };
     html_page(face, language, html)
@@ -43,6 +43,8 @@ fn waiting(
         message: request.binding_message,
         consent: request.page.into_string(),
         groups: groups(face, language, &request.permissions),
+        details: details(face, language, &request.details),
+        manage: Some(face.path("/account")),
         age: request.age.as_secs(),
         ends_in: request.ends_in.as_secs(),
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::readers::lock;
 use super::{Inner, SqliteStore};
 use crate::sweep::{self, Swept};
-use crate::{pending, used_once};
+use crate::{parked, pending, used_once};
 
 /// Rows that one step looks at.
 const STEP: u32 = 500;
@@ -23,12 +23,13 @@ impl SqliteStore {
     /// tokens, and deletes what is of no more use.
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
         let from = *lock(&self.inner.cursor);
-        let (grants, sessions, tokens, used, pending) = self.read(async |db| {
+        let (grants, sessions, tokens, used, left, pending) = self.read(async |db| {
             Ok((
                 sweep::look_at_grants(db, from.grants, now, limit).await?,
                 sweep::look_at_sessions(db, from.sessions, now, limit).await?,
                 sweep::expired_tokens(db, now, limit).await?,
                 used_once::expired(db, now, limit).await?,
+                parked::expired(db, now, limit).await?,
                 pending::ended(db, now, limit).await?,
             ))
         })?;
@@ -49,11 +50,14 @@ impl SqliteStore {
             swept.used_once =
                 self.write(async move |db| used_once::delete(db, now, limit).await).await?;
         }
+        if left > 0 {
+            swept.parked = self.write(async move |db| parked::delete(db, now, limit).await).await?;
+        }
         if pending > 0 {
             swept.pending =
                 self.write(async move |db| pending::delete(db, now, limit).await).await?;
         }
-        let full = [tokens, used, pending].contains(&limit);
+        let full = [tokens, used, left, pending].contains(&limit);
         swept.finished = grants.last && sessions.last && !full;
         let mut cursor = lock(&self.inner.cursor);
         cursor.grants = grants.next();
@@ -85,9 +89,9 @@ async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Durati
         };
         drop(store);
         if pause == every {
-            let Swept { grants, sessions, tokens, used_once, pending, .. } =
+            let Swept { grants, sessions, tokens, used_once, parked, pending, .. } =
                 std::mem::take(&mut swept);
-            tracing::debug!(grants, sessions, tokens, used_once, pending, "swept");
+            tracing::debug!(grants, sessions, tokens, used_once, parked, pending, "swept");
         }
         tokio::time::sleep(pause).await;
     }

@@ -1,8 +1,10 @@
 //! The pages with the requests that wait for a person.
 
+use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
-use super::{App, PermissionGroup, View};
+use super::sign_in::has_optional;
+use super::{App, Detail, PermissionGroup, View};
 
 /// Shows the requests that wait, each with its buttons.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -11,8 +13,6 @@ pub struct Requests {
     pub account: String,
     /// The path that leads to another account.
     pub switch: String,
-    /// The path where what was allowed can be taken back.
-    pub manage: String,
     /// What waits, the newest first.
     pub requests: Vec<WaitingRequest>,
     /// What became of the last word.
@@ -21,6 +21,16 @@ pub struct Requests {
 
 impl View for Requests {
     const TEMPLATE: &'static str = "requests.html";
+
+    fn context(&self) -> Value {
+        let entry = |request: &WaitingRequest| {
+            minijinja::context! {
+                has_optional => has_optional(&request.groups), ..Value::from(Serde(request))
+            }
+        };
+        let requests: Vec<Value> = self.requests.iter().map(entry).collect();
+        minijinja::context! { requests, ..Value::from(Serde(self)) }
+    }
 }
 
 /// A request that waits.
@@ -34,6 +44,10 @@ pub struct WaitingRequest {
     pub consent: String,
     /// What the app asks for.
     pub groups: Vec<PermissionGroup>,
+    /// What the app asks for in detail.
+    pub details: Vec<Detail>,
+    /// The path where all of it can be taken back.
+    pub manage: Option<String>,
     /// Seconds since it came.
     pub age: u64,
     /// Seconds until it ends.
