@@ -68,7 +68,9 @@ pub enum Outcome {
     Device(Box<DeviceView>),
     /// The page that says what the device is told.
     DeviceDone(Box<DeviceDoneView>),
-    /// The page with the requests that wait for the user.
+    /// On to the page with the requests that wait for the user.
+    OpenRequests,
+    /// That page.
     Requests(Box<RequestsView>),
     /// A page that belongs to nothing that is under way here.
     CannotGoOn(Box<Incident>),

@@ -77,6 +77,8 @@ pub(super) struct RequestsVisit {
     pub(super) posted: Posted,
     pub(super) requested_at: Timestamp,
     pub(super) renewed: bool,
+    /// Whether the page was made for this very browser.
+    pub(super) same_browser: bool,
 }
 
 /// What a posted page led to.
@@ -93,15 +95,39 @@ impl Authority {
     pub async fn requests(&self, browser: &Browser) -> Answer {
         let now = self.clock.now();
         let mut cookies = Cookies::default();
-        let (posted, renewed) = (Posted::Nothing, false);
-        let visit = RequestsVisit { request: None, posted, requested_at: now, renewed };
-        let result = self.to_requests(visit, browser, &mut cookies, now).await;
+        let visit = RequestsVisit {
+            request: None,
+            posted: Posted::Nothing,
+            requested_at: now,
+            renewed: false,
+            same_browser: true,
+        };
+        let result = self.requests_page(visit, browser, &mut cookies, now).await;
         self.answer(result.map_err(|fault| Stop::Fault(fault, None)), cookies, now).await
     }
 
-    /// To the page, from wherever: what waits, and who is signed in, is asked of the store each
-    /// time.
+    /// Back from a page. Another browser's, or another site's, leads to the page and says nothing.
     pub(super) async fn to_requests(
+        &self,
+        visit: RequestsVisit,
+        browser: &Browser,
+        cookies: &mut Cookies,
+        now: Timestamp,
+    ) -> Result<Outcome, Fault> {
+        if !visit.same_browser {
+            return Ok(Outcome::OpenRequests);
+        }
+        let heard = matches!(visit.posted, Posted::Consent { .. });
+        match self.requests_page(visit, browser, cookies, now).await? {
+            // Signed in: the page has an address of its own.
+            Outcome::Requests(_) if !heard => Ok(Outcome::OpenRequests),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// The page, or the sign-in page on the way to it. What waits, and who is signed in, is asked
+    /// of the store each time.
+    async fn requests_page(
         &self,
         visit: RequestsVisit,
         browser: &Browser,

@@ -139,7 +139,7 @@ impl Authority {
                 result.map_err(|fault| Stop::Fault(fault, None))
             }
             Destination::Requests(request) => {
-                let visit = RequestsVisit { request, posted, requested_at, renewed };
+                let visit = RequestsVisit { request, posted, requested_at, renewed, same_browser };
                 let result = self.to_requests(visit, browser, cookies, now).await;
                 result.map_err(|fault| Stop::Fault(fault, None))
             }

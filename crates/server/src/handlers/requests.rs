@@ -10,7 +10,7 @@ use crate::respond::{self, Place};
 
 pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Response {
     let answer = face.authority.requests(&from.browser).await;
-    respond::answer(&face, &from, answer, Place::Requests)
+    respond::answer(&face, &from, answer, Place::Elsewhere)
 }
 
 pub(crate) async fn post(
@@ -19,5 +19,5 @@ pub(crate) async fn post(
     PageForm(params): PageForm,
 ) -> Response {
     let answer = face.authority.consent(consent_form(&params), &from.browser).await;
-    respond::answer(&face, &from, answer, Place::Requests)
+    respond::answer(&face, &from, answer, Place::Elsewhere)
 }

@@ -26,7 +26,6 @@ pub(crate) enum Place {
     SignUp,
     Consent,
     Device,
-    Requests,
     Elsewhere,
 }
 
@@ -97,13 +96,8 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
             }
         }
         Outcome::DeviceDone(view) => page::device_done(face, from, &view),
-        Outcome::Requests(view) => {
-            if place == Place::Requests {
-                requests::page(face, from, *view)
-            } else {
-                see_other(&face.path("/requests"))
-            }
-        }
+        Outcome::OpenRequests => see_other(&face.path("/requests")),
+        Outcome::Requests(view) => requests::page(face, from, *view),
         Outcome::Page(error, incident) => {
             face.incidents.report(&incident);
             page::page_error(face, from, &error, &incident)

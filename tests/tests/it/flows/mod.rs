@@ -3,6 +3,9 @@
 mod account;
 mod authorization_details;
 mod bad_input;
+mod ciba;
+mod ciba_page;
+mod ciba_signed;
 mod client_assertions;
 mod client_keys;
 mod code_grant;
@@ -30,6 +33,7 @@ mod opaque_tokens;
 mod openid;
 mod pages;
 mod parked;
+mod pings;
 mod program;
 mod pushed_requests;
 mod request_objects;
