@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod explain;
+mod registration_token;
 mod user;
 
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ enum Command {
     /// Add, list, show and remove clients, and change their secrets
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Make, list and revoke the tokens that let clients register themselves
+    #[command(subcommand)]
+    RegistrationToken(registration_token::RegistrationTokenCommand),
     /// Add, list and remove users, and set their passwords
     #[command(subcommand)]
     User(user::UserCommand),
@@ -101,6 +105,7 @@ impl Command {
             Self::Demo { port_base, state } => crate::demo::demo(port_base, &state),
             Self::Check(check) => check.run(),
             Self::Client(command) => run_async(command.run()),
+            Self::RegistrationToken(command) => run_async(command.run()),
             Self::User(command) => run_async(command.run()),
             Self::Explain(explain) => run_async(explain.run()),
         }

@@ -8,6 +8,7 @@ mod addresses;
 mod bounds;
 mod clients;
 pub mod file;
+mod registration;
 mod scopes;
 mod source;
 mod storage;
@@ -149,5 +150,7 @@ fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, Setti
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
+    policy.registration =
+        registration::policy(&file.registration, &policy, &root.key("registration"))?;
     Ok(policy)
 }

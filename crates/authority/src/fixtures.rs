@@ -17,6 +17,7 @@ use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
 };
+use crate::registered::{Admission, ChangedRegistration, NewRegistration, Registration};
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::request::{Prompt, ValidRequest};
@@ -60,6 +61,8 @@ pub fn client() -> Client {
         dpop_bound_access_tokens: false,
         profile: None,
         about: About::default(),
+        defaults: crate::records::RequestDefaults::default(),
+        open_registration: false,
         jwks: None,
         request_object_algorithm: None,
         authorization_response_algorithm: None,
@@ -210,6 +213,26 @@ pub fn signing_client(key: &SigningKey) -> Client {
 
 pub fn used_once(kind: OnceKind, jti: &str, expires_at: Timestamp) -> UsedOnce {
     UsedOnce::new(kind, b"signer", jti, expires_at)
+}
+
+/// A client that registers itself; its registration access token's digest is of these bytes.
+pub fn new_registration(id: &str, admission: Admission, at: Timestamp) -> NewRegistration {
+    let open_registration = matches!(admission, Admission::Open { .. });
+    let client = Client { id: client_id(id), open_registration, ..client() };
+    let registration = Registration {
+        client: client.id.clone(),
+        token_digest: [7; 32],
+        metadata: serde_json::Map::from_iter([("client_name".to_owned(), id.into())]),
+        created_at: at,
+    };
+    NewRegistration::new(client, registration, admission)
+}
+
+/// The same client with another name.
+pub fn changed_registration(new: &NewRegistration, name: &str) -> ChangedRegistration {
+    let client = Client { name: name.to_owned(), ..new.client.clone() };
+    let metadata = serde_json::Map::from_iter([("client_name".to_owned(), name.into())]);
+    ChangedRegistration::new(client, new.registration.token_digest, metadata)
 }
 
 pub fn rotation(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Rotation {

@@ -1,9 +1,13 @@
 //! What the operator decides for the whole server.
 
+mod registration;
+
 use std::time::Duration;
 
 use keystile_protocol::{Issuer, Scope};
 use serde::{Deserialize, Serialize};
+
+pub use registration::{RegistrationMode, RegistrationPolicy};
 
 /// The operator's decisions, as the rules read them.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Policy {
     pub guessing: Option<Guessing>,
     /// Whether every authorization request has to be pushed (RFC 9126 section 5).
     pub require_pushed_requests: bool,
+    /// Whether clients may register themselves, and as what.
+    pub registration: RegistrationPolicy,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -139,6 +145,7 @@ impl Policy {
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
             require_pushed_requests: false,
+            registration: RegistrationPolicy::default(),
         }
     }
 

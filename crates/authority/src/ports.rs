@@ -3,6 +3,7 @@
 
 mod logout_outbox;
 mod outbound;
+mod registrations;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::records::{
 
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
+pub use registrations::{OPEN_STAYS, Registrations};
 
 /// Why the store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +42,7 @@ pub type Stored<T> = Result<T, StoreError>;
 
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
-pub trait Store: LogoutOutbox + Send + Sync {
+pub trait Store: LogoutOutbox + Registrations + Send + Sync {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
     fn epoch(&self) -> u64;

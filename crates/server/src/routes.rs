@@ -8,7 +8,8 @@ use axum::routing::{any, get, post};
 use crate::FaceLimits;
 use crate::face::SharedFace;
 use crate::handlers::{
-    account, assets, authorize, client_endpoints, errors, health, logout, metadata, pages, userinfo,
+    account, assets, authorize, client_endpoints, errors, health, logout, metadata, pages,
+    registration, userinfo,
 };
 use crate::limits::{self, Bounded};
 
@@ -33,6 +34,11 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/par", post(client_endpoints::push))
         .route("/revoke", post(client_endpoints::revoke))
         .route("/introspect", post(client_endpoints::introspect))
+        .route("/register", post(registration::register))
+        .route(
+            "/register/{client_id}",
+            get(registration::read).put(registration::change).delete(registration::remove),
+        )
         .route("/userinfo", get(userinfo::get).post(userinfo::post))
         .route("/.well-known/openid-configuration", get(metadata::document))
         .route("/jwks", get(metadata::keys))

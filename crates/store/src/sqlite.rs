@@ -6,6 +6,7 @@ mod logout_outbox;
 mod memory;
 mod open;
 mod readers;
+mod registrations;
 mod registry;
 mod store;
 mod sweeper;

@@ -91,6 +91,12 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
             "4:1",
             &["'email' is a standard scope"],
         ),
+        // Clients that register themselves.
+        ("[registration]\nmode = \"on\"", "3:1", &["'on'", "off, token and open"]),
+        ("[registration]\nscopes = \"photos\"", "3:1", &["no scope 'photos'", "[[scopes]]"]),
+        ("[registration]\ngrant_types = [\"implicit\"]", "3:16", &["'implicit'"]),
+        ("[registration]\nredirect_hosts = [\"https://a.example\"]", "3:19", &["a host, such"]),
+        ("[registration]\nredirect_schemes = [\"https://\"]", "3:21", &["a scheme, such"]),
         // Users.
         ("[[users]]\npassword = \"x\"", "2:1", &["username", "1 to 256"]),
         ("[[users]]\nusername = \"a\"", "2:1", &["password: a user needs"]),
@@ -183,6 +189,11 @@ fn a_full_file_is_understood() {
         guessing = true
         account = {{ burst = 3, every_seconds = 0.5 }}
         body_bytes = 1000
+        [registration]
+        mode = "token"
+        scopes = ["photos:read"]
+        redirect_hosts = ["App.example", "*.corp.example", "[::1]"]
+        require_pkce = false
         [lifetimes]
         access_token = 300
         [pages]
@@ -212,6 +223,10 @@ fn a_full_file_is_understood() {
     assert_eq!((guessing.account.burst, guessing.account.every), (3, Duration::from_millis(500)));
     assert_eq!(guessing.network.burst, 60, "what is not said stays");
     assert_eq!(settings.policy.lifetimes.access_token, Duration::from_secs(300));
+    let registration = &settings.policy.registration;
+    assert_eq!((registration.scopes.as_str(), registration.per_network), ("photos:read", 20));
+    assert_eq!(registration.redirect_hosts, ["app.example", "*.corp.example", "[::1]"]);
+    assert!(!registration.require_pkce && registration.grant_types.len() == 2);
     let scope = settings.policy.scope("photos:read").expect("made");
     assert_eq!(scope.detail.as_deref(), Some("All of them."));
     let email = settings.policy.scope("email").expect("standard");

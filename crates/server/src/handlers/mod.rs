@@ -9,4 +9,5 @@ pub(crate) mod health;
 pub(crate) mod logout;
 pub(crate) mod metadata;
 pub(crate) mod pages;
+pub(crate) mod registration;
 pub(crate) mod userinfo;

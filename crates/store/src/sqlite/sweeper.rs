@@ -4,14 +4,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use keystile_authority::ports::{Clock, Stored};
+use keystile_authority::ports::{Clock, OPEN_STAYS, Stored};
 use keystile_protocol::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::readers::lock;
 use super::{Inner, SqliteStore};
 use crate::sweep::{self, Swept};
-use crate::used_once;
+use crate::{initial_access_tokens, registrations, used_once};
 
 /// Rows that one step looks at.
 const STEP: u32 = 500;
@@ -23,12 +23,15 @@ impl SqliteStore {
     /// tokens, and deletes what is of no more use.
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
         let from = *lock(&self.inner.cursor);
-        let (grants, sessions, tokens, used) = self.read(async |db| {
+        let abandoned_before = now.minus(OPEN_STAYS);
+        let (grants, sessions, tokens, used, registrations, spent) = self.read(async |db| {
             Ok((
                 sweep::look_at_grants(db, from.grants, now, limit).await?,
                 sweep::look_at_sessions(db, from.sessions, now, limit).await?,
                 sweep::expired_tokens(db, now, limit).await?,
                 used_once::expired(db, now, limit).await?,
+                registrations::abandoned(db, abandoned_before, limit).await?,
+                initial_access_tokens::any_spent(db, now).await?,
             ))
         })?;
         let mut swept = Swept::default();
@@ -48,7 +51,19 @@ impl SqliteStore {
             swept.used_once =
                 self.write(async move |db| used_once::delete(db, now, limit).await).await?;
         }
-        swept.finished = grants.last && sessions.last && tokens < limit && used < limit;
+        if registrations > 0 {
+            let sweep = async move |db: &mut super::db::Db<'_>| {
+                registrations::sweep(db, abandoned_before, limit).await
+            };
+            swept.registrations = self.write(sweep).await?;
+            self.inner.memory.look();
+        }
+        if spent {
+            self.write(async move |db| initial_access_tokens::delete_spent(db, now).await).await?;
+        }
+        swept.finished = grants.last
+            && sessions.last
+            && [tokens, used, registrations].into_iter().all(|found| found < limit);
         let mut cursor = lock(&self.inner.cursor);
         cursor.grants = grants.next();
         cursor.sessions = sessions.next();
@@ -79,8 +94,9 @@ async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Durati
         };
         drop(store);
         if pause == every {
-            let Swept { grants, sessions, tokens, used_once, .. } = std::mem::take(&mut swept);
-            tracing::debug!(grants, sessions, tokens, used_once, "swept");
+            let Swept { grants, sessions, tokens, used_once, registrations, .. } =
+                std::mem::take(&mut swept);
+            tracing::debug!(grants, sessions, tokens, used_once, registrations, "swept");
         }
         tokio::time::sleep(pause).await;
     }

@@ -18,6 +18,7 @@ mod openid;
 mod pages;
 mod program;
 mod pushed_requests;
+mod registration;
 mod request_objects;
 mod security;
 mod setting;

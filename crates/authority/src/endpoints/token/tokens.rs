@@ -35,6 +35,10 @@ impl Authority {
         client: &Client,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
+        if client.open_registration {
+            // Somebody let it in: it stays.
+            self.store.note_first_use(&client.id, now).await?;
+        }
         let subject = self.subject(&facts.account, client)?;
         let acr = if facts.claims.acr() { acr::of(&facts.methods) } else { None };
         let access_token = self.sign(
