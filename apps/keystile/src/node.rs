@@ -13,6 +13,7 @@ use keystile_store::{Options, SqliteStore};
 use crate::apply::{Applied, apply};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
+use crate::logos;
 use crate::logout_worker;
 use crate::master_key;
 use crate::outbound::HttpOutbound;
@@ -54,6 +55,7 @@ impl Node {
         signing_keys::load(&authority).await?;
         signing_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);
+        logos::start(&authority, &settings.clients);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
         Ok(Self { authority, store })
     }

@@ -6,6 +6,7 @@ mod arrival;
 mod authorize;
 mod client;
 mod introspect;
+mod logos;
 mod logout;
 mod logout_messages;
 mod metadata;
@@ -31,10 +32,11 @@ pub use answer::{
     SignInView,
 };
 pub use client::ClientRequest;
+pub use logos::{LogoError, fetch_logo};
 pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
-pub use registration::RegistrationRequest;
+pub use registration::{RegistrationAnswer, RegistrationRequest};
 pub use resume::ConsentForm;
 pub use sign_in::SignInForm;
 pub use userinfo::{PresentedToken, Userinfo};

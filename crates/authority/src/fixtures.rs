@@ -20,6 +20,7 @@ use crate::records::{
 use crate::registered::{Admission, ChangedRegistration, NewRegistration, Registration};
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
+use crate::rules::logo::{Logo, PictureKind};
 use crate::rules::request::{Prompt, ValidRequest};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
 
@@ -215,6 +216,12 @@ pub fn used_once(kind: OnceKind, jti: &str, expires_at: Timestamp) -> UsedOnce {
     UsedOnce::new(kind, b"signer", jti, expires_at)
 }
 
+/// A picture's first bytes.
+pub fn logo(byte: u8) -> Logo {
+    let picture = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\0\0\0\x01\0\0\0\x01".to_vec();
+    Logo { name: format!("logo{byte}"), kind: PictureKind::Png, picture }
+}
+
 /// A client that registers itself; its registration access token's digest is of these bytes.
 pub fn new_registration(id: &str, admission: Admission, at: Timestamp) -> NewRegistration {
     let open_registration = matches!(admission, Admission::Open { .. });
@@ -225,14 +232,14 @@ pub fn new_registration(id: &str, admission: Admission, at: Timestamp) -> NewReg
         metadata: serde_json::Map::from_iter([("client_name".to_owned(), id.into())]),
         created_at: at,
     };
-    NewRegistration::new(client, registration, admission)
+    NewRegistration::new(client, registration, admission, None)
 }
 
 /// The same client with another name.
 pub fn changed_registration(new: &NewRegistration, name: &str) -> ChangedRegistration {
     let client = Client { name: name.to_owned(), ..new.client.clone() };
     let metadata = serde_json::Map::from_iter([("client_name".to_owned(), name.into())]);
-    ChangedRegistration::new(client, new.registration.token_digest, metadata)
+    ChangedRegistration::new(client, new.registration.token_digest, metadata, None)
 }
 
 pub fn rotation(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Rotation {

@@ -1,6 +1,7 @@
 //! What the decisions need of the world, as traits. Whatever spawns, sleeps, times out or queues
 //! sits behind one of these.
 
+mod logos;
 mod logout_outbox;
 mod outbound;
 mod registrations;
@@ -19,6 +20,7 @@ use crate::records::{
     Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredKey, UserClaims,
 };
 
+pub use logos::Logos;
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
 pub use registrations::{OPEN_STAYS, Registrations};
@@ -42,7 +44,7 @@ pub type Stored<T> = Result<T, StoreError>;
 
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
-pub trait Store: LogoutOutbox + Registrations + Send + Sync {
+pub trait Store: LogoutOutbox + Registrations + Logos + Send + Sync {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
     fn epoch(&self) -> u64;

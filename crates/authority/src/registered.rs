@@ -4,6 +4,7 @@
 use keystile_protocol::{ClientId, Timestamp};
 
 use crate::records::Client;
+use crate::rules::logo::Logo;
 
 /// A registration's members as a client is told them, without its credentials.
 pub type Members = serde_json::Map<String, serde_json::Value>;
@@ -31,11 +32,18 @@ pub struct NewRegistration {
     pub registration: Registration,
     /// By whose leave.
     pub admission: Admission,
+    /// Its logo, where it has one.
+    pub logo: Option<Logo>,
 }
 
 impl NewRegistration {
-    pub(crate) fn new(client: Client, registration: Registration, admission: Admission) -> Self {
-        Self { client, registration, admission }
+    pub(crate) fn new(
+        client: Client,
+        registration: Registration,
+        admission: Admission,
+        logo: Option<Logo>,
+    ) -> Self {
+        Self { client, registration, admission, logo }
     }
 }
 
@@ -85,11 +93,18 @@ pub struct ChangedRegistration {
     pub token_digest: [u8; 32],
     /// What it is registered as.
     pub metadata: Members,
+    /// Its logo, where it is another one.
+    pub logo: Option<Logo>,
 }
 
 impl ChangedRegistration {
-    pub(crate) fn new(client: Client, token_digest: [u8; 32], metadata: Members) -> Self {
-        Self { client, token_digest, metadata }
+    pub(crate) fn new(
+        client: Client,
+        token_digest: [u8; 32],
+        metadata: Members,
+        logo: Option<Logo>,
+    ) -> Self {
+        Self { client, token_digest, metadata, logo }
     }
 }
 

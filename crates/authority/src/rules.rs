@@ -14,6 +14,7 @@ pub mod consent;
 pub mod dpop;
 pub mod dynamic_registration;
 pub mod introspect;
+pub mod logo;
 pub mod logout;
 pub mod logout_channels;
 pub mod logout_message;

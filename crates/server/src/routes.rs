@@ -8,7 +8,7 @@ use axum::routing::{any, get, post};
 use crate::FaceLimits;
 use crate::face::SharedFace;
 use crate::handlers::{
-    account, assets, authorize, client_endpoints, errors, health, logout, metadata, pages,
+    account, assets, authorize, client_endpoints, errors, health, logos, logout, metadata, pages,
     registration, userinfo,
 };
 use crate::limits::{self, Bounded};
@@ -26,6 +26,7 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/cancel", post(pages::cancel))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/account", get(account::get).post(account::post))
+        .route("/logos/{name}", get(logos::get))
         .route("/errors/{code}", get(errors::help))
         .method_not_allowed_fallback(errors::page_method_not_allowed);
 

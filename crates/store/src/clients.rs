@@ -5,7 +5,7 @@ use keystile_authority::records::Client;
 use keystile_protocol::ClientId;
 
 use crate::statements::{Fields, Statements, params, to_json};
-use crate::{meta, registrations};
+use crate::{logos, meta, registrations};
 
 /// The format that this release writes.
 const FORMAT: i64 = 1;
@@ -52,6 +52,7 @@ pub(crate) async fn remove(db: &mut impl Statements, id: &ClientId) -> Stored<bo
     }
     db.execute("DELETE FROM consents WHERE client = $1", params![id]).await?;
     registrations::forget(db, id).await?;
+    logos::forget(db, id).await?;
     meta::note_change(db).await?;
     Ok(true)
 }

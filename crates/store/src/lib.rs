@@ -12,6 +12,7 @@ mod grants;
 mod incidents;
 mod initial_access_tokens;
 mod keys;
+mod logos;
 mod logout_messages;
 mod meta;
 mod registrations;

@@ -7,7 +7,7 @@ use keystile_authority::registered::{
 use keystile_protocol::{ClientId, Timestamp};
 
 use crate::statements::{Fields, Statements, Value, only_number, params, to_json};
-use crate::{clients, initial_access_tokens, meta};
+use crate::{clients, initial_access_tokens, logos, meta};
 
 const OF_NETWORK: &str = "
     SELECT COUNT(*) FROM (SELECT 1 AS one FROM registrations
@@ -61,6 +61,9 @@ pub(crate) async fn add(db: &mut impl Statements, new: &NewRegistration) -> Stor
     let row = params![client, token_digest, &metadata, *created_at, network];
     db.execute(ADD, row).await?;
     clients::put(db, &new.client).await?;
+    if let Some(logo) = &new.logo {
+        logos::put(db, client, logo).await?;
+    }
     Ok(Registered::Done)
 }
 
@@ -97,6 +100,11 @@ pub(crate) async fn change(
         return Ok(false);
     }
     clients::put(db, client).await?;
+    match &changed.logo {
+        Some(logo) => logos::put(db, &client.id, logo).await?,
+        None if client.about.logo.is_none() => logos::forget(db, &client.id).await?,
+        None => {}
+    }
     Ok(true)
 }
 
@@ -168,6 +176,7 @@ pub(crate) async fn sweep(
 ) -> Stored<usize> {
     let which: &[Value<'_>] = params![before, limit];
     db.execute(abandoned!("DELETE FROM consents WHERE client IN ", ""), which).await?;
+    db.execute(abandoned!("DELETE FROM logos WHERE client IN ", ""), which).await?;
     db.execute(abandoned!("DELETE FROM clients WHERE id IN ", ""), which).await?;
     let gone = db.execute(abandoned!("DELETE FROM registrations WHERE client IN ", ""), which);
     let gone = gone.await?;

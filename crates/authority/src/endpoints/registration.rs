@@ -6,6 +6,7 @@ use keystile_protocol::encoding::base64url;
 use keystile_protocol::{ClientId, Secret};
 
 use super::Authority;
+use super::LogoError;
 use super::answer::{EndpointError, Fault};
 use super::metadata::paths;
 use crate::policy::RegistrationMode;
@@ -25,6 +26,15 @@ pub struct RegistrationRequest<'a> {
     pub network: &'a str,
 }
 
+/// What a client is told of its registration.
+#[derive(Debug)]
+pub struct RegistrationAnswer {
+    /// The members.
+    pub members: Members,
+    /// Why its logo will not be shown, for the log.
+    pub no_logo: Option<LogoError>,
+}
+
 /// A registration with what it is managed by.
 struct Managed {
     registration: Registration,
@@ -42,7 +52,7 @@ impl Authority {
     pub async fn register_client(
         &self,
         request: &RegistrationRequest<'_>,
-    ) -> Result<Members, EndpointError> {
+    ) -> Result<RegistrationAnswer, EndpointError> {
         let now = self.clock.now();
         let policy = &self.policy.registration;
         let token = rules::bearer(&request.authorization)?;
@@ -56,6 +66,8 @@ impl Authority {
         let mut client = self.registered(&metadata, &id, &secret)?;
         client.open_registration = matches!(admission, Admission::Open { .. });
 
+        let (logo, no_logo) = self.logo_for(&mut client, request.network, now).await?;
+
         let token = self.new_secret();
         let registration = Registration {
             client: id,
@@ -64,10 +76,10 @@ impl Authority {
             created_at: now,
         };
         let secret = client.has_secret().then_some(&secret);
-        let answer = self.answer_of(&registration, secret, &token);
-        let new = NewRegistration::new(client, registration, admission);
+        let members = self.answer_of(&registration, secret, &token);
+        let new = NewRegistration::new(client, registration, admission, logo);
         rules::admitted(self.store.register(new).await?)?;
-        Ok(answer)
+        Ok(RegistrationAnswer { members, no_logo })
     }
 
     /// Tells a client what it is registered as (RFC 7592 section 2.1).
@@ -86,7 +98,7 @@ impl Authority {
         &self,
         client_id: &str,
         request: &RegistrationRequest<'_>,
-    ) -> Result<Members, EndpointError> {
+    ) -> Result<RegistrationAnswer, EndpointError> {
         let now = self.clock.now();
         let Managed { mut registration, client: current, token } =
             self.managed(client_id, request).await?;
@@ -95,13 +107,18 @@ impl Authority {
         let metadata = rules::completed(rules::metadata(&said)?, &self.policy.registration)?;
         let secret = self.new_secret();
         let client = self.registered(&metadata, &current.id, &secret)?;
-        let (client, secret_is_new) = rules::replaced(client, &current);
+        let (mut client, secret_is_new) = rules::replaced(client, &current);
+        let (logo, no_logo) = self.logo_for(&mut client, request.network, now).await?;
 
         registration.metadata = rules::told(&metadata);
-        let answer = self.answer_of(&registration, secret_is_new.then_some(&secret), &token);
+        let members = self.answer_of(&registration, secret_is_new.then_some(&secret), &token);
         let Registration { token_digest, metadata, .. } = registration;
-        let changed = ChangedRegistration::new(client, token_digest, metadata);
-        if self.store.change_registration(changed).await? { Ok(answer) } else { Ok(rules::gone()?) }
+        let changed = ChangedRegistration::new(client, token_digest, metadata, logo);
+        if self.store.change_registration(changed).await? {
+            Ok(RegistrationAnswer { members, no_logo })
+        } else {
+            Ok(rules::gone()?)
+        }
     }
 
     /// Removes a client; its grants are dead (RFC 7592 section 2.3).

@@ -6,6 +6,7 @@ pub(crate) mod authorize;
 pub(crate) mod client_endpoints;
 pub(crate) mod errors;
 pub(crate) mod health;
+pub(crate) mod logos;
 pub(crate) mod logout;
 pub(crate) mod metadata;
 pub(crate) mod pages;

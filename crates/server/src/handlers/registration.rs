@@ -5,7 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{EndpointError, RegistrationRequest};
+use keystile_authority::endpoints::{EndpointError, RegistrationAnswer, RegistrationRequest};
 use keystile_protocol::{ErrorCode, ProtocolError};
 
 use super::errors;
@@ -24,12 +24,10 @@ pub(crate) async fn register(State(face): State<SharedFace>, request: Request) -
     };
     match face.authority.register_client(&received.request()).await {
         Ok(answer) => {
-            tracing::info!(
-                client_id = answer["client_id"].as_str().unwrap_or_default(),
-                network = received.network,
-                "a client registered itself"
-            );
-            json::private(StatusCode::CREATED, &answer)
+            let client_id = answer.members["client_id"].as_str().unwrap_or_default();
+            let network = &received.network;
+            tracing::info!(client_id, network, "a client registered itself");
+            done(StatusCode::CREATED, client_id, &answer)
         }
         Err(error) => refusal(&face, error),
     }
@@ -62,10 +60,17 @@ pub(crate) async fn change(
     match face.authority.change_registration(&client_id, &received.request()).await {
         Ok(answer) => {
             tracing::info!(client_id, "a client changed its registration");
-            json::private(StatusCode::OK, &answer)
+            done(StatusCode::OK, &client_id, &answer)
         }
         Err(error) => refusal(&face, error),
     }
+}
+
+fn done(status: StatusCode, client_id: &str, answer: &RegistrationAnswer) -> Response {
+    if let Some(problem) = &answer.no_logo {
+        tracing::info!(client_id, %problem, "its logo is not shown");
+    }
+    json::private(status, &answer.members)
 }
 
 pub(crate) async fn remove(

@@ -62,7 +62,7 @@ pub(crate) fn app(client: &Client) -> App {
     App {
         name: client.name.clone(),
         domain,
-        logo: None,
+        logo: client.about.logo.as_ref().map(|name| format!("/logos/{name}")),
         operator: client.about.operator.clone(),
         policy: client.about.policy_uri.clone(),
         terms: client.about.tos_uri.clone(),

@@ -5,6 +5,7 @@ pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod consents;
 pub(crate) mod liveness;
+pub(crate) mod logos;
 pub(crate) mod logout_messages;
 pub(crate) mod others;
 pub(crate) mod refreshing;
@@ -137,6 +138,11 @@ macro_rules! cases {
                 rfc_7592_2_2_a_change_is_of_client_and_registration_and_only_while_both_are_there,
                 rfc_7592_2_3_of_two_removals_at_once_one_removes_and_nothing_stays,
                 open_registrations_that_nobody_used_go_after_a_day_and_used_ones_stay,
+            }
+            logos {
+                a_clients_logo_is_kept_with_its_record_and_goes_with_it,
+                a_logo_is_that_of_the_address_that_the_client_still_names,
+                a_registrations_logo_comes_changes_and_goes_with_it,
             }
             refreshing {
                 idea_7_of_parallel_rotations_one_moves_the_counter,

@@ -11,6 +11,7 @@ mod experience;
 mod grants;
 mod https;
 mod jarm;
+mod logos;
 mod logout;
 mod logout_messages;
 mod metadata;

@@ -1,16 +1,19 @@
 //! `keystile client add`.
 
 use clap::{Args, ValueEnum};
-use keystile_authority::ports::{Registry, Store};
+use keystile_authority::endpoints::fetch_logo;
+use keystile_authority::ports::{Logos, Registry, Store};
 use keystile_authority::records::Client;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 use keystile_protocol::Secret;
+use keystile_store::SqliteStore;
 use serde_json::json;
 
 use super::super::{Format, Place};
 use super::describe::{self, Origin};
 use super::not_configured;
 use crate::entropy::client_secret;
+use crate::outbound::HttpOutbound;
 use crate::output;
 use crate::refusal::{Outcome, Refusal, refuse};
 use crate::settings::{Settings, unknown_scope};
@@ -68,6 +71,9 @@ pub(in crate::command_line) struct Add {
     /// Its home page
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
+    /// Its logo: PNG, JPEG or WebP. It is fetched now, and shown from this server
+    #[arg(long, value_name = "URL")]
+    logo_uri: Option<String>,
     /// What it does with people's data
     #[arg(long, value_name = "URL")]
     policy_uri: Option<String>,
@@ -107,7 +113,23 @@ impl Add {
             ));
         }
         store.put_client(&client).await?;
+        self.fetch_logo(&client, &settings, &store).await?;
         self.print(&client, secret.as_ref());
+        Ok(())
+    }
+
+    /// A client without its logo is a client all the same.
+    async fn fetch_logo(
+        &self,
+        client: &Client,
+        settings: &Settings,
+        store: &SqliteStore,
+    ) -> Outcome {
+        let Some(logo_uri) = &self.logo_uri else { return Ok(()) };
+        match fetch_logo(&HttpOutbound::new(settings)?, logo_uri).await {
+            Ok(logo) => store.keep_logo(&client.id, logo_uri, logo).await?,
+            Err(problem) => eprintln!("keystile: the logo is not shown: {problem}"),
+        }
         Ok(())
     }
 
@@ -147,6 +169,7 @@ impl Add {
             client_secret: secret,
             client_name: self.name.clone(),
             client_uri: self.client_uri.clone(),
+            logo_uri: self.logo_uri.clone(),
             policy_uri: self.policy_uri.clone(),
             tos_uri: self.tos_uri.clone(),
             redirect_uris: self.redirect_uri.clone(),
