@@ -53,7 +53,8 @@ pub(crate) fn page_with(
 
 /// An app, as pages show it.
 pub(crate) fn app(client: &Client) -> App {
-    let home = client.about.client_uri.as_deref();
+    // A stranger names any home page; answers go to its redirect URI alone.
+    let home = client.about.client_uri.as_deref().filter(|_| !client.open_registration);
     let address = home.or_else(|| client.redirect_uris.first().map(RedirectUri::as_str));
     let domain = address.and_then(|address| {
         let (_, rest) = address.split_once("://")?;

@@ -14,6 +14,7 @@ mod jarm;
 mod logos;
 mod logout;
 mod logout_messages;
+mod mcp;
 mod metadata;
 mod openid;
 mod pages;

@@ -258,7 +258,7 @@ async fn whoever_registers_itself_is_asked_about_and_its_name_is_text() {
     let server = open_server().await;
     let said = with(json!({
         "client_name": "<script>alert('x')</script>", "trusted": true, "client_id": "app",
-        "operator": "Your bank", "require_pkce": false, "allow_embedded_browser": true,
+        "operator": "Your bank", "client_uri": "https://bank.example", "require_pkce": false, "allow_embedded_browser": true,
     }));
     let client = registered(&server, &said).await;
     assert_ne!(client.text("client_id"), "app");
@@ -276,6 +276,7 @@ async fn whoever_registers_itself_is_asked_about_and_its_name_is_text() {
     let page = browser.sign_in(&page, "alice", crate::harness::PASSWORD).await;
     assert!(page.is_consent(), "{}", page.text());
     assert!(!page.html.contains("<script>alert") && !page.text().contains("Your bank"));
+    assert!(!page.text().contains("bank.example") && page.text().contains("dynamic.example"));
     assert!(page.text().contains("<script>alert('x')</script>"), "{}", page.text());
 }
 
