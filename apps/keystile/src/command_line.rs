@@ -103,7 +103,7 @@ impl Command {
             Self::Serve { place } => serve(place.settings()?),
             #[cfg(feature = "demo")]
             Self::Demo { port_base, state } => crate::demo::demo(port_base, &state),
-            Self::Check(check) => check.run(),
+            Self::Check(check) => run_async(check.run()),
             Self::Client(command) => run_async(command.run()),
             Self::RegistrationToken(command) => run_async(command.run()),
             Self::User(command) => run_async(command.run()),

@@ -97,8 +97,8 @@ pub fn demo(base: u16, state: &Path) -> Outcome {
         logging::start(&settings.log);
         let node = Node::start(&settings).await?;
         let mut serving = Serving::new(settings.face.limits.connections);
-        let face = keystile_server::router(Arc::clone(&node.authority), settings.face.clone())?;
-        serving.add(server, face, None);
+        let face = keystile_server::routers(Arc::clone(&node.authority), settings.face.clone())?;
+        serving.add(server, face.all, None);
         serving.add(api, keystile_demo::api(api_settings(&places))?, None);
         serving.add(app, keystile_demo::app(app_settings(&places, &secret))?, None);
         greet(&places);

@@ -21,6 +21,7 @@ pub mod output;
 pub mod passwords;
 pub mod private_file;
 pub mod refusal;
+pub mod sector_check;
 pub mod serve;
+pub mod server_keys;
 pub mod settings;
-pub mod signing_keys;

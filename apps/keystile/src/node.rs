@@ -16,11 +16,12 @@ use crate::entropy::SystemEntropy;
 use crate::logos;
 use crate::logout_worker;
 use crate::master_key;
-use crate::outbound::HttpOutbound;
+use crate::outbound::{HttpOutbound, KeptDocuments};
 use crate::passwords::PasswordPool;
 use crate::refusal::{Outcome, Refusal, refuse};
+use crate::sector_check;
+use crate::server_keys;
 use crate::settings::Settings;
-use crate::signing_keys;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -43,18 +44,22 @@ impl Node {
         let Applied { clients, accounts, claims } =
             apply(settings, &store, &*passwords, &SystemClock).await?;
         tracing::info!(clients, accounts, claims, "the configuration is applied");
+        let outbound = Arc::new(HttpOutbound::new(settings)?);
+        let limits = settings.face.limits;
         let ports = Ports {
             store: Arc::new(store.clone()),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             passwords,
-            outbound: Arc::new(HttpOutbound::new(settings)?),
+            documents: Arc::new(KeptDocuments::new(outbound.clone(), limits.concurrent_requests)),
+            outbound,
         };
         let seals = Seals::new(settings.policy.issuer.as_str(), masters);
         let authority = Arc::new(Authority::new(settings.policy.clone(), seals, ports));
-        signing_keys::load(&authority).await?;
-        signing_keys::keep_up(&authority, &store);
+        server_keys::load(&authority).await?;
+        server_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);
+        sector_check::start(&authority, &settings.clients);
         logos::start(&authority, &settings.clients);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
         Ok(Self { authority, store })

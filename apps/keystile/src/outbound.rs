@@ -4,6 +4,9 @@
 //! behind it is asked about, and the connection goes to one of just those: nobody resolves it a
 //! second time. Proxies of the environment are not used, since they would.
 
+mod documents;
+mod shelf;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -19,6 +22,8 @@ use keystile_protocol::Params;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header;
 use reqwest::{Certificate, Client, RequestBuilder};
+
+pub use documents::KeptDocuments;
 
 use crate::refusal::{Outcome, Refusal};
 use crate::settings::Settings;

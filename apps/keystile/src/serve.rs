@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
+use keystile_server::listen::ClientCertificates;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -15,19 +16,27 @@ use crate::settings::Settings;
 use crate::{logging, output};
 
 const ANOTHER_PORT: &str = "set another with 'listen' in the configuration file";
+const ANOTHER_MTLS_PORT: &str = "set another with 'listen' in [mtls] of the configuration file";
 
 /// Serves until a signal ends it.
 pub fn serve(settings: Settings) -> Outcome {
     logging::start(&settings.log);
     run(async {
         let tls = tls(&settings)?;
-        let listeners = bind(&settings.listen, ANOTHER_PORT).await?;
-        let heard = where_it_listens(&listeners, tls.is_some());
+        let main = bind(&settings.listen, ANOTHER_PORT).await?;
+        let with_certificates = bind(&settings.mtls_listen, ANOTHER_MTLS_PORT).await?;
+        let heard = where_it_listens(&main, tls.main.is_some());
+        let heard_with_certificates = where_it_listens(&with_certificates, true);
         let node = Node::start(&settings).await?;
         let mut serving = Serving::new(settings.face.limits.connections);
-        let router = keystile_server::router(Arc::clone(&node.authority), settings.face.clone())?;
-        serving.add(listeners, router, tls.as_ref());
+        let routers = keystile_server::routers(Arc::clone(&node.authority), settings.face.clone())?;
+        serving.add(main, routers.all, tls.main.as_ref());
         output::line(format!("Keystile listens on {heard} for {}", settings.policy.issuer));
+        if !with_certificates.is_empty() {
+            let tls = tls.with_certificates.as_ref();
+            serving.add(with_certificates, routers.with_certificates, tls);
+            output::line(format!("Clients with certificates come to {heard_with_certificates}"));
+        }
         output::line(format!("Its data are in {}", absolute(settings.data_folder())));
         serving.until_signal().await?;
         node.store.shutdown();
@@ -49,10 +58,22 @@ fn runtime() -> std::io::Result<Runtime> {
     builder.worker_threads(cores).enable_all().build()
 }
 
+/// TLS of the two listeners.
+#[derive(Debug)]
+pub struct Tls {
+    main: Option<Arc<ServerConfig>>,
+    /// Of the one that asks for client certificates.
+    with_certificates: Option<Arc<ServerConfig>>,
+}
+
 /// TLS, where the settings have it.
-pub fn tls(settings: &Settings) -> Outcome<Option<Arc<ServerConfig>>> {
-    let Some(files) = &settings.tls else { return Ok(None) };
-    Ok(Some(keystile_server::listen::tls(&files.certificate, &files.key)?))
+pub fn tls(settings: &Settings) -> Outcome<Tls> {
+    let Some(files) = &settings.tls else { return Ok(Tls { main: None, with_certificates: None }) };
+    let read = |asked| keystile_server::listen::tls(&files.certificate, &files.key, asked);
+    let main = Some(read(files.client_certificates)?);
+    let own = !settings.mtls_listen.is_empty();
+    let with_certificates = own.then(|| read(ClientCertificates::Optional)).transpose()?;
+    Ok(Tls { main, with_certificates })
 }
 
 fn where_it_listens(listeners: &[TcpListener], tls: bool) -> String {

@@ -8,6 +8,7 @@ mod addresses;
 mod bounds;
 mod clients;
 pub mod file;
+mod mtls;
 mod registration;
 mod scopes;
 mod source;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub listen: Vec<std::net::SocketAddr>,
     /// Certificate and key.
     pub tls: Option<TlsFiles>,
+    /// Where to listen for clients with certificates.
+    pub mtls_listen: Vec<std::net::SocketAddr>,
     /// Pages, proxies and bounds on what comes in.
     pub face: FaceSettings,
     /// For requests of our own.
@@ -89,7 +92,11 @@ impl Settings {
         let issuer = issuer(file.issuer.as_deref(), &root)?;
         let tls = tls(file.tls.as_ref(), &issuer, source)?;
         let listen = listen(file.listen.as_deref(), &issuer, &root)?;
-        let policy = policy(&file, issuer, &root)?;
+        let mtls_listen = mtls::listen(file.mtls.as_ref(), tls.as_ref(), &root)?;
+        let proxy = proxy(&file.proxy, &root.key("proxy"))?;
+        let mut policy = policy(&file, issuer, &root)?;
+        policy.mutual_tls =
+            mtls::mutual_tls(file.mtls.as_ref(), tls.as_ref(), &proxy, &policy.issuer, source)?;
         Ok(Self {
             file: Some(source.path().to_owned()),
             clients: clients::clients(&file.clients, &policy, &root)?,
@@ -99,7 +106,7 @@ impl Settings {
             face: FaceSettings {
                 overrides: file.pages.overrides.map(|folder| source.beside(folder)),
                 brand: file.pages.name.unwrap_or_else(|| FaceSettings::default().brand),
-                proxy: proxy(&file.proxy, &root.key("proxy"))?,
+                proxy,
                 limits: bounds::face(&file.limits, &root.key("limits"))?,
             },
             outbound: Outbound {
@@ -111,6 +118,7 @@ impl Settings {
             policy,
             listen,
             tls,
+            mtls_listen,
         })
     }
 
@@ -149,6 +157,8 @@ fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, Setti
     scopes::add_apis(&mut policy, &file.apis, root)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
+    policy.sign_up = file.accounts.sign_up;
+    policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
     policy.registration =
         registration::policy(&file.registration, &policy, &root.key("registration"))?;

@@ -1,8 +1,8 @@
 //! What the rules decided and the store may write. Only rules can build these: outside of this
 //! crate they can be read and not made.
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::{ClientId, Scope, Timestamp};
 
 use crate::ids::{AccountId, GrantId, SessionId};
@@ -36,8 +36,8 @@ pub struct Redemption {
     /// Whether the client has to be added to the session's list.
     pub first_in_session: bool,
     pub claims: AskedClaims,
-    /// The key that the refresh token is bound to.
-    pub dpop_key: Option<Thumbprint>,
+    /// What the refresh token is bound to.
+    pub bound_to: Option<SenderConstraint>,
     /// What this request may be the first to use, or nothing is redeemed.
     pub once: Vec<UsedOnce>,
     /// Which approval of a pushed request this redeems; nothing for a grant of one approval.
@@ -135,6 +135,22 @@ impl SessionOpened {
         instead_of: Option<SessionId>,
     ) -> Self {
         Self { session, secret_digest, instead_of }
+    }
+}
+
+/// An account that a person made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignedUp {
+    /// The account.
+    pub account: crate::records::Account,
+    /// In PHC string format.
+    pub password_hash: String,
+}
+
+impl SignedUp {
+    pub(crate) fn new(account: crate::records::Account, password_hash: String) -> Self {
+        Self { account, password_hash }
     }
 }
 

@@ -5,6 +5,10 @@ mod answer;
 mod arrival;
 mod authorize;
 mod client;
+mod client_keys;
+mod device;
+mod device_authorization;
+mod encryption;
 mod introspect;
 mod logos;
 mod logout;
@@ -14,7 +18,9 @@ mod pushed_request;
 mod registration;
 mod resume;
 mod revoke;
+mod sector;
 mod sign_in;
+mod sign_up;
 mod subject;
 mod token;
 mod userinfo;
@@ -23,29 +29,35 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use keystile_protocol::encoding::sha256;
 use keystile_protocol::jose::GeneratedKey;
+use keystile_protocol::jose::encryption::GeneratedDecryptionKey;
 use keystile_protocol::seal::{Sealed, Seals};
 use keystile_protocol::{Params, Timestamp};
 
-pub use account::{AccountAction, AccountNotice, AccountView, PASSWORD_AT_LEAST};
+pub use account::{AccountAction, AccountNotice, AccountView};
 pub use answer::{
     Answer, ConsentView, Cookies, EndpointError, Fault, Outcome, SessionCookie, SignInError,
-    SignInView,
+    SignInView, SignUpView,
 };
 pub use client::ClientRequest;
+pub use device::{DeviceDoneView, DeviceView, UserCodeForm, UserCodeProblem, UserCodeView};
 pub use logos::{LogoError, fetch_logo};
 pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
 pub use registration::{RegistrationAnswer, RegistrationRequest};
 pub use resume::ConsentForm;
+pub use sector::{SectorError, check_sector};
 pub use sign_in::SignInForm;
+pub use sign_up::SignUpForm;
 pub use userinfo::{PresentedToken, Userinfo};
 
 use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
 use crate::keys::{self, KeyUnreadable, Keys};
 use crate::policy::Policy;
-use crate::ports::{Clock, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError};
+use crate::ports::{
+    Clock, Documents, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError,
+};
 use crate::recent_proofs::RecentProofs;
 use crate::recognised::Recognised;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
@@ -60,6 +72,7 @@ pub struct Authority {
     entropy: Arc<dyn Entropy>,
     passwords: Arc<dyn Passwords>,
     outbound: Arc<dyn Outbound>,
+    documents: Arc<dyn Documents>,
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
     throttle: Option<Throttle>,
@@ -86,6 +99,8 @@ pub struct Ports {
     pub passwords: Arc<dyn Passwords>,
     /// Requests of our own.
     pub outbound: Arc<dyn Outbound>,
+    /// What they fetched.
+    pub documents: Arc<dyn Documents>,
 }
 
 /// What is known about the browser behind a request.
@@ -120,7 +135,7 @@ impl Browser {
 impl Authority {
     /// An authority that has no signing keys yet: see [`Self::load_keys`].
     pub fn new(policy: Policy, seals: Seals, ports: Ports) -> Self {
-        let Ports { store, clock, entropy, passwords, outbound } = ports;
+        let Ports { store, clock, entropy, passwords, outbound, documents } = ports;
         let throttle = policy.guessing.as_ref().map(Throttle::new);
         let keys = RwLock::default();
         let recognised = Recognised::default();
@@ -132,6 +147,7 @@ impl Authority {
             entropy,
             passwords,
             outbound,
+            documents,
             seals,
             keys,
             throttle,
@@ -145,9 +161,10 @@ impl Authority {
         &self.policy
     }
 
-    /// Reads the signing keys from the store and works with them from now on.
+    /// Reads the keys from the store and works with them from now on.
     pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
-        let keys = Arc::new(Keys::open(self.store.keys().await?, &self.seals)?);
+        let (signing, decrypting) = (self.store.keys().await?, self.store.decryption_keys().await?);
+        let keys = Arc::new(Keys::open(signing, decrypting, &self.seals)?);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
         self.recognised.forget();
         Ok(keys)
@@ -158,6 +175,13 @@ impl Authority {
     pub async fn add_key(&self, key: GeneratedKey) -> Result<(), StoreError> {
         let stored = keys::to_store(key, &self.seals, self.clock.now(), self.entropy.bytes());
         self.store.add_key(stored).await
+    }
+
+    /// The same for a key that decrypts.
+    pub async fn add_decryption_key(&self, key: GeneratedDecryptionKey) -> Result<(), StoreError> {
+        let (now, nonce) = (self.clock.now(), self.entropy.bytes());
+        let stored = keys::decryption_key_to_store(key, &self.seals, now, nonce);
+        self.store.add_decryption_key(stored).await
     }
 
     /// The keys that tokens are signed with now.
@@ -193,14 +217,14 @@ impl Authority {
     fn form_token(
         &self,
         form: FormKind,
-        session: SessionId,
+        session: impl Into<Option<SessionId>>,
         params: String,
         browser: &Browser,
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Sealed<FormToken> {
         let browser = Browser::digest(&self.browser_token(browser, cookies));
-        let session = Some(session);
+        let session = session.into();
         let token = FormToken { format: FORMAT, form, session, browser, made_at: now, params };
         self.seal(&token, now)
     }
@@ -210,7 +234,7 @@ impl Authority {
     }
 }
 
-/// Why the signing keys could not be loaded.
+/// Why the keys could not be loaded.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LoadKeysError {
     /// The store did not answer.

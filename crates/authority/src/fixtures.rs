@@ -5,24 +5,33 @@
 
 use keystile_protocol::access_token::AccessTokenClaims;
 use keystile_protocol::encoding::{base64url, sha256};
-use keystile_protocol::jose::{Algorithm, JwkSet, SigningKey};
+use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp};
 
-use crate::decisions::{ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, UsedOnce};
+use crate::decisions::{
+    ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, SignedUp, UsedOnce,
+};
 use crate::ids::{AccountId, GrantId, SessionId};
+use crate::pending::{
+    Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled, PresentedCode,
+};
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
 use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
 };
 use crate::registered::{Admission, ChangedRegistration, NewRegistration, Registration};
+use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
+use crate::rules::device::{self, DeviceRequest};
 use crate::rules::logo::{Logo, PictureKind};
 use crate::rules::request::{Prompt, ValidRequest};
+use crate::rules::sign_up::{self, SignUpFields};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
+use crate::user_code::UserCode;
 
 pub const SECRET: &str = "a client secret of forty-three characters ok";
 
@@ -60,16 +69,19 @@ pub fn client() -> Client {
         openid: OpenIdOptions::default(),
         apis: Vec::new(),
         dpop_bound_access_tokens: false,
+        certificate_bound_access_tokens: false,
         profile: None,
         about: About::default(),
         defaults: crate::records::RequestDefaults::default(),
         open_registration: false,
-        jwks: None,
+        keys: None,
+        request_uris: Vec::new(),
         request_object_algorithm: None,
         authorization_response_algorithm: None,
         require_signed_request_object: false,
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
+        encryption: crate::records::ClientEncryption::default(),
     }
 }
 
@@ -147,6 +159,13 @@ pub fn session_opened(session: Session, secret_digest: [u8; 32]) -> SessionOpene
     SessionOpened::new(session, secret_digest, None)
 }
 
+/// What the rule makes of a person who signs up.
+pub fn signed_up(username: &str, byte: u8, now: Timestamp) -> SignedUp {
+    let fields = SignUpFields { username: username.into(), ..SignUpFields::default() };
+    let new = sign_up::check(&fields, &Secret::new("long enough")).expect("good");
+    new.with(format!("hash of {byte}"), [byte; 10], now)
+}
+
 pub fn consent_page(signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> ConsentPage {
     ConsentPage {
         interaction: Interaction {
@@ -205,11 +224,59 @@ pub fn redemption(code: &Code, client: &Client, random: u8) -> Redemption {
     .expect("everything is right")
 }
 
+/// The one key of a client.
+pub fn keys_of(key: &SigningKey) -> KeySource {
+    KeySource::Inline(JwkSet { keys: vec![key.public().clone()] })
+}
+
+/// What the keys registered with a client verify.
+pub fn key_set(client: &Client) -> KeySet {
+    match &client.keys {
+        Some(KeySource::Inline(set)) => KeySet::from_jwks(set),
+        _ => KeySet::default(),
+    }
+}
+
+/// The code of [`pending`].
+pub fn presented_code(now: Timestamp, byte: u8) -> PresentedCode {
+    PresentedCode::new(GrantId::new(now, [byte; 10]), [byte; 32]).1
+}
+
+/// A device's request of [`client`], with codes made of that byte.
+pub fn pending(now: Timestamp, byte: u8) -> PendingOpened {
+    let mut client = client();
+    client.grant_types.push(GrantType::DeviceCode);
+    let request = DeviceRequest { scope: scope("openid offline_access"), resources: Vec::new() };
+    let user_code = UserCode::from_random([byte; 16]);
+    let codes = (&presented_code(now, byte), user_code);
+    device::wait(request, &client, codes, "192.0.2.0", &policy(), now)
+}
+
+/// What the user of [`signed_in`] says to it.
+pub fn pending_answered(pending: &Pending, allow: bool, at: Timestamp) -> PendingAnswered {
+    let allowed = allow.then(|| pending.scope.clone());
+    rules::pending::answer(pending, &signed_in(at), &client(), allowed, at)
+}
+
+/// What the rule makes of a poll after that.
+pub fn pending_redemption(pending: &Pending, client: &Client, random: u8) -> Redemption {
+    let Some(PendingAnswer::Allowed(approval)) = pending.answer.clone() else {
+        panic!("nobody allowed it");
+    };
+    let at = approval.approved_at;
+    let random = RedemptionRandom { redemption: [random; 16], salt: [random; 16] };
+    rules::pending::redeem(pending, approval, client, &Lifetimes::default(), random, at)
+        .expect("everything is right")
+}
+
+pub fn polled(grant: GrantId, before: Pace, after: Pace) -> Polled {
+    Polled::new(grant, before, after)
+}
+
 /// A client that signs assertions with this key.
 pub fn signing_client(key: &SigningKey) -> Client {
-    let keys = KeySource::Inline(JwkSet { keys: vec![key.public().clone()] });
-    let kind = ClientKind::PrivateKeyJwt { keys, algorithm: None, require_pkce: true };
-    Client { kind, ..client() }
+    let kind = ClientKind::PrivateKeyJwt { algorithm: None, require_pkce: true };
+    Client { kind, keys: Some(keys_of(key)), ..client() }
 }
 
 pub fn used_once(kind: OnceKind, jti: &str, expires_at: Timestamp) -> UsedOnce {
@@ -272,7 +339,7 @@ pub fn grant(now: Timestamp) -> Grant {
         rotated_at: now,
         last_used: now,
         salt: [6; 16],
-        dpop_key: None,
+        bound_to: None,
     }
 }
 

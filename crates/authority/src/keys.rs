@@ -1,15 +1,18 @@
-//! The server's signing keys: one for each algorithm, kept encrypted, published as a key set.
+//! The server's keys, kept encrypted, published as a key set: one for each algorithm that signs, and
+//! one of each type that decrypts. No key does both.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keystile_protocol::Timestamp;
+use keystile_protocol::jose::encryption::{DecryptionKey, GeneratedDecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::seal::Seals;
 
-use crate::records::StoredKey;
+use crate::records::{StoredDecryptionKey, StoredKey};
 
 const PURPOSE: &str = "signing-key";
+const DECRYPTION: &str = "decryption-key";
 /// Keys at rest outlive every epoch.
 const NO_EPOCH: u64 = 0;
 
@@ -17,6 +20,7 @@ const NO_EPOCH: u64 = 0;
 #[derive(Debug, Default)]
 pub struct Keys {
     signing: BTreeMap<Algorithm, Arc<SigningKey>>,
+    decrypting: Vec<DecryptionKey>,
     published: JwkSet,
     verifying: KeySet,
 }
@@ -24,14 +28,18 @@ pub struct Keys {
 /// A stored key that the master keys at hand do not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the signing key '{0}' cannot be decrypted: is this the master key that the store was made \
+    "the key '{0}' cannot be decrypted: is this the master key that the store was made \
      with?"
 )]
 pub struct KeyUnreadable(pub String);
 
 impl Keys {
     /// Decrypts the stored keys. The newest of an algorithm signs; all are published.
-    pub fn open(mut stored: Vec<StoredKey>, seals: &Seals) -> Result<Self, KeyUnreadable> {
+    pub fn open(
+        mut stored: Vec<StoredKey>,
+        mut decrypting: Vec<StoredDecryptionKey>,
+        seals: &Seals,
+    ) -> Result<Self, KeyUnreadable> {
         stored.sort_by_key(|key| key.created_at);
         let mut keys = Self::default();
         for key in stored {
@@ -43,12 +51,27 @@ impl Keys {
             keys.signing.insert(key.algorithm, Arc::new(opened));
         }
         keys.verifying = KeySet::from_jwks(&keys.published);
+        decrypting.sort_by_key(|key| std::cmp::Reverse(key.created_at));
+        for key in decrypting {
+            let unreadable = || KeyUnreadable(key.kid.clone());
+            let pkcs8 =
+                seals.open_bytes(DECRYPTION, &key.sealed, NO_EPOCH).map_err(|_| unreadable())?;
+            let opened =
+                DecryptionKey::from_pkcs8(key.key_type, &pkcs8).map_err(|_| unreadable())?;
+            keys.published.keys.push(opened.public().clone());
+            keys.decrypting.push(opened);
+        }
         Ok(keys)
     }
 
     /// The key that signs with that algorithm now.
     pub fn signing(&self, algorithm: Algorithm) -> Option<&Arc<SigningKey>> {
         self.signing.get(&algorithm)
+    }
+
+    /// The keys that decrypt what clients send, the newest first.
+    pub fn decrypting(&self) -> &[DecryptionKey] {
+        &self.decrypting
     }
 
     /// What `/jwks` says.
@@ -66,6 +89,17 @@ impl Keys {
         let missing = |algorithm: &Algorithm| !self.signing.contains_key(algorithm);
         Algorithm::ALL.into_iter().filter(missing).collect()
     }
+
+    /// The types of decrypting keys of which there is none yet.
+    pub fn missing_for_decryption(&self) -> Vec<KeyType> {
+        let is = |key_type| move |key: &DecryptionKey| key.key_type() == key_type;
+        KeyType::ALL.into_iter().filter(|of| !self.decrypting.iter().any(is(*of))).collect()
+    }
+
+    /// Whether there is a key for everything that the metadata advertise.
+    pub fn are_complete(&self) -> bool {
+        self.missing().is_empty() && self.missing_for_decryption().is_empty()
+    }
 }
 
 /// A new key in the form in which it is kept. `nonce` is 12 random bytes.
@@ -79,6 +113,21 @@ pub fn to_store(
         kid: generated.key.kid().to_owned(),
         algorithm: generated.key.algorithm(),
         sealed: seals.seal_bytes(PURPOSE, generated.pkcs8, NO_EPOCH, now, nonce),
+        created_at: now,
+    }
+}
+
+/// A new decrypting key in the form in which it is kept. `nonce` is 12 random bytes.
+pub fn decryption_key_to_store(
+    generated: GeneratedDecryptionKey,
+    seals: &Seals,
+    now: Timestamp,
+    nonce: [u8; 12],
+) -> StoredDecryptionKey {
+    StoredDecryptionKey {
+        kid: generated.key.kid().to_owned(),
+        key_type: generated.key.key_type(),
+        sealed: seals.seal_bytes(DECRYPTION, generated.pkcs8, NO_EPOCH, now, nonce),
         created_at: now,
     }
 }
@@ -101,11 +150,38 @@ mod tests {
                 to_store(key, &seals(7), Timestamp::from_seconds(at), [1; 12])
             })
             .into();
-        let keys = Keys::open(stored.clone(), &seals(7)).expect("readable");
+        let keys = Keys::open(stored.clone(), Vec::new(), &seals(7)).expect("readable");
         assert_eq!(keys.published().keys.len(), 2);
         let newest = keys.signing(Algorithm::ES256).expect("there is one");
         assert_eq!(newest.kid(), stored[1].kid);
         assert_eq!(keys.missing(), [Algorithm::EdDSA, Algorithm::PS256, Algorithm::RS256]);
-        assert!(Keys::open(stored, &seals(8)).is_err());
+        assert!(Keys::open(stored, Vec::new(), &seals(8)).is_err());
+    }
+
+    #[test]
+    fn decrypting_keys_are_published_for_that_alone_and_verify_nothing() {
+        let stored: Vec<StoredDecryptionKey> = [1, 2]
+            .map(|at| {
+                let key = DecryptionKey::generate(KeyType::Ec).expect("generated");
+                decryption_key_to_store(key, &seals(7), Timestamp::from_seconds(at), [1; 12])
+            })
+            .into();
+        let keys = Keys::open(Vec::new(), stored.clone(), &seals(7)).expect("readable");
+        let names: Vec<&str> = keys.decrypting().iter().map(DecryptionKey::kid).collect();
+        assert_eq!(names, [&stored[1].kid, &stored[0].kid], "the newest first");
+        let published = &keys.published().keys;
+        assert_eq!(published.len(), 2);
+        assert!(published.iter().all(|key| key.public_key_use.as_deref() == Some("enc")));
+        assert!(keys.verifying().is_empty());
+        assert_eq!(keys.missing_for_decryption(), [KeyType::Rsa]);
+        assert!(!keys.are_complete());
+        assert!(Keys::open(Vec::new(), stored.clone(), &seals(8)).is_err());
+        let as_signing = StoredKey {
+            kid: stored[0].kid.clone(),
+            algorithm: Algorithm::ES256,
+            sealed: stored[0].sealed.clone(),
+            created_at: Timestamp::default(),
+        };
+        assert!(Keys::open(vec![as_signing], Vec::new(), &seals(7)).is_err(), "sealed apart");
     }
 }

@@ -5,6 +5,7 @@
 //! they apply, and hand the decision to the store. Nothing here knows HTTP, SQL, a runtime, a
 //! clock or a source of randomness.
 
+pub mod certificate;
 pub mod decisions;
 pub mod endpoints;
 #[cfg(any(test, feature = "fixtures"))]
@@ -14,6 +15,7 @@ pub mod incident;
 pub mod keys;
 pub mod logout_message;
 pub mod mint;
+pub mod pending;
 pub mod policy;
 pub mod ports;
 mod recent_proofs;
@@ -24,5 +26,6 @@ pub mod registered;
 pub mod rules;
 pub mod sealed;
 pub mod throttle;
+pub mod user_code;
 
 pub use endpoints::Authority;

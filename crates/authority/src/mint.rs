@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation};
+use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation, SenderConstraint};
 use keystile_protocol::encoding::base64url;
-use keystile_protocol::jose::{Algorithm, JoseError, Thumbprint};
+use keystile_protocol::jose::{Algorithm, JoseError};
 use keystile_protocol::messages::{Audience, IdTokenClaims, ResponseClaims, access_token_hash};
 use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
 use crate::records::UserClaims;
+use crate::rules::fapi2;
 use crate::rules::redirect::Reply;
 
 /// Access tokens are always signed with this.
@@ -50,8 +51,8 @@ pub struct AccessToken<'a> {
     pub acr: Option<&'static str>,
     /// 16 random bytes.
     pub jti: [u8; 16],
-    /// The key that it is bound to (RFC 9449 section 6).
-    pub key: Option<Thumbprint>,
+    /// What it is bound to (RFC 9449 section 6, RFC 8705 section 3).
+    pub bound_to: Option<SenderConstraint>,
 }
 
 /// Signs an access token (RFC 9068).
@@ -77,7 +78,7 @@ pub fn access_token(
         auth_time: token.auth_time.map(Timestamp::seconds),
         acr: token.acr.map(str::to_owned),
         gid: token.grant,
-        cnf: token.key.map(|key| Confirmation { jkt: Some(key) }),
+        cnf: token.bound_to.map(Confirmation::from),
     };
     Ok(key.sign(access_token::TYPE, &claims)?)
 }
@@ -93,7 +94,7 @@ pub fn authorization_response(
     now: Timestamp,
 ) -> Result<String, MintError> {
     let client = &reply.to.client;
-    let algorithm = client.authorization_response_algorithm.unwrap_or(Algorithm::RS256);
+    let algorithm = fapi2::authorization_response_algorithm(client);
     let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
     let params = reply.params.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let claims = ResponseClaims {

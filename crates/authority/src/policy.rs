@@ -7,6 +7,8 @@ use std::time::Duration;
 use keystile_protocol::{Issuer, Scope};
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Authorities;
+
 pub use registration::{RegistrationMode, RegistrationPolicy};
 
 /// The operator's decisions, as the rules read them.
@@ -22,10 +24,26 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// How fast passwords may be guessed; nothing switches it off (for a test bench).
     pub guessing: Option<Guessing>,
+    /// How many authorizations may wait for a user's word.
+    pub waiting: WaitingLimits,
     /// Whether every authorization request has to be pushed (RFC 9126 section 5).
     pub require_pushed_requests: bool,
+    /// Whether people may make accounts for themselves (`prompt=create`).
+    pub sign_up: bool,
     /// Whether clients may register themselves, and as what.
     pub registration: RegistrationPolicy,
+    /// Client certificates, where a listener or a proxy asks for them (RFC 8705).
+    pub mutual_tls: Option<MutualTls>,
+}
+
+/// How clients come with certificates (RFC 8705).
+#[derive(Clone, Debug, Default)]
+pub struct MutualTls {
+    /// Below which URL the endpoints ask for a certificate, where not below the issuer's own
+    /// (section 5).
+    pub alias: Option<Issuer>,
+    /// Who issues clients' certificates, for `tls_client_auth`.
+    pub authorities: Authorities,
 }
 
 /// A scope and the words that the consent page has for it.
@@ -72,6 +90,8 @@ pub struct Lifetimes {
     pub session_idle: Duration,
     /// A login or consent page, before it counts as a new request.
     pub page: Duration,
+    /// What a device waits with for its user (RFC 8628 section 3.2).
+    pub device_code: Duration,
 }
 
 impl Default for Lifetimes {
@@ -86,7 +106,23 @@ impl Default for Lifetimes {
             session: hours(14 * 24),
             session_idle: hours(24),
             page: Duration::from_secs(900),
+            device_code: Duration::from_secs(600),
         }
+    }
+}
+
+/// How many authorizations may wait for a user's word: they are written for strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingLimits {
+    /// In all.
+    pub in_all: u32,
+    /// Asked for from one network.
+    pub from_network: u32,
+}
+
+impl Default for WaitingLimits {
+    fn default() -> Self {
+        Self { in_all: 10_000, from_network: 100 }
     }
 }
 
@@ -99,7 +135,7 @@ pub struct Rate {
     pub every: Duration,
 }
 
-/// The bounds on guessing passwords and client secrets, for each node by itself.
+/// The bounds on guessing passwords, client secrets and user codes, for each node by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guessing {
     /// On one account, from anywhere.
@@ -110,6 +146,12 @@ pub struct Guessing {
     pub network: Rate,
     /// Failed client authentications from one network.
     pub client: Rate,
+    /// Accounts that people make from one network.
+    pub sign_up: Rate,
+    /// Wrong user codes (RFC 8628 section 5.1) from one network.
+    pub user_code: Rate,
+    /// Wrong user codes from one browser.
+    pub user_code_from_browser: Rate,
 }
 
 impl Default for Guessing {
@@ -120,6 +162,9 @@ impl Default for Guessing {
             account_from_network: rate(6, 10),
             network: rate(60, 2),
             client: rate(60, 1),
+            sign_up: rate(10, 60),
+            user_code: rate(30, 10),
+            user_code_from_browser: rate(5, 10),
         }
     }
 }
@@ -144,9 +189,19 @@ impl Policy {
             apis: Vec::new(),
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
+            waiting: WaitingLimits::default(),
             require_pushed_requests: false,
+            sign_up: false,
+            mutual_tls: None,
             registration: RegistrationPolicy::default(),
         }
+    }
+
+    /// The URLs of an endpoint that clients call: the issuer's, and the one that asks for a
+    /// certificate (RFC 8705 section 5).
+    pub fn urls(&self, path: &str) -> Vec<String> {
+        let alias = self.mutual_tls.as_ref().and_then(|mutual_tls| mutual_tls.alias.as_ref());
+        [&self.issuer].into_iter().chain(alias).map(|base| base.endpoint(path)).collect()
     }
 
     /// The scope of that name.

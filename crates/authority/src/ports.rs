@@ -1,9 +1,11 @@
 //! What the decisions need of the world, as traits. Whatever spawns, sleeps, times out or queues
 //! sits behind one of these.
 
+mod documents;
 mod logos;
 mod logout_outbox;
 mod outbound;
+mod pending;
 mod registrations;
 
 use std::sync::Arc;
@@ -12,17 +14,21 @@ use async_trait::async_trait;
 use keystile_protocol::{ClientId, Secret, Timestamp};
 
 use crate::decisions::{
-    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, UsedOnce,
+    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, SignedUp,
+    UsedOnce,
 };
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::incident::Incident;
 use crate::records::{
-    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredKey, UserClaims,
+    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredDecryptionKey,
+    StoredKey, UserClaims,
 };
 
+pub use documents::{DocumentError, Documents, Keeping};
 pub use logos::Logos;
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
+pub use pending::PendingAuthorizations;
 pub use registrations::{OPEN_STAYS, Registrations};
 
 /// Why the store did not do it.
@@ -44,7 +50,9 @@ pub type Stored<T> = Result<T, StoreError>;
 
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
-pub trait Store: LogoutOutbox + Registrations + Logos + Send + Sync {
+pub trait Store:
+    LogoutOutbox + PendingAuthorizations + Registrations + Logos + Send + Sync
+{
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
     fn epoch(&self) -> u64;
@@ -121,6 +129,8 @@ pub trait Store: LogoutOutbox + Registrations + Logos + Send + Sync {
     /// Replaces a password's hash by a stronger one of the same password, unless the password was
     /// changed meanwhile.
     async fn strengthen_password(&self, account: &AccountId, from: &str, to: &str) -> Stored<()>;
+    /// Adds an account that a person made. False: somebody has the user name.
+    async fn sign_up(&self, made: SignedUp) -> Stored<bool>;
     /// Ends all sessions and grants of the account.
     async fn sign_out_everywhere(&self, account: &AccountId, now: Timestamp) -> Stored<()>;
 
@@ -133,6 +143,10 @@ pub trait Store: LogoutOutbox + Registrations + Logos + Send + Sync {
     async fn keys(&self) -> Stored<Vec<StoredKey>>;
     /// Adds a signing key, unless another node added one for its algorithm meanwhile.
     async fn add_key(&self, key: StoredKey) -> Stored<()>;
+    /// All keys that decrypt.
+    async fn decryption_keys(&self) -> Stored<Vec<StoredDecryptionKey>>;
+    /// Adds a key that decrypts, unless another node added one of its type meanwhile.
+    async fn add_decryption_key(&self, key: StoredDecryptionKey) -> Stored<()>;
     /// Keeps an incident for `keystile explain`, in a table of fixed size.
     async fn record_incident(&self, incident: &Incident) -> Stored<()>;
     /// Whether the store answers, for the readiness check.

@@ -1,14 +1,18 @@
 //! What the store keeps, as the rules see it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::encoding::equal_in_constant_time;
-use keystile_protocol::jose::{Algorithm, JwkSet, Thumbprint};
+use keystile_protocol::jose::encryption::{Encryption, KeyType, SharedKey};
+use keystile_protocol::jose::{Algorithm, JwkSet};
 use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
+use crate::rules::mutual_tls;
 
 pub use crate::logout_message::LogoutChannels;
 
@@ -52,6 +56,9 @@ pub struct Client {
     /// Whether its access tokens are always bound to a key (RFC 9449 section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
+    /// Whether they are always bound to its certificate (RFC 8705 section 3.4).
+    #[serde(default)]
+    pub certificate_bound_access_tokens: bool,
     /// Stricter rules that it asked for.
     #[serde(default)]
     pub profile: Option<Profile>,
@@ -64,9 +71,12 @@ pub struct Client {
     /// Whether a stranger registered it: it goes if nobody uses it.
     #[serde(default)]
     pub open_registration: bool,
-    /// `jwks`: its public keys.
+    /// `jwks` or `jwks_uri`: where its public keys are.
+    #[serde(default, alias = "jwks")]
+    pub keys: Option<KeySource>,
+    /// `request_uris`: where it keeps request objects.
     #[serde(default)]
-    pub jwks: Option<JwkSet>,
+    pub request_uris: Vec<String>,
     /// `request_object_signing_alg`: any that we know, if absent.
     #[serde(default)]
     pub request_object_algorithm: Option<Algorithm>,
@@ -82,6 +92,24 @@ pub struct Client {
     /// How it is told that a session has ended.
     #[serde(default)]
     pub logout: LogoutChannels,
+    /// What is encrypted between it and us.
+    #[serde(default)]
+    pub encryption: ClientEncryption,
+}
+
+/// What is encrypted to a client, and what it may encrypt by a shared key (OpenID Connect Dynamic
+/// Client Registration 1.0 section 2, JARM section 3). Each holds an `alg` and an `enc`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientEncryption {
+    /// `id_token_encrypted_response_alg`: ID tokens and logout tokens.
+    pub id_token: Option<Encryption>,
+    /// `userinfo_encrypted_response_alg`.
+    pub userinfo: Option<Encryption>,
+    /// `authorization_encrypted_response_alg`.
+    pub authorization_response: Option<Encryption>,
+    /// `request_object_encryption_alg`: what it intends to use. It may use another but `dir`.
+    pub request_object: Option<Encryption>,
 }
 
 /// How a client is told who the user is (OpenID Connect Dynamic Client Registration 1.0 section
@@ -91,6 +119,8 @@ pub struct Client {
 pub struct OpenIdOptions {
     /// The sector of its pairwise subjects (`subject_type`); without one they are public.
     pub sector: Option<String>,
+    /// `sector_identifier_uri`: what names the sector, and holds the redirect URIs of it.
+    pub sector_identifier_uri: Option<String>,
     /// `userinfo_signed_response_alg`; plain JSON without it.
     pub userinfo_algorithm: Option<Algorithm>,
 }
@@ -139,10 +169,15 @@ pub enum ClientKind {
     },
     /// A server-side app that proves itself by a key of its own (`private_key_jwt`, RFC 7523).
     PrivateKeyJwt {
-        /// Where its public keys are.
-        keys: KeySource,
         /// `token_endpoint_auth_signing_alg`: the one algorithm, where it is registered.
         algorithm: Option<Algorithm>,
+        /// False only by the operator's word, for a client that cannot do PKCE.
+        require_pkce: bool,
+    },
+    /// A server-side app that proves itself by its connection's certificate (RFC 8705 section 2).
+    MutualTls {
+        /// Which certificate is its own.
+        certificate: ExpectedCertificate,
         /// False only by the operator's word, for a client that cannot do PKCE.
         require_pkce: bool,
     },
@@ -153,12 +188,63 @@ pub enum ClientKind {
     },
 }
 
-/// Where a client's public keys are (RFC 7591 section 2).
+/// Which certificate is a client's (RFC 8705 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+pub enum ExpectedCertificate {
+    /// `tls_client_auth`: one that an authority issued, with this name in it.
+    Issued(CertificateName),
+    /// `self_signed_tls_client_auth`: any with a key of the client's.
+    SelfSigned,
+}
+
+impl ExpectedCertificate {
+    /// The registered name of the method (RFC 8705 sections 2.1.1 and 2.2.1).
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Issued(_) => mutual_tls::BY_AUTHORITY,
+            Self::SelfSigned => mutual_tls::SELF_SIGNED,
+        }
+    }
+}
+
+/// The one name that a client's certificate has to bear (RFC 8705 section 2.1.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateName {
+    /// `tls_client_auth_subject_dn`, as RFC 4514 has it.
+    SubjectDn(String),
+    /// `tls_client_auth_san_dns`.
+    SanDns(String),
+    /// `tls_client_auth_san_uri`.
+    SanUri(String),
+    /// `tls_client_auth_san_ip`.
+    SanIp(IpAddr),
+    /// `tls_client_auth_san_email`.
+    SanEmail(String),
+}
+
+impl CertificateName {
+    /// The member that it is registered by, and its text.
+    pub fn registered(&self) -> (&'static str, String) {
+        match self {
+            Self::SubjectDn(name) => ("tls_client_auth_subject_dn", name.clone()),
+            Self::SanDns(host) => ("tls_client_auth_san_dns", host.clone()),
+            Self::SanUri(uri) => ("tls_client_auth_san_uri", uri.clone()),
+            Self::SanIp(address) => ("tls_client_auth_san_ip", address.to_string()),
+            Self::SanEmail(address) => ("tls_client_auth_san_email", address.clone()),
+        }
+    }
+}
+
+/// Where a client's public keys are (RFC 7591 section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum KeySource {
     /// `jwks`: here.
     Inline(JwkSet),
+    /// `jwks_uri`: there, to be fetched.
+    Remote(String),
 }
 
 /// A set of stricter rules that a client is held to.
@@ -208,6 +294,13 @@ impl ClientSecret {
         self.expires_at.is_none_or(|end| now < end)
             && equal_in_constant_time(&self.digest, &presented.digest())
     }
+
+    /// The key for `dir`, which is the digest itself (OpenID Connect Core 1.0 section 10.2), while
+    /// the secret's time has not run out.
+    pub fn shared_key(&self, now: Timestamp) -> Option<SharedKey> {
+        let alive = self.expires_at.is_none_or(|end| now < end);
+        alive.then(|| SharedKey::from_digest(self.digest))
+    }
 }
 
 impl std::fmt::Debug for ClientSecret {
@@ -226,12 +319,14 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 section 4.4.
     ClientCredentials,
+    /// RFC 8628 section 3.4.
+    DeviceCode,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 3] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -239,6 +334,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 
@@ -273,16 +369,18 @@ impl Client {
     pub fn must_use_pkce(&self) -> bool {
         match self.kind {
             ClientKind::Confidential { require_pkce, .. }
-            | ClientKind::PrivateKeyJwt { require_pkce, .. } => require_pkce,
+            | ClientKind::PrivateKeyJwt { require_pkce, .. }
+            | ClientKind::MutualTls { require_pkce, .. } => require_pkce,
             ClientKind::Public { .. } => true,
         }
     }
 
     /// `token_endpoint_auth_method`.
     pub fn authentication_method(&self) -> &'static str {
-        match self.kind {
+        match &self.kind {
             ClientKind::Confidential { method, .. } => method.as_str(),
             ClientKind::PrivateKeyJwt { .. } => "private_key_jwt",
+            ClientKind::MutualTls { certificate, .. } => certificate.method(),
             ClientKind::Public { .. } => "none",
         }
     }
@@ -309,6 +407,8 @@ pub struct Account {
 
 /// Longest user name, in bytes.
 const USERNAME_AT_MOST: usize = 256;
+/// Shortest password that is taken, in characters (NIST SP 800-63B section 5.1.1.1: at least 8).
+pub const PASSWORD_AT_LEAST: usize = 8;
 /// Longest password that is looked at, in bytes.
 pub const PASSWORD_AT_MOST: usize = 1024;
 
@@ -415,8 +515,9 @@ pub struct Grant {
     pub last_used: Timestamp,
     /// Goes into the refresh token's MAC.
     pub salt: [u8; 16],
-    /// The key that its refresh token is bound to (RFC 9449 section 5: public clients' alone).
-    pub dpop_key: Option<Thumbprint>,
+    /// What its refresh token is bound to (RFC 9449 section 5, RFC 8705 section 7.1: public
+    /// clients' alone).
+    pub bound_to: Option<SenderConstraint>,
 }
 
 /// A grant with what the store says of its life right now: unrevoked, account and client enabled,
@@ -438,6 +539,19 @@ pub struct StoredKey {
     pub kid: String,
     /// What it signs with.
     pub algorithm: Algorithm,
+    /// PKCS #8, sealed.
+    pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key that decrypts what clients send, as it is kept: encrypted under the master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredDecryptionKey {
+    /// Its name in key sets.
+    pub kid: String,
+    /// Its type.
+    pub key_type: KeyType,
     /// PKCS #8, sealed.
     pub sealed: Vec<u8>,
     /// When it was made.

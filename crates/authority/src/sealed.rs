@@ -84,6 +84,8 @@ pub enum Destination {
     Client(String, Origin),
     /// To the user's own account page.
     Account,
+    /// To what a device waits for (RFC 8628 section 3.3).
+    Device(GrantId),
 }
 
 /// How an authorization request came, as far as that bounds it.
@@ -168,6 +170,8 @@ pub enum FormKind {
     SignOut,
     /// The account page.
     Account,
+    /// The page that asks for a user code.
+    UserCode,
 }
 
 impl Sealable for FormToken {

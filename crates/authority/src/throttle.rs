@@ -74,6 +74,9 @@ pub struct Throttle {
     account_from_network: Table,
     network: Table,
     client: Table,
+    sign_up: Table,
+    user_code: Table,
+    user_code_from_browser: Table,
     fetch: Table,
 }
 
@@ -94,6 +97,16 @@ pub struct Attempt<'a> {
     pub known_browser: Option<[u8; 16]>,
 }
 
+/// A try at a user code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeTry<'a> {
+    /// The network that it comes from.
+    pub network: &'a str,
+    /// What the browser is called by: it costs nothing to be another one, so that this holds up
+    /// honest people's typing errors and the network's bound holds up the rest.
+    pub browser: [u8; 16],
+}
+
 impl Throttle {
     /// Empty tables.
     pub fn new(rates: &Guessing) -> Self {
@@ -103,21 +116,16 @@ impl Throttle {
             account_from_network: Table::new(rates.account_from_network),
             network: Table::new(rates.network),
             client: Table::new(rates.client),
+            sign_up: Table::new(rates.sign_up),
+            user_code: Table::new(rates.user_code),
+            user_code_from_browser: Table::new(rates.user_code_from_browser),
             fetch: Table::new(FETCHES),
         }
     }
 
     /// Counts an attempt to sign in, before anything is hashed.
     pub fn attempt(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<(), Throttled> {
-        let buckets = self.buckets(attempt);
-        let longest = buckets.iter().filter_map(|(table, hash)| table.wait(*hash, now)).max();
-        if let Some(wait) = longest {
-            return Err(Throttled { retry_after: wait.max(Duration::from_secs(1)) });
-        }
-        for (table, hash) in buckets {
-            table.take(hash, now);
-        }
-        Ok(())
+        count(&self.buckets(attempt), now)
     }
 
     /// The attempt was right: it does not count.
@@ -156,6 +164,35 @@ impl Throttle {
         self.client.take(self.hash(&network), now);
     }
 
+    /// Counts an account that somebody in that network wants to make.
+    pub fn sign_up(&self, network: &str, now: Timestamp) -> Result<(), Throttled> {
+        let hash = self.hash(&network);
+        if let Some(wait) = self.sign_up.wait(hash, now) {
+            return Err(Throttled { retry_after: wait.max(Duration::from_secs(1)) });
+        }
+        self.sign_up.take(hash, now);
+        Ok(())
+    }
+
+    /// Counts a try at a user code, before it is looked for.
+    pub fn user_code_attempt(&self, by: CodeTry<'_>, now: Timestamp) -> Result<(), Throttled> {
+        count(&self.code_buckets(by), now)
+    }
+
+    /// There is such a code: the try does not count.
+    pub fn user_code_found(&self, by: CodeTry<'_>) {
+        for (table, hash) in self.code_buckets(by) {
+            table.give_back(hash);
+        }
+    }
+
+    fn code_buckets(&self, by: CodeTry<'_>) -> [(&Table, u64); 2] {
+        [
+            (&self.user_code, self.hash(&by.network)),
+            (&self.user_code_from_browser, self.hash(&by.browser)),
+        ]
+    }
+
     /// Counts a request of ours to an address that somebody from that network named.
     pub fn fetch(&self, network: &str, now: Timestamp) -> Result<(), Throttled> {
         let hash = self.hash(&network);
@@ -169,6 +206,18 @@ impl Throttle {
     fn hash(&self, key: &impl Hash) -> u64 {
         self.hasher.hash_one(key)
     }
+}
+
+/// Takes one of each bucket, or says how long the emptiest needs.
+fn count(buckets: &[(&Table, u64)], now: Timestamp) -> Result<(), Throttled> {
+    let longest = buckets.iter().filter_map(|(table, hash)| table.wait(*hash, now)).max();
+    if let Some(wait) = longest {
+        return Err(Throttled { retry_after: wait.max(Duration::from_secs(1)) });
+    }
+    for (table, hash) in buckets {
+        table.take(*hash, now);
+    }
+    Ok(())
 }
 
 /// The known browser's own bucket, if it signed in to the account before.
@@ -255,5 +304,23 @@ mod tests {
         assert_eq!(called, 30);
         assert!(throttle.fetch("10.0.1.0", NOW).is_ok());
         assert!(throttle.fetch("10.0.0.0", NOW.plus(FETCHES.every)).is_ok());
+    }
+
+    #[test]
+    fn wrong_user_codes_are_slowed_by_browser_and_by_network_rfc_8628_5_1() {
+        let throttle = throttle();
+        let by = |browser, network| CodeTry { browser: [browser; 16], network };
+        for _ in 0..100 {
+            assert_eq!(throttle.user_code_attempt(by(1, "10.0.0.0"), NOW), Ok(()));
+            throttle.user_code_found(by(1, "10.0.0.0"));
+        }
+        for _ in 0..5 {
+            assert_eq!(throttle.user_code_attempt(by(1, "10.0.0.0"), NOW), Ok(()));
+        }
+        let wait = throttle.user_code_attempt(by(1, "10.0.1.0"), NOW).expect_err("that browser");
+        assert_eq!(wait.retry_after, Duration::from_secs(10));
+        let many = (2..100).filter(|n| throttle.user_code_attempt(by(*n, "10.0.0.0"), NOW).is_ok());
+        assert_eq!(many.count(), 25, "new browsers of one network");
+        assert_eq!(throttle.user_code_attempt(by(200, "10.0.2.0"), NOW), Ok(()));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client_certificate::ClientCertificate;
 use crate::jose::{Algorithm, JoseError, KeySet, SignedToken, Thumbprint};
 use crate::messages::Audience;
 use crate::time::Timestamp;
@@ -45,7 +46,7 @@ pub struct AccessTokenClaims {
     /// Keystile's own: the grant that it belongs to; absent for client credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<String>,
-    /// The key that its sender has to prove; a bearer token has none (RFC 7800 section 3.1).
+    /// What its sender has to prove; a bearer token has none (RFC 7800 section 3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
 }
@@ -56,12 +57,51 @@ pub struct Confirmation {
     /// The key of the DPoP proofs beside the token (RFC 9449 section 6.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jkt: Option<Thumbprint>,
+    /// The certificate of the connection that the token comes over (RFC 8705 section 3.1).
+    #[serde(default, rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
+    pub x5t_s256: Option<Thumbprint>,
+}
+
+/// What a token's sender has to hold, so that nobody else can use the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SenderConstraint {
+    /// The key of the DPoP proofs beside it (RFC 9449).
+    DpopKey(Thumbprint),
+    /// The certificate of the connection that it comes over (RFC 8705 section 3).
+    Certificate(Thumbprint),
+}
+
+impl From<SenderConstraint> for Confirmation {
+    fn from(constraint: SenderConstraint) -> Self {
+        match constraint {
+            SenderConstraint::DpopKey(key) => Self { jkt: Some(key), x5t_s256: None },
+            SenderConstraint::Certificate(certificate) => {
+                Self { jkt: None, x5t_s256: Some(certificate) }
+            }
+        }
+    }
 }
 
 impl AccessTokenClaims {
     /// The key of the DPoP proofs that the token is bound to.
     pub fn dpop_key(&self) -> Option<Thumbprint> {
         self.cnf.as_ref().and_then(|cnf| cnf.jkt)
+    }
+
+    /// Whether the token came over a connection with its certificate, if it is bound to one (RFC
+    /// 8705 section 3).
+    pub fn check_certificate(
+        &self,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<(), AccessTokenError> {
+        let Some(cnf) = &self.cnf else { return Ok(()) };
+        match (cnf.x5t_s256, certificate) {
+            (None, _) if cnf.jkt.is_none() => Err(AccessTokenError::Bound),
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(AccessTokenError::NoCertificate),
+            (Some(bound), Some(certificate)) if bound == certificate.thumbprint() => Ok(()),
+            (Some(_), Some(_)) => Err(AccessTokenError::AnotherCertificate),
+        }
     }
 }
 
@@ -105,9 +145,18 @@ pub enum AccessTokenError {
         /// Seconds, by the recipient's clock.
         seconds: i64,
     },
-    /// Bound to a key that the recipient does not ask for (RFC 9449 section 7.1).
+    /// Bound to something that the recipient does not ask for (RFC 9449 section 7.1).
     #[error("the token is bound to a key, which is not checked here (RFC 9449 section 7.1)")]
     Bound,
+    /// Bound to a certificate, and the connection has none.
+    #[error(
+        "the token is bound to a client certificate, and the connection came without one (RFC 8705 \
+         section 3)"
+    )]
+    NoCertificate,
+    /// Bound to a certificate, and the connection has another.
+    #[error("the token is bound to another client certificate (RFC 8705 section 3)")]
+    AnotherCertificate,
     /// From the future, by that many seconds.
     #[error("the token is valid in {seconds} s only: do the clocks differ?")]
     NotYet {
@@ -206,6 +255,38 @@ mod tests {
             leeway: Duration::from_secs(10),
         };
         verify(&token, &keys, &expected, now)
+    }
+
+    #[test]
+    fn a_token_comes_over_a_connection_with_its_certificate_rfc_8705_3() {
+        let certificate = |der: &str| ClientCertificate::from_chain(&[der]).expect("good");
+        let (own, another) = (certificate("own"), certificate("another"));
+        let key = Thumbprint::from_bytes([1; 32]);
+        let bound = Some(own.thumbprint());
+        let cases = [
+            (None, None, Ok(())),
+            (None, Some(&own), Ok(())),
+            (Some(Confirmation { jkt: None, x5t_s256: bound }), Some(&own), Ok(())),
+            (
+                Some(Confirmation { jkt: None, x5t_s256: bound }),
+                Some(&another),
+                Err(AccessTokenError::AnotherCertificate),
+            ),
+            (
+                Some(Confirmation { jkt: Some(key), x5t_s256: bound }),
+                None,
+                Err(AccessTokenError::NoCertificate),
+            ),
+            (Some(Confirmation { jkt: Some(key), x5t_s256: None }), None, Ok(())),
+            (Some(Confirmation::default()), Some(&own), Err(AccessTokenError::Bound)),
+        ];
+        for (cnf, certificate, expected) in cases {
+            let token = AccessTokenClaims { cnf, ..claims() };
+            assert_eq!(token.check_certificate(certificate), expected, "{:?}", token.cnf);
+        }
+        let cnf = Confirmation::from(SenderConstraint::Certificate(own.thumbprint()));
+        let json = serde_json::json!({ "x5t#S256": own.thumbprint().to_string() });
+        assert_eq!(serde_json::to_value(cnf).expect("json"), json, "RFC 8705 section 3.1");
     }
 
     #[test]

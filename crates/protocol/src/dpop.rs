@@ -45,8 +45,8 @@ pub struct DpopClaims {
 pub struct Expected<'a> {
     /// The request's method.
     pub method: &'a str,
-    /// The URL that was called, as its owner publishes it.
-    pub url: &'a str,
+    /// The URL that was called, in each of the forms in which its owner publishes it.
+    pub urls: &'a [String],
     /// The access token beside the proof; none at the token endpoint.
     pub access_token: Option<&'a str>,
 }
@@ -115,8 +115,9 @@ pub fn verify(proof: &str, expected: &Expected<'_>, now: Timestamp) -> Result<Pr
     if present(claims.htm, "htm")? != expected.method {
         return Err(DpopError::Method { expected: expected.method.to_owned() });
     }
-    if !same_endpoint(&present(claims.htu, "htu")?, expected.url) {
-        return Err(DpopError::Url { expected: expected.url.to_owned() });
+    let htu = present(claims.htu, "htu")?;
+    if !expected.urls.iter().any(|url| same_endpoint(&htu, url)) {
+        return Err(DpopError::Url { expected: expected.urls.join("' or '") });
     }
     let made_at = claims.iat.ok_or(DpopError::Missing("iat"))?;
     let made_at = in_time(made_at, now)?;
@@ -167,6 +168,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
     const URL: &str = "https://login.example/userinfo";
+    const ALIAS: &str = "https://mtls.login.example/userinfo";
 
     fn key(algorithm: Algorithm) -> SigningKey {
         SigningKey::generate(algorithm).expect("generated").key
@@ -192,7 +194,8 @@ mod tests {
     }
 
     fn believed(proof: &str) -> Result<Proved, DpopError> {
-        let expected = Expected { method: "POST", url: URL, access_token: Some("token") };
+        let urls = [URL.to_owned(), ALIAS.to_owned()];
+        let expected = Expected { method: "POST", urls: &urls, access_token: Some("token") };
         verify(proof, &expected, NOW)
     }
 
@@ -244,6 +247,7 @@ mod tests {
             "https://login.example/userinfo?a=b#c",
             "HTTPS://LOGIN.example/userinfo",
             "https://login.example:443/userinfo",
+            ALIAS,
         ] {
             assert!(of(&with("htu", json!(htu))).is_ok(), "{htu}");
         }

@@ -2,7 +2,9 @@
 
 use aws_lc_rs::{constant_time, digest};
 use base64::Engine;
+use base64::alphabet;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// Base64url without padding.
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
@@ -13,6 +15,18 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
 /// other alphabet, no stray bits at the end.
 pub fn from_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// The standard alphabet, with its padding or without.
+const STANDARD: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The bytes that `text` stands for in base64's standard alphabet (RFC 4648 section 4), with
+/// padding or without; nothing if it is something else.
+pub fn from_base64(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 /// SHA-256.
@@ -89,6 +103,16 @@ mod tests {
         assert_eq!(from_base64url("AA"), Some(vec![0]));
         for other in ["AB", "AA==", "A", "A+", "A A", "AA\n"] {
             assert_eq!(from_base64url(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn base64_has_its_own_alphabet_and_may_have_padding() {
+        for text in ["+/8=", "+/8"] {
+            assert_eq!(from_base64(text), Some(vec![0xfb, 0xff]), "{text}");
+        }
+        for other in ["-_8=", "+/9", "+/8==", "+", "+/8\n", "=+/8"] {
+            assert_eq!(from_base64(other), None, "{other:?}");
         }
     }
 

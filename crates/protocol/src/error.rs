@@ -26,6 +26,10 @@ pub enum ErrorCode {
     InsufficientScope,
     // RFC 9449 section 12.2
     InvalidDpopProof,
+    // RFC 8628 section 3.5
+    AuthorizationPending,
+    SlowDown,
+    ExpiredToken,
     // RFC 7009 section 2.2.1
     UnsupportedTokenType,
     // RFC 8707 section 2
@@ -66,6 +70,9 @@ impl ErrorCode {
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
             Self::InteractionRequired => "interaction_required",
@@ -105,6 +112,9 @@ impl ErrorCode {
             }
             Self::InvalidToken | Self::InsufficientScope => "RFC 6750 section 3.1",
             Self::InvalidDpopProof => "RFC 9449 section 12.2",
+            Self::AuthorizationPending | Self::SlowDown | Self::ExpiredToken => {
+                "RFC 8628 section 3.5"
+            }
             Self::UnsupportedTokenType => "RFC 7009 section 2.2.1",
             Self::InvalidTarget => "RFC 8707 section 2",
             Self::InteractionRequired

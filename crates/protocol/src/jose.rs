@@ -1,9 +1,12 @@
-//! JSON Web Keys and compact JSON Web Signatures (RFC 7515, 7517, 7518, 8037), over aws-lc-rs.
+//! JSON Web Keys, compact JSON Web Signatures and compact JSON Web Encryption (RFC 7515 to 7518,
+//! 8037), over aws-lc-rs.
 //!
-//! Signing and verifying alone: which key, which algorithm and which claims are right is for the
-//! caller to decide. `none`, symmetric algorithms and critical extensions do not exist here.
+//! Signing, verifying, encrypting and decrypting alone: which key, which algorithm and which claims
+//! are right is for the caller to decide. `none`, symmetric signatures and critical extensions do
+//! not exist here.
 
 mod algorithm;
+pub mod encryption;
 mod jwk;
 mod signing;
 mod thumbprint;
@@ -38,6 +41,22 @@ pub enum JoseError {
     /// The signature does not verify.
     #[error("its signature is wrong")]
     Signature,
+    /// Not five base64url parts with a JWE's header in the first.
+    #[error("it is not a compact JWE (RFC 7516 section 7.1)")]
+    NotEncrypted,
+    /// A `zip` header (RFC 7516 section 4.1.3): what is compressed beside a secret tells of it.
+    #[error("it is compressed ('zip'), which is not supported")]
+    Compressed,
+    /// The header names a key that the reader has not, or there is none for its algorithm.
+    #[error("it is encrypted to the key '{0}', which the recipient does not have")]
+    UnknownRecipient(String),
+    /// Whatever went wrong while decrypting: more would help whoever guesses (RFC 7516 section
+    /// 11.5).
+    #[error("it cannot be decrypted")]
+    Decryption,
+    /// What is encrypted is to be a signed JWT and does not say that it is one.
+    #[error("its header has no \"cty\": \"JWT\", so it holds no signed JWT (RFC 7519 section 5.2)")]
+    NotNested,
     /// A key that does not fit its algorithm, or is broken.
     #[error("the key cannot be used: {0}")]
     Key(&'static str),

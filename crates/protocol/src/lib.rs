@@ -1,11 +1,13 @@
 //! The words of OAuth 2.1 and OpenID Connect that all three parties share.
 //!
 //! Nothing here reads a clock, a file, a socket or the environment: time and randomness arrive as
-//! arguments. The one exception is the randomness that a signature algorithm needs inside itself,
-//! and the making of a new signing key, which stay with the cryptographic library.
+//! arguments. The one exception is the randomness that an algorithm needs inside itself (a signature,
+//! RSA-OAEP), and the making of a key, also of one for a single encryption: these stay with the
+//! cryptographic library.
 
 pub mod access_token;
 pub mod client_assertion;
+pub mod client_certificate;
 pub mod dpop;
 pub mod encoding;
 pub mod error;
@@ -18,6 +20,7 @@ pub mod seal;
 pub mod time;
 pub mod values;
 
+pub use client_certificate::{ClientCertificate, ClientCertificateError};
 pub use error::{ErrorCode, ProtocolError};
 pub use params::{ParamError, Params};
 pub use redirect_uri::RedirectUri;

@@ -1,5 +1,7 @@
 //! Requests, answers and claims as they go over the wire.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::Confirmation;
@@ -120,6 +122,29 @@ pub struct PushedResponse {
     pub expires_in: u64,
 }
 
+/// The answer to a device authorization request (RFC 8628 section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAuthorizationResponse {
+    /// What the device polls with.
+    pub device_code: Secret,
+    /// What the person types.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// The same with the user code filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<String>,
+    /// Ours: a picture of `verification_uri_complete` as a QR code (section 3.3.1), for a device
+    /// that can show a picture and make none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_qr: Option<String>,
+    /// For how long from now both codes are good, in seconds.
+    pub expires_in: u64,
+    /// Seconds between two polls; 5, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+}
+
 /// An authorization response as a JWT (JARM section 2.1). Its parameters stand beside `aud` and
 /// `exp`; `iss` is one of them (RFC 9207).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +155,7 @@ pub struct ResponseClaims {
     pub exp: i64,
     /// The parameters of the response.
     #[serde(flatten)]
-    pub params: std::collections::BTreeMap<String, String>,
+    pub params: BTreeMap<String, String>,
 }
 
 /// The answer to an introspection request (RFC 7662 section 2.2).
@@ -222,6 +247,9 @@ pub struct Metadata {
     pub prompt_values_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ui_locales_supported: Vec<String>,
+    /// RFC 8628 section 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
     /// RFC 9126 section 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_authorization_request_endpoint: Option<String>,
@@ -233,6 +261,24 @@ pub struct Metadata {
     /// JARM section 3.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_signing_alg_values_supported: Vec<String>,
+    /// OpenID Connect Discovery 1.0 section 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id_token_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id_token_encryption_enc_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub userinfo_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub userinfo_encryption_enc_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_object_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_object_encryption_enc_values_supported: Vec<String>,
+    /// JARM section 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_encryption_alg_values_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_encryption_enc_values_supported: Vec<String>,
     #[serde(default)]
     pub claims_parameter_supported: bool,
     #[serde(default)]
@@ -240,9 +286,18 @@ pub struct Metadata {
     /// True where it is absent (OpenID Connect Discovery 1.0 section 3).
     #[serde(default = "yes")]
     pub request_uri_parameter_supported: bool,
+    /// Whether request objects come from registered addresses alone.
+    #[serde(default)]
+    pub require_request_uri_registration: bool,
     /// RFC 9207 section 3.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
+    /// RFC 8705 section 3.3.
+    #[serde(default)]
+    pub tls_client_certificate_bound_access_tokens: bool,
+    /// RFC 8705 section 5: the endpoints' other URLs, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mtls_endpoint_aliases: BTreeMap<String, String>,
     /// OpenID Connect Back-Channel Logout 1.0 section 2.1.
     #[serde(default)]
     pub backchannel_logout_supported: bool,

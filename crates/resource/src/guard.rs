@@ -11,7 +11,7 @@ use keystile_protocol::{Issuer, Scope, Timestamp, ValueError};
 
 use crate::keys::KeyCache;
 use crate::token::Token;
-use crate::{AccessTokenClaims, Algorithm, Refusal, rules};
+use crate::{AccessTokenClaims, Algorithm, ClientCertificate, Refusal, rules};
 
 /// How far clocks may differ, unless the builder says otherwise.
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -144,7 +144,8 @@ impl Guard {
         if let Some(token) = self.already_passed(head) {
             return rules::check_scope(token.scope(), &self.required);
         }
-        let claims = self.believe(&head.headers, head.uri.query()).await?;
+        let certificate = head.extensions.get();
+        let claims = self.believe(&head.headers, head.uri.query(), certificate).await?;
         rules::check_scope(&claims.scope, &self.required)?;
         head.extensions.insert(Token::from_claims(claims));
         head.extensions.insert(Passed(Arc::clone(&self.shared)));
@@ -160,6 +161,7 @@ impl Guard {
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
+        certificate: Option<&ClientCertificate>,
     ) -> Result<AccessTokenClaims, Refusal> {
         let token = rules::bearer_token(headers, query)?;
         let cache = &self.shared.keys;
@@ -172,7 +174,7 @@ impl Guard {
             }
             decided => decided,
         }
-        .and_then(rules::unbound)
+        .and_then(|claims| rules::from_holder(claims, certificate))
         .map_err(Refusal::InvalidToken)
     }
 }

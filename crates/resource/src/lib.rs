@@ -55,6 +55,28 @@
 //! [`Guard::announced`] serves the API's metadata (RFC 9728) and names them in each challenge: from
 //! there a client finds the issuer, and what the Model Context Protocol asks of an API is there.
 //!
+//! # Tokens that are bound to a certificate
+//!
+//! A token with `cnf` and `x5t#S256` (RFC 8705 section 3) is let through only with the certificate
+//! that it is bound to. Whoever ends TLS before the guard says which one the connection came with:
+//! it puts a [`ClientCertificate`] into the request's extensions. That is your own listener, with
+//! [`ClientCertificate::from_chain`], or a layer that reads the header of a proxy (RFC 9440):
+//!
+//! ```
+//! use axum::extract::Request;
+//! use keystile_resource::ClientCertificate;
+//!
+//! /// Only behind a proxy that removes this header from what comes in.
+//! fn tell(mut request: Request) -> Request {
+//!     let header = request.headers().get("client-cert");
+//!     let certificate = header.map(|value| ClientCertificate::from_header(value.as_bytes()));
+//!     if let Some(Ok(certificate)) = certificate {
+//!         request.extensions_mut().insert(certificate);
+//!     }
+//!     request
+//! }
+//! ```
+//!
 //! # Without axum
 //!
 //! [`rules`] has the same as plain functions from values to a decision: no clock, no network.
@@ -75,4 +97,4 @@ pub use token::{Token, Unguarded};
 
 pub use keystile_protocol::access_token::{AccessTokenClaims, AccessTokenError};
 pub use keystile_protocol::jose::Algorithm;
-pub use keystile_protocol::{ErrorCode, Scope};
+pub use keystile_protocol::{ClientCertificate, ClientCertificateError, ErrorCode, Scope};

@@ -17,32 +17,40 @@ pub use keystile_protocol::access_token::{Expectations, verify};
 pub use keystile_protocol::jose::{JwkSet, KeySet};
 pub use keystile_protocol::{Issuer, Timestamp};
 
-use crate::{AccessTokenClaims, Refusal, Scope};
+use crate::{AccessTokenClaims, ClientCertificate, Refusal, Scope};
 
 /// A longer token is refused unread, in bytes.
 const TOKEN_AT_MOST: usize = 16 * 1024;
 
-/// All rules in order: the token is in the one place where it may be, it is believed, and it
-/// allows what is `required`.
+/// All rules in order: the token is in the one place where it may be, it is believed, it came from
+/// its holder, and it allows what is `required`. `certificate` is the connection's.
 pub fn authorize(
     headers: &HeaderMap,
     query: Option<&str>,
+    certificate: Option<&ClientCertificate>,
     keys: &KeySet,
     expected: &Expectations<'_>,
     required: &Scope,
     now: Timestamp,
 ) -> Result<AccessTokenClaims, Refusal> {
     let token = bearer_token(headers, query)?;
-    let claims = verify(token, keys, expected, now).and_then(unbound);
-    let claims = claims.map_err(Refusal::InvalidToken)?;
+    let claims = verify(token, keys, expected, now);
+    let claims = claims
+        .and_then(|claims| from_holder(claims, certificate))
+        .map_err(Refusal::InvalidToken)?;
     check_scope(&claims.scope, required)?;
     Ok(claims)
 }
 
-/// A token that is bound to a key is worth nothing as a bearer token (RFC 9449 section 7.1): until
-/// this crate checks proofs it is refused.
-pub(crate) fn unbound(claims: AccessTokenClaims) -> Result<AccessTokenClaims, AccessTokenError> {
-    if claims.cnf.is_some() { Err(AccessTokenError::Bound) } else { Ok(claims) }
+/// A token that is bound to a certificate comes over a connection with it (RFC 8705 section 3). One
+/// that is bound to a key is worth nothing as a bearer token (RFC 9449 section 7.1): until this
+/// crate checks proofs it is refused.
+pub(crate) fn from_holder(
+    claims: AccessTokenClaims,
+    certificate: Option<&ClientCertificate>,
+) -> Result<AccessTokenClaims, AccessTokenError> {
+    claims.check_certificate(certificate)?;
+    if claims.dpop_key().is_some() { Err(AccessTokenError::Bound) } else { Ok(claims) }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 section 2.1), the one method that is taken.

@@ -14,6 +14,7 @@ mod limits;
 pub mod listen;
 pub mod pages;
 mod proxy;
+mod qr;
 mod received;
 mod respond;
 mod routes;
@@ -67,12 +68,19 @@ impl Default for FaceSettings {
     }
 }
 
-/// All endpoints of the authority, below the issuer's path. It has to be called from within a
-/// runtime, on which it keeps incidents in the background.
-pub fn router(
-    authority: Arc<Authority>,
-    settings: FaceSettings,
-) -> Result<axum::Router, PagesError> {
+/// The endpoints of an authority, below the issuer's path.
+#[derive(Debug)]
+pub struct Routers {
+    /// All of them.
+    pub all: axum::Router,
+    /// Those that clients call, for the listener that asks for their certificates (RFC 8705
+    /// section 5): a browser that came there would ask its user for one.
+    pub with_certificates: axum::Router,
+}
+
+/// The endpoints of the authority. It has to be called from within a runtime, on which it keeps
+/// incidents in the background.
+pub fn routers(authority: Arc<Authority>, settings: FaceSettings) -> Result<Routers, PagesError> {
     let face = face::Face::new(authority, &settings)?;
-    Ok(routes::router(Arc::new(face), settings.limits))
+    Ok(routes::routers(Arc::new(face), settings.limits))
 }

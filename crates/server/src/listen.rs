@@ -1,7 +1,10 @@
 //! Accepting connections, with and without TLS.
 
+mod any_certificate;
+
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use keystile_protocol::ClientCertificate;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use self::any_certificate::AnyCertificate;
 use crate::received::Peer;
 
 /// A request's head has to be there within this.
@@ -47,8 +52,22 @@ pub enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
+/// Whether connections are asked for a client certificate (RFC 8705).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Not asked for.
+    #[default]
+    None,
+    /// Asked for. A connection may come without one.
+    Optional,
+}
+
 /// TLS 1.2 and 1.3 with a certificate chain and its key, both PEM.
-pub fn tls(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn tls(
+    certificate: &Path,
+    key: &Path,
+    client_certificates: ClientCertificates,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let wrong = |path: &Path, problem: String| TlsError::File { path: path.to_owned(), problem };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -58,10 +77,15 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError
     }
     let private = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, e.to_string()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match client_certificates {
+        ClientCertificates::None => builder.with_no_client_auth(),
+        ClientCertificates::Optional => {
+            builder.with_client_cert_verifier(Arc::new(AnyCertificate(provider)))
+        }
+    };
+    let mut config = builder.with_single_cert(chain, private)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -90,12 +114,14 @@ pub async fn serve(
         let tls = tls.clone();
         tokio::spawn(async move {
             match tls {
-                None => connection(stream, Peer(peer), router, watcher, slot).await,
+                None => connection(stream, Caller(peer, None), router, watcher, slot).await,
                 Some(tls) => {
                     let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream));
                     match handshake.await {
                         Ok(Ok(stream)) => {
-                            connection(stream, Peer(peer), router, watcher, slot).await;
+                            let chain = stream.get_ref().1.peer_certificates();
+                            let caller = Caller(peer, chain.and_then(certificate));
+                            connection(stream, caller, router, watcher, slot).await;
                         }
                         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                         Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -113,7 +139,7 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> (TcpStream, std::net::SocketAddr, OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
         let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore stays open");
         match listener.accept().await {
@@ -130,9 +156,17 @@ async fn accept(
     }
 }
 
+/// The certificate that a handshake proved.
+fn certificate(chain: &[CertificateDer<'_>]) -> Option<ClientCertificate> {
+    ClientCertificate::from_chain(chain).ok()
+}
+
+/// Who is at the other end of a connection.
+struct Caller(SocketAddr, Option<ClientCertificate>);
+
 async fn connection<S>(
     stream: S,
-    peer: Peer,
+    Caller(peer, certificate): Caller,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
     _slot: OwnedSemaphorePermit,
@@ -141,7 +175,10 @@ async fn connection<S>(
 {
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(Peer(peer));
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|e| match e {})) }
     });

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
+use keystile_protocol::ClientCertificate;
 
 /// A range of addresses, such as `10.0.0.0/8` or `::1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,13 +86,15 @@ pub struct ProxySettings {
     pub trusted: Vec<Network>,
     /// The header that they write.
     pub forwarded_header: Option<ForwardedHeader>,
+    /// The header that they write a connection's client certificate into, as RFC 9440 has it.
+    pub client_certificate_header: Option<HeaderName>,
 }
 
 impl ProxySettings {
     /// The address that a request comes from: the last one in the header that is not a trusted
     /// proxy's, if the socket's is one.
     pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let trusted = |address: IpAddr| self.trusted.iter().any(|net| net.contains(address));
+        let trusted = |address: IpAddr| self.trusts(address);
         let Some(header) = self.forwarded_header.filter(|_| trusted(peer)) else { return peer };
         let hops = forwarded_for(headers, header);
         let mut nearest = peer;
@@ -103,6 +106,35 @@ impl ProxySettings {
             }
         }
         nearest
+    }
+
+    /// The client certificate of a request: what a trusted proxy says, or the connection's own
+    /// (`own`). From everybody else the header is nothing.
+    pub(crate) fn client_certificate(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        own: Option<&ClientCertificate>,
+    ) -> Option<ClientCertificate> {
+        let Some(name) = self.client_certificate_header.as_ref().filter(|_| self.trusts(peer))
+        else {
+            return own.cloned();
+        };
+        let mut values = headers.get_all(name).iter();
+        let value = values.next()?;
+        if values.next().is_some() {
+            tracing::warn!(%peer, "the proxy sent two client certificates; neither is taken");
+            return None;
+        }
+        ClientCertificate::from_header(value.as_bytes())
+            .inspect_err(|error| {
+                tracing::warn!(%peer, %error, "the proxy's client certificate cannot be read");
+            })
+            .ok()
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
     }
 }
 
@@ -166,6 +198,7 @@ mod tests {
         let settings = ProxySettings {
             trusted: trusted.iter().map(|net| net.parse().expect("a network")).collect(),
             forwarded_header: Some(ForwardedHeader::XForwardedFor),
+            client_certificate_header: None,
         };
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().expect("ASCII"));
@@ -189,6 +222,34 @@ mod tests {
             .insert("forwarded", "for=\"[2001:db8::17]:47\";proto=https".parse().expect("ASCII"));
         let hops = forwarded_for(&headers, ForwardedHeader::Forwarded);
         assert_eq!(hops, [Some(ip("2001:db8::17"))]);
+    }
+
+    #[test]
+    fn a_client_certificate_is_taken_from_a_trusted_proxy_alone_rfc_9440_4() {
+        let settings = ProxySettings {
+            trusted: vec!["10.0.0.0/8".parse().expect("a network")],
+            forwarded_header: Some(ForwardedHeader::XForwardedFor),
+            client_certificate_header: Some(HeaderName::from_static("client-cert")),
+        };
+        let own = ClientCertificate::from_chain(&[b"own"]).expect("bounded");
+        let told = ClientCertificate::from_chain(&[[0xfb, 0xff]]).expect("bounded");
+        let of = |settings: &ProxySettings, peer: &str, values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("client-cert", value.parse().expect("ASCII"));
+            }
+            settings.client_certificate(ip(peer), &headers, Some(&own))
+        };
+        assert_eq!(of(&settings, "10.0.0.1", &[":+/8=:"]), Some(told));
+        assert_eq!(of(&settings, "10.0.0.1", &[]), None, "the proxy's own is not the client's");
+        for bad in [&[":+/8=:", ":+/8=:"][..], &["+/8="], &[""]] {
+            assert_eq!(of(&settings, "10.0.0.1", bad), None, "{bad:?}");
+        }
+        let long = format!(":{}:", "A".repeat(20_000));
+        assert_eq!(of(&settings, "10.0.0.1", &[&long]), None);
+        assert_eq!(of(&settings, "192.0.2.1", &[":+/8=:"]), Some(own.clone()));
+        let none = ProxySettings { client_certificate_header: None, ..settings };
+        assert_eq!(of(&none, "10.0.0.1", &[":+/8=:"]), Some(own.clone()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{Browser, ReceivedParams};
-use keystile_protocol::Params;
+use keystile_protocol::{ClientCertificate, Params};
 
 use crate::face::{Face, SharedFace};
 use crate::proxy::Neighbourhood;
@@ -76,9 +76,17 @@ impl FromRequestParts<SharedFace> for FromBrowser {
 
 /// The network that a request comes from.
 pub(crate) fn network(face: &Face, parts: &Parts) -> String {
+    Neighbourhood(face.proxy.address(peer(parts), &parts.headers)).to_string()
+}
+
+/// The client certificate that a request comes with.
+pub(crate) fn client_certificate(face: &Face, parts: &Parts) -> Option<ClientCertificate> {
+    face.proxy.client_certificate(peer(parts), &parts.headers, parts.extensions.get())
+}
+
+fn peer(parts: &Parts) -> IpAddr {
     let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let peer = parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.0.ip());
-    Neighbourhood(face.proxy.address(peer, &parts.headers)).to_string()
+    parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.0.ip())
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {

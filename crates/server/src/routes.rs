@@ -5,15 +5,15 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 
-use crate::FaceLimits;
 use crate::face::SharedFace;
 use crate::handlers::{
-    account, assets, authorize, client_endpoints, errors, health, logos, logout, metadata, pages,
-    registration, userinfo,
+    account, assets, authorize, client_endpoints, device, errors, health, logos, logout, metadata,
+    pages, registration, userinfo,
 };
 use crate::limits::{self, Bounded};
+use crate::{FaceLimits, Routers};
 
-pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
+pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
     let bounded = Bounded::new(SharedFace::clone(&face), limits.concurrent_requests);
     let base = face.authority.policy().issuer.path().to_owned();
     let oauth_metadata = format!("/.well-known/oauth-authorization-server{base}");
@@ -22,10 +22,13 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/", get(pages::home))
         .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/login", get(pages::resume_sign_in).post(pages::sign_in))
+        .route("/sign-up", get(pages::begin_sign_up).post(pages::sign_up))
         .route("/consent", get(pages::resume_consent).post(pages::consent))
         .route("/cancel", post(pages::cancel))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/account", get(account::get).post(account::post))
+        .route("/device", get(device::get).post(device::post))
+        .route("/device/qr/{name}", get(device::qr))
         .route("/logos/{name}", get(logos::get))
         .route("/errors/{code}", get(errors::help))
         .method_not_allowed_fallback(errors::page_method_not_allowed);
@@ -33,6 +36,7 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
     let for_clients = Router::new()
         .route("/token", post(client_endpoints::token))
         .route("/par", post(client_endpoints::push))
+        .route("/device_authorization", post(client_endpoints::authorize_device))
         .route("/revoke", post(client_endpoints::revoke))
         .route("/introspect", post(client_endpoints::introspect))
         .route("/register", post(registration::register))
@@ -45,12 +49,25 @@ pub(crate) fn router(face: SharedFace, limits: FaceLimits) -> Router {
         .route("/jwks", get(metadata::keys))
         .method_not_allowed_fallback(errors::json_method_not_allowed);
 
+    let bound = from_fn_with_state(bounded, limits::bound);
+    let with_certificates = below(&base, for_clients.clone().layer(bound.clone()));
     let work = for_browsers.merge(for_clients);
-    let work = work.layer(from_fn_with_state(bounded, limits::bound));
+    let work = work.layer(bound);
     let work = work.route("/assets/{name}", get(assets::get));
-    let below = if base.is_empty() { work } else { Router::new().nest(&base, work) };
-    below
-        .route(&oauth_metadata, get(metadata::document))
+    let all = below(&base, work).route(&oauth_metadata, get(metadata::document));
+    Routers {
+        all: complete(all, SharedFace::clone(&face), limits),
+        with_certificates: complete(with_certificates, face, limits),
+    }
+}
+
+/// Below the issuer's own path.
+fn below(base: &str, work: Router<SharedFace>) -> Router<SharedFace> {
+    if base.is_empty() { work } else { Router::new().nest(base, work) }
+}
+
+fn complete(routes: Router<SharedFace>, face: SharedFace, limits: FaceLimits) -> Router {
+    routes
         .route("/healthz", any(health::alive))
         .route("/readyz", any(health::ready))
         .fallback(errors::not_found)

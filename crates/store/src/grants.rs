@@ -4,6 +4,7 @@ use keystile_authority::decisions::{Redeemed, Redemption, Rotated, Rotation};
 use keystile_authority::ids::{AccountId, GrantId, SessionId};
 use keystile_authority::ports::Stored;
 use keystile_authority::records::{Grant, GrantNow};
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::{ClientId, Timestamp};
 
@@ -39,17 +40,17 @@ macro_rules! alive {
 const REDEEM: &str = concat!(
     "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
              resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt,
-             claims, dpop_key, approval)
+             claims, dpop_key, approval, certificate)
      AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19))
+                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20))
      INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
-                         keep_until, salt, claims, dpop_key, approval,
+                         keep_until, salt, claims, dpop_key, approval, certificate,
                          generation, rotated_at, last_used)
      SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
             g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
             g.expires_at, g.keep_until, g.salt, g.claims, g.dpop_key,
-            g.approval, 0, g.created_at, g.created_at
+            g.approval, g.certificate, 0, g.created_at, g.created_at
      FROM g WHERE ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
@@ -89,6 +90,11 @@ async fn insert(
 ) -> Stored<Option<([u8; 16], Option<i64>, bool)>> {
     let claims = (!new.claims.is_empty()).then(|| to_json(&new.claims)).transpose()?;
     let (resources, methods) = (to_json(&new.resources)?, to_json(&new.methods)?);
+    let (key, certificate) = match new.bound_to {
+        None => (None, None),
+        Some(SenderConstraint::DpopKey(key)) => (Some(key), None),
+        Some(SenderConstraint::Certificate(certificate)) => (None, Some(certificate)),
+    };
     let params = params![
         &new.grant,
         &new.redemption,
@@ -107,8 +113,9 @@ async fn insert(
         new.keep_until,
         &new.salt,
         claims.as_deref(),
-        new.dpop_key.as_ref().map(Thumbprint::as_bytes),
+        key.as_ref().map(Thumbprint::as_bytes),
         new.approval.as_ref(),
+        certificate.as_ref().map(Thumbprint::as_bytes),
     ];
     db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?, row.flag()?))).await
 }
@@ -117,7 +124,7 @@ const FIND: &str = concat!(
     "SELECT g.id, g.account, g.client, g.offline, g.session, g.sid, g.scope, g.resources,
             g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used, g.salt,
             COALESCE(g.claims, '{}'),
-            g.dpop_key,
+            g.dpop_key, g.certificate,
             CASE WHEN g.revoked_at IS NULL AND ",
     alive!("$2"),
     " THEN 1 ELSE 0 END,
@@ -156,9 +163,15 @@ fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
         last_used: row.time()?,
         salt: row.array()?,
         claims: row.json()?,
-        dpop_key: row.maybe_array()?.map(Thumbprint::from_bytes),
+        bound_to: bound_to(row)?,
     };
     Ok(GrantNow { grant, alive: row.flag()?, token_revoked: row.flag()? })
+}
+
+fn bound_to(row: &mut Fields<'_>) -> Stored<Option<SenderConstraint>> {
+    let key = row.maybe_array()?.map(Thumbprint::from_bytes).map(SenderConstraint::DpopKey);
+    let certificate = row.maybe_array()?.map(Thumbprint::from_bytes);
+    Ok(key.or(certificate.map(SenderConstraint::Certificate)))
 }
 
 /// Marks and never deletes: the row is the proof that the code was used.

@@ -9,9 +9,9 @@ use keystile_protocol::jose::Algorithm;
 use crate::meta;
 use crate::statements::{Fields, Statements, params};
 
-/// Two keys of one algorithm within this time were made by two nodes that did not know of each
+/// Two keys of one algorithm (or type) within this time were made by two nodes that did not know of each
 /// other. A rotation comes much later.
-const MEANWHILE: Duration = Duration::from_secs(600);
+pub(crate) const MEANWHILE: Duration = Duration::from_secs(600);
 
 pub(crate) async fn all(db: &mut impl Statements) -> Stored<Vec<StoredKey>> {
     let sql = "SELECT kid, algorithm, sealed, created_at FROM signing_keys \

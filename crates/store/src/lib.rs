@@ -8,6 +8,7 @@
 mod accounts;
 mod clients;
 mod consents;
+mod decryption_keys;
 mod grants;
 mod incidents;
 mod initial_access_tokens;
@@ -15,6 +16,7 @@ mod keys;
 mod logos;
 mod logout_messages;
 mod meta;
+mod pending;
 mod registrations;
 mod revoked_tokens;
 mod sessions;

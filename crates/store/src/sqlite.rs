@@ -6,6 +6,7 @@ mod logos;
 mod logout_outbox;
 mod memory;
 mod open;
+mod pending;
 mod readers;
 mod registrations;
 mod registry;
@@ -92,7 +93,11 @@ impl SqliteStore {
 
     /// Begins a new epoch, as a restore does: what was sealed before is refused.
     pub async fn raise_epoch(&self, now: Timestamp) -> Stored<u64> {
-        let raised = self.write(async move |db| meta::raise_epoch(db, now).await).await;
+        let raise = async move |db: &mut Db<'_>| {
+            crate::pending::delete_all(db).await?;
+            meta::raise_epoch(db, now).await
+        };
+        let raised = self.write(raise).await;
         self.inner.memory.look();
         raised
     }

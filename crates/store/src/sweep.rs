@@ -24,6 +24,8 @@ pub struct Swept {
     pub tokens: usize,
     /// Assertions and proofs that are refused for their age and are forgotten.
     pub used_once: usize,
+    /// Authorizations that waited for a user's word and are forgotten.
+    pub pending: usize,
     /// Open registrations that nobody used, with their clients.
     pub registrations: usize,
     /// Whether the step reached the end of what there is to look at; the next begins anew.
@@ -36,6 +38,7 @@ impl std::ops::AddAssign for Swept {
         self.sessions += more.sessions;
         self.tokens += more.tokens;
         self.used_once += more.used_once;
+        self.pending += more.pending;
         self.registrations += more.registrations;
         self.finished = more.finished;
     }

@@ -3,9 +3,8 @@
 use std::io::Read;
 
 use clap::{Args, Subcommand};
-use keystile_authority::endpoints::PASSWORD_AT_LEAST;
 use keystile_authority::ports::{Clock, Passwords, Registry, Store};
-use keystile_authority::records::{Account, UserClaims, normalized_username};
+use keystile_authority::records::{Account, PASSWORD_AT_LEAST, UserClaims, normalized_username};
 use keystile_protocol::Secret;
 use keystile_store::SqliteStore;
 use serde_json::{Value, json};

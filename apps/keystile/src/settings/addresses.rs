@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use axum::http::HeaderName;
 use keystile_protocol::Issuer;
+use keystile_server::listen::ClientCertificates;
 use keystile_server::{ForwardedHeader, Network, ProxySettings};
 use url::{Host, Url};
 
@@ -20,6 +22,8 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// The key.
     pub key: PathBuf,
+    /// Whether connections are asked for a client certificate.
+    pub client_certificates: ClientCertificates,
 }
 
 /// Where to listen. Browsers take `localhost` for either of two addresses, so it means both.
@@ -28,13 +32,20 @@ pub(super) fn listen(
     issuer: &Issuer,
     root: &Place<'_>,
 ) -> Result<Vec<SocketAddr>, SettingsError> {
-    let Some(text) = text else { return Ok(default_listen(issuer)) };
+    match text {
+        None => Ok(default_listen(issuer)),
+        Some(text) => address(text, &root.key("listen")),
+    }
+}
+
+/// An address and a port; `localhost` means both of its addresses.
+pub(super) fn address(text: &str, place: &Place<'_>) -> Result<Vec<SocketAddr>, SettingsError> {
     if let Ok(address) = text.parse() {
         return Ok(vec![address]);
     }
     match text.strip_prefix("localhost:").map(str::parse) {
         Some(Ok(port)) => Ok(localhost(port)),
-        _ => root.key("listen").wrong(format!(
+        _ => place.wrong(format!(
             "'{text}' is not an address and a port, such as 127.0.0.1:4000, [::1]:4000, \
              0.0.0.0:4000 or localhost:4000"
         )),
@@ -64,7 +75,7 @@ pub(super) fn tls(
 ) -> Result<Option<TlsFiles>, SettingsError> {
     let Some(tls) = tls else { return Ok(None) };
     let place = source.root().key("tls");
-    client_certificates(tls.client_certificates.as_deref(), &place)?;
+    let client_certificates = client_certificates(tls.client_certificates.as_deref(), &place)?;
     let (certificate, key) = match (&tls.certificate, &tls.key) {
         (Some(certificate), Some(key)) => (certificate, key),
         (None, _) => return place.key("certificate").wrong("a PEM file with the chain is needed"),
@@ -73,18 +84,20 @@ pub(super) fn tls(
     if issuer.is_development() {
         return place.wrong(format!("the issuer is {issuer}; with [tls] it has to be https"));
     }
-    Ok(Some(TlsFiles { certificate: source.beside(certificate), key: source.beside(key) }))
+    let (certificate, key) = (source.beside(certificate), source.beside(key));
+    Ok(Some(TlsFiles { certificate, key, client_certificates }))
 }
 
-fn client_certificates(value: Option<&str>, place: &Place<'_>) -> Result<(), SettingsError> {
-    let place = place.key("client_certificates");
+fn client_certificates(
+    value: Option<&str>,
+    place: &Place<'_>,
+) -> Result<ClientCertificates, SettingsError> {
     match value {
-        None | Some("none") => Ok(()),
-        Some("optional") => place.wrong(
-            "client certificates come with a later release; until then leave it out or say \
-             \"none\"",
-        ),
-        Some(other) => place.wrong(format!("'{other}' is neither none nor optional")),
+        None | Some("none") => Ok(ClientCertificates::None),
+        Some("optional") => Ok(ClientCertificates::Optional),
+        Some(other) => place
+            .key("client_certificates")
+            .wrong(format!("'{other}' is neither none nor optional")),
     }
 }
 
@@ -97,6 +110,7 @@ pub(super) fn proxy(
         network.parse::<Network>().or_else(|problem| place.wrong(problem))
     });
     let trusted = trusted.collect::<Result<Vec<_>, _>>()?;
+    let client_certificate_header = client_certificate_header(proxy, place)?;
     let place = place.key("forwarded_header");
     let forwarded_header = match &proxy.forwarded_header {
         None if trusted.is_empty() => None,
@@ -114,5 +128,20 @@ pub(super) fn proxy(
             Some(header.or_else(|problem| place.wrong(problem))?)
         }
     };
-    Ok(ProxySettings { trusted, forwarded_header })
+    Ok(ProxySettings { trusted, forwarded_header, client_certificate_header })
+}
+
+fn client_certificate_header(
+    proxy: &file::Proxy,
+    place: &Place<'_>,
+) -> Result<Option<HeaderName>, SettingsError> {
+    let Some(name) = &proxy.client_certificate_header else { return Ok(None) };
+    let place = place.key("client_certificate_header");
+    if proxy.trusted.is_empty() {
+        return place.wrong("nobody is trusted to write it; name the proxies in 'trusted'");
+    }
+    match HeaderName::try_from(name) {
+        Ok(header) => Ok(Some(header)),
+        Err(_) => place.wrong(format!("'{name}' is not a header's name, such as Client-Cert")),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keystile_authority::policy::{Guessing, Lifetimes, Rate};
+use keystile_authority::policy::{Guessing, Lifetimes, Rate, WaitingLimits};
 use keystile_server::FaceLimits;
 
 use super::file;
@@ -12,6 +12,8 @@ use crate::passwords::{Cost, HashSettings};
 
 /// RFC 6749 section 4.1.2 recommends ten minutes at most; ours live a tenth of that.
 const CODE_AT_MOST: u64 = 60;
+/// The longer a user code is good, the likelier is one that is guessed (RFC 8628 section 5.1).
+const DEVICE_CODE_AT_MOST: u64 = 1800;
 const TEN_YEARS: u64 = 10 * 365 * 24 * 3600;
 const WORKERS_AT_MOST: usize = 64;
 
@@ -29,6 +31,7 @@ pub(super) fn lifetimes(
         ("session", table.session, &mut lifetimes.session, TEN_YEARS),
         ("session_idle", table.session_idle, &mut lifetimes.session_idle, TEN_YEARS),
         ("page", table.page, &mut lifetimes.page, TEN_YEARS),
+        ("device_code", table.device_code, &mut lifetimes.device_code, DEVICE_CODE_AT_MOST),
     ];
     for (name, seconds, lifetime, at_most) in each {
         match seconds {
@@ -53,11 +56,34 @@ pub(super) fn guessing(
         ("account_from_network", &table.account_from_network, &mut guessing.account_from_network),
         ("network", &table.network, &mut guessing.network),
         ("client", &table.client, &mut guessing.client),
+        ("sign_up", &table.sign_up, &mut guessing.sign_up),
+        ("user_code", &table.user_code, &mut guessing.user_code),
+        (
+            "user_code_from_browser",
+            &table.user_code_from_browser,
+            &mut guessing.user_code_from_browser,
+        ),
     ];
     for (name, table, rate) in each {
         set_rate(rate, table, &place.key(name))?;
     }
     Ok(table.guessing.unwrap_or(true).then_some(guessing))
+}
+
+pub(super) fn waiting(
+    table: &file::Limits,
+    place: &Place<'_>,
+) -> Result<WaitingLimits, SettingsError> {
+    let default = WaitingLimits::default();
+    let at_least_one = |name, given: Option<u32>, default| match given {
+        Some(0) => place.key(name).wrong("at least 1 is needed"),
+        given => Ok(given.unwrap_or(default)),
+    };
+    let from_network = table.waiting_from_network;
+    Ok(WaitingLimits {
+        in_all: at_least_one("waiting", table.waiting, default.in_all)?,
+        from_network: at_least_one("waiting_from_network", from_network, default.from_network)?,
+    })
 }
 
 fn set_rate(rate: &mut Rate, table: &file::Rate, place: &Place<'_>) -> Result<(), SettingsError> {

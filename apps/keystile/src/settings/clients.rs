@@ -2,6 +2,7 @@
 
 use keystile_authority::policy::Policy;
 use keystile_authority::records::Client;
+use keystile_authority::rules::mutual_tls;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 
 use super::scopes;
@@ -34,6 +35,8 @@ fn client(
         return place.key("client_id").wrong("it is missing; any short name will do");
     }
     let client = register(metadata, policy.issuer.is_development())
+        .or_else(|error| place.key(error.member).wrong(error.problem))?;
+    mutual_tls::is_offered(&client, policy)
         .or_else(|error| place.key(error.member).wrong(error.problem))?;
     scopes::known(&client.scope, policy, &place.key("scope"))?;
     if let Some(unknown) = client.apis.iter().find(|api| policy.api(api).is_none()) {

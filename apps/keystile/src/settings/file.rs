@@ -27,12 +27,16 @@ pub struct File {
     pub registration: Registration,
     /// Users.
     pub users: Vec<User>,
+    /// How people come to accounts.
+    pub accounts: Accounts,
     /// Scopes beside the standard ones, and words for those.
     pub scopes: Vec<Scope>,
     /// APIs that access tokens are for.
     pub apis: Vec<Api>,
     /// Certificate and key; without them something before the server does TLS.
     pub tls: Option<Tls>,
+    /// Client certificates on a listener of their own.
+    pub mtls: Option<Mtls>,
     /// Proxies before the server.
     pub proxy: Proxy,
     /// Requests that the server makes itself.
@@ -63,6 +67,14 @@ pub struct Store {
 pub struct Keys {
     /// A file of master keys, instead of `master.key` beside the database.
     pub master_key_file: Option<PathBuf>,
+}
+
+/// `[accounts]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accounts {
+    /// Whether people may make accounts for themselves.
+    pub sign_up: bool,
 }
 
 /// `[[scopes]]`
@@ -138,8 +150,22 @@ pub struct Tls {
     pub certificate: Option<PathBuf>,
     /// Its key, PEM.
     pub key: Option<PathBuf>,
-    /// `none`; `optional` comes with a later release.
+    /// Whether connections are asked for a client certificate: `none` or `optional`.
     pub client_certificates: Option<String>,
+}
+
+/// `[mtls]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mtls {
+    /// Address and port of a listener that asks for client certificates. It answers what clients
+    /// call alone.
+    pub listen: Option<String>,
+    /// Below which URL clients reach the endpoints with a certificate, where not below the
+    /// issuer's own.
+    pub issuer_alias: Option<String>,
+    /// The authorities that issue clients' certificates, PEM, for `tls_client_auth`.
+    pub ca: Option<PathBuf>,
 }
 
 /// `[proxy]`
@@ -150,6 +176,8 @@ pub struct Proxy {
     pub trusted: Vec<String>,
     /// The header that they write: `X-Forwarded-For` or `Forwarded`.
     pub forwarded_header: Option<String>,
+    /// The header that they write a client's certificate into, as RFC 9440 has it: `Client-Cert`.
+    pub client_certificate_header: Option<String>,
 }
 
 /// `[outbound]`
@@ -176,6 +204,16 @@ pub struct Limits {
     pub network: Rate,
     /// Failed client authentications from one network.
     pub client: Rate,
+    /// Accounts that people make from one network.
+    pub sign_up: Rate,
+    /// Wrong user codes from one network.
+    pub user_code: Rate,
+    /// Wrong user codes from one browser.
+    pub user_code_from_browser: Rate,
+    /// Devices that may wait for their users.
+    pub waiting: Option<u32>,
+    /// The same, of one network.
+    pub waiting_from_network: Option<u32>,
     /// Largest body of a request.
     pub body_bytes: Option<usize>,
     /// Open connections.
@@ -218,6 +256,8 @@ pub struct Lifetimes {
     pub session_idle: Option<u64>,
     /// A login or consent page.
     pub page: Option<u64>,
+    /// What a device waits with for its user; 1800 at most.
+    pub device_code: Option<u64>,
 }
 
 /// `[pages]`

@@ -51,8 +51,15 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[tls]\ncertificate = \"c.pem\"", "2:2", &["key:", "private key"]),
         ("[tls]\nkey = \"k.pem\"", "2:2", &["certificate:", "chain"]),
         ("[tls]\ncertificate = \"c\"\nkey = \"k\"", "2:2", &["https"]),
-        ("[tls]\nclient_certificates = \"optional\"", "3:1", &["later release"]),
+        ("[tls]\nclient_certificates = \"optional\"", "2:2", &["certificate:", "chain"]),
         ("[tls]\nclient_certificates = \"yes\"", "3:1", &["'yes'", "none"]),
+        ("[mtls]\nlisten = \"127.0.0.1:1\"", "3:1", &["listen", "[tls]"]),
+        ("[mtls]\nca = \"ca.pem\"", "2:2", &["nobody asks", "'listen'", "client_certificates"]),
+        (
+            "[proxy]\nclient_certificate_header = \"Client-Cert\"",
+            "3:1",
+            &["client_certificate_header", "nobody is trusted"],
+        ),
         ("[proxy]\ntrusted = [\"::1\", \"10.0.0.0/33\"]", "3:19", &["'10.0.0.0/33'"]),
         ("[proxy]\ntrusted = [\"::1\"]", "2:2", &["forwarded_header", "missing"]),
         ("[proxy]\nforwarded_header = \"Forwarded\"", "3:1", &["nobody is trusted"]),
@@ -91,12 +98,6 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
             "4:1",
             &["'email' is a standard scope"],
         ),
-        // Clients that register themselves.
-        ("[registration]\nmode = \"on\"", "3:1", &["'on'", "off, token and open"]),
-        ("[registration]\nscopes = \"photos\"", "3:1", &["no scope 'photos'", "[[scopes]]"]),
-        ("[registration]\ngrant_types = [\"implicit\"]", "3:16", &["'implicit'"]),
-        ("[registration]\nredirect_hosts = [\"https://a.example\"]", "3:19", &["a host, such"]),
-        ("[registration]\nredirect_schemes = [\"https://\"]", "3:21", &["a scheme, such"]),
         // Users.
         ("[[users]]\npassword = \"x\"", "2:1", &["username", "1 to 256"]),
         ("[[users]]\nusername = \"a\"", "2:1", &["password: a user needs"]),
@@ -115,6 +116,8 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ),
         // Numbers.
         ("[lifetimes]\ncode = 61", "3:1", &["code: it is from 1 to 60"]),
+        ("[lifetimes]\ndevice_code = 1801", "3:1", &["device_code: it is from 1 to 1800"]),
+        ("[limits]\nwaiting_from_network = 0", "3:1", &["waiting_from_network: at least 1"]),
         ("[lifetimes]\nsession = 0", "3:1", &["session: it is from 1"]),
         ("[limits]\nnetwork = { burst = 0 }", "3:13", &["burst"]),
         ("[limits]\nnetwork = { every_seconds = 0 }", "3:13", &["0.001"]),
@@ -131,6 +134,35 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
             assert!(problem.contains(word), "{text}\n{problem}\nlacks {word}");
         }
         assert!(!problem.contains("12345"), "{problem}");
+    }
+}
+
+#[test]
+fn what_a_client_names_to_be_fetched_has_an_https_address() {
+    for (member, value, word) in [
+        ("jwks_uri", "\"http://app.example/keys\"", "'http://app.example/keys'"),
+        ("request_uris", "[\"urn:r\"]", "'urn:r'"),
+        ("sector_identifier_uri", "\"sector\"", "'sector'"),
+    ] {
+        let (at, problem) = wrong(&format!("{CLIENT}{member} = {value}"));
+        assert_eq!(at, "6:1", "{problem}");
+        assert!(problem.starts_with(member) && problem.contains(word), "{problem}");
+    }
+}
+
+#[test]
+fn mistakes_about_clients_that_register_themselves() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("[registration]\nmode = \"on\"", "3:1", &["'on'", "off, token and open"]),
+        ("[registration]\nscopes = \"photos\"", "3:1", &["no scope 'photos'", "[[scopes]]"]),
+        ("[registration]\ngrant_types = [\"implicit\"]", "3:16", &["'implicit'"]),
+        ("[registration]\nredirect_hosts = [\"https://a.example\"]", "3:19", &["a host, such"]),
+        ("[registration]\nredirect_schemes = [\"https://\"]", "3:21", &["a scheme, such"]),
+    ];
+    for (text, place, words) in cases {
+        let (at, problem) = wrong(text);
+        assert_eq!(&at, place, "{text}\n{problem}");
+        assert!(words.iter().all(|word| problem.contains(word)), "{text}\n{problem}");
     }
 }
 

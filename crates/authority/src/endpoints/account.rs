@@ -7,12 +7,9 @@ use super::answer::{Cookies, Fault, Outcome, SessionCookie};
 use super::authorize::PageOf;
 use super::{Authority, Browser};
 use crate::ids::SessionId;
-use crate::records::{Account, AppAccess, Session, SignedIn};
+use crate::records::{Account, AppAccess, PASSWORD_AT_LEAST, Session, SignedIn};
 use crate::rules::next_step::LoginReason;
 use crate::sealed::{Destination, FormKind, FormToken};
-
-/// Shortest password that is taken, in characters (NIST SP 800-63B section 5.1.1.1: at least 8).
-pub const PASSWORD_AT_LEAST: usize = 8;
 
 /// The account page.
 #[derive(Debug)]

@@ -3,12 +3,14 @@
 use keystile_protocol::seal::Sealed;
 use keystile_protocol::{ErrorCode, ProtocolError, Secret};
 
+use super::device::{DeviceDoneView, DeviceView, UserCodeView};
 use crate::incident::Incident;
 use crate::ports::StoreError;
 use crate::records::Client;
 use crate::rules::consent::Permission;
 use crate::rules::next_step::LoginReason;
 use crate::rules::redirect::{PageError, Reply};
+use crate::rules::sign_up::{SignUpError, SignUpFields};
 use crate::sealed::{ConsentPage, Interaction, KnownBrowser};
 use crate::throttle::Throttled;
 
@@ -50,10 +52,20 @@ pub enum Outcome {
     Page(PageError, Box<Incident>),
     /// The sign-in page.
     SignIn(Box<SignInView>),
+    /// The page where an account is made.
+    SignUp(Box<SignUpView>),
     /// The consent page.
     Consent(Box<ConsentView>),
     /// On to the account page.
     Account,
+    /// On to the page that asks for a user code, with this filled in.
+    EnterUserCode(String),
+    /// The page that asks for a user code.
+    UserCode(Box<UserCodeView>),
+    /// The page that asks whether a device may have what it waits for.
+    Device(Box<DeviceView>),
+    /// The page that says what the device is told.
+    DeviceDone(Box<DeviceDoneView>),
     /// A page that belongs to nothing that is under way here.
     CannotGoOn(Box<Incident>),
     /// A fault of ours before it was known where an answer may go.
@@ -67,6 +79,8 @@ pub struct SignInView {
     pub request: Sealed<Interaction>,
     /// Which app the user comes from; none for the account page.
     pub client: Option<std::sync::Arc<Client>>,
+    /// Whether there is a way back to it.
+    pub back_to_app: bool,
     /// What the user typed before, or the client's hint.
     pub username: String,
     /// Languages that the client asks for.
@@ -77,6 +91,21 @@ pub struct SignInView {
     pub renewed: bool,
     /// What went wrong the last time.
     pub error: Option<SignInError>,
+}
+
+/// The page where a person makes an account.
+#[derive(Debug)]
+pub struct SignUpView {
+    /// What it goes on with.
+    pub request: Sealed<Interaction>,
+    /// Which app the user comes from; none for the account page.
+    pub client: Option<std::sync::Arc<Client>>,
+    /// What the user typed before.
+    pub fields: SignUpFields,
+    /// Languages that the client asks for.
+    pub ui_locales: Option<String>,
+    /// What is wrong with what was typed.
+    pub error: Option<SignUpError>,
 }
 
 /// Why a sign-in did not succeed.
@@ -166,7 +195,13 @@ impl EndpointError {
 
 impl From<ProtocolError> for EndpointError {
     fn from(error: ProtocolError) -> Self {
-        Self::Protocol(error)
+        match error.error {
+            // The endpoints' standards have no such error: HTTP has a status for it.
+            ErrorCode::TemporarilyUnavailable => {
+                Self::Fault(Fault::Unavailable(error.error_description))
+            }
+            _ => Self::Protocol(error),
+        }
     }
 }
 

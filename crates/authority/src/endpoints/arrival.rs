@@ -3,37 +3,49 @@
 
 use std::sync::Arc;
 
-use keystile_protocol::{ClientId, Params, Timestamp};
+use keystile_protocol::jose::KeySet;
+use keystile_protocol::{ClientId, ErrorCode, Params, ProtocolError, Timestamp};
 
 use super::Authority;
 use super::answer::{Fault, Outcome};
 use super::authorize::{Asked, Posted, Refused, Stop};
 use crate::ids::GrantId;
 use crate::incident::Incident;
-use crate::mint::{self, MintError};
+use crate::mint;
+use crate::ports::{DocumentError, Fetched};
 use crate::records::Client;
 use crate::rules::pushed_request;
-use crate::rules::redirect::{self, Reply};
+use crate::rules::redirect::{self, PageError, Reply};
 use crate::rules::request_object::{self, Beside};
+use crate::rules::request_uri::{self, Reference};
 use crate::sealed::{Origin, PushedRequest};
 
 impl Authority {
     /// What a request asks, wherever its parameters stand.
     pub(super) async fn arrived(&self, params: Params, now: Timestamp) -> Result<Asked, Stop> {
-        let (params, origin) = if let Some(sealed) = pushed_request::sealed_part(&params) {
-            let client_id = redirect::client_id(&params)?;
-            let opened: Option<PushedRequest> = self.open(sealed);
-            let PushedRequest { params, grant, expires_at, .. } =
-                pushed_request::of_client(opened, &client_id)?;
-            let params = Params::parse(params.as_bytes())
-                .map_err(|problem| Stop::Page(redirect::PageError::Unreadable(problem)))?;
-            (params, Origin::Pushed { grant, expires_at })
-        } else if params.has("request") && !params.has("request_uri") {
-            self.parameters_of_object(params, now).await?
-        } else {
-            (params, Origin::Plain)
+        let (params, origin) = match self.pushed_before(&params)? {
+            Some(pushed) => pushed,
+            // Both together are refused with the other rules about parameters.
+            None if params.has("request") != params.has("request_uri") => {
+                self.parameters_of_object(params, now).await?
+            }
+            None => (params, Origin::Plain),
         };
         Ok(Asked { params, origin, requested_at: now, renewed: false, posted: Posted::Nothing })
+    }
+
+    /// The parameters of a pushed request, if this is one.
+    pub(super) fn pushed_before(
+        &self,
+        params: &Params,
+    ) -> Result<Option<(Params, Origin)>, PageError> {
+        let Some(sealed) = pushed_request::sealed_part(params) else { return Ok(None) };
+        let client_id = redirect::client_id(params)?;
+        let opened: Option<PushedRequest> = self.open(sealed);
+        let PushedRequest { params, grant, expires_at, .. } =
+            pushed_request::of_client(opened, &client_id)?;
+        let params = Params::parse(params.as_bytes()).map_err(PageError::Unreadable)?;
+        Ok(Some((params, Origin::Pushed { grant, expires_at })))
     }
 
     /// An object that is not good is told where the parameters beside it say, if they may.
@@ -44,12 +56,46 @@ impl Authority {
     ) -> Result<(Params, Origin), Stop> {
         let client_id = redirect::client_id(&params)?;
         let client = self.client_of(&client_id).await?;
-        let opened = client.map(|client| self.open_object(&params, Beside::FillIn, &client, now));
-        match opened {
-            Some(Ok(opened)) => Ok(opened),
-            Some(Err(error)) => Err(Stop::Reply(Box::new(self.reply_to(&params).await?), error)),
-            None => Err(redirect::PageError::UnknownClient { client_id }.into()),
+        let Some(client) = client else {
+            return Err(PageError::UnknownClient { client_id }.into());
+        };
+        match self.object_of(&params, &client, now).await {
+            Ok(opened) => Ok(opened),
+            Err(error) => Err(Stop::Reply(Box::new(self.reply_to(&params).await?), error)),
         }
+    }
+
+    async fn object_of(
+        &self,
+        params: &Params,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(Params, Origin), ProtocolError> {
+        if params.has("request") {
+            let object = params.required("request").map_err(|problem| {
+                ProtocolError::new(ErrorCode::InvalidRequest, problem.to_string())
+            })?;
+            return self.open_object(object, params, Beside::FillIn, client, now).await;
+        }
+        // Nobody is called for a request that could not go on.
+        pushed_request::may_go_on(&Origin::RequestObject(None), client, &self.policy, now)?;
+        let reference = request_uri::reference(params, client)?;
+        let document = self.referred(&reference).await?;
+        let object = request_uri::object(&document).map_err(DocumentError::Unusable);
+        let object = object.map_err(|error| request_uri::not_to_be_had(&error))?;
+        self.open_object(object, params, Beside::FillIn, client, now).await
+    }
+
+    /// What a request refers to. A kept document that it does not mean is fetched anew.
+    async fn referred(&self, reference: &Reference) -> Result<Arc<Fetched>, ProtocolError> {
+        let told = |error| request_uri::not_to_be_had(&error);
+        let (url, keeping) = (&reference.url, &request_uri::KEEPING);
+        let mut document = self.documents.document(url, keeping).await.map_err(told)?;
+        // One that may not be kept was fetched just now.
+        if !reference.fits(&document) && !document.fresh_for.is_zero() {
+            document = self.documents.newer(url, keeping).await.map_err(told)?;
+        }
+        if reference.fits(&document) { Ok(document) } else { Err(request_uri::another()) }
     }
 
     async fn client_of(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Stop> {
@@ -58,20 +104,21 @@ impl Authority {
         Ok(client.filter(|client| client.enabled))
     }
 
-    /// The parameters of a request's object, and until when it is good.
-    pub(super) fn open_object(
+    /// The parameters of a request object, and until when it is good.
+    pub(super) async fn open_object(
         &self,
+        object: &str,
         params: &Params,
         beside: Beside,
         client: &Client,
         now: Timestamp,
-    ) -> Result<(Params, Origin), keystile_protocol::ProtocolError> {
-        let object = params.required("request").map_err(|problem| {
-            let code = keystile_protocol::ErrorCode::InvalidRequest;
-            keystile_protocol::ProtocolError::new(code, problem.to_string())
-        })?;
+    ) -> Result<(Params, Origin), ProtocolError> {
         let issuer = &self.policy.issuer;
-        let opened = request_object::open(object, params, beside, client, issuer, now)?;
+        let object = &*self.signed_request_object(object, client, now)?;
+        let open =
+            |keys: &KeySet| request_object::open(object, params, beside, client, keys, issuer, now);
+        let code = ErrorCode::InvalidRequestObject;
+        let opened = self.verified(client, object, code, open).await?;
         Ok((opened.params, Origin::RequestObject(opened.expires_at)))
     }
 
@@ -100,20 +147,31 @@ impl Authority {
         }
     }
 
-    /// An answer in the form that its `response_mode` asks for (JARM section 2.3).
-    pub(super) fn as_asked(&self, reply: Reply, now: Timestamp) -> Result<Reply, MintError> {
+    /// An answer in the form that its `response_mode` asks for (JARM section 2.3): signed, and then
+    /// encrypted where the client has registered that (section 2.2).
+    pub(super) async fn as_asked(&self, reply: Reply, now: Timestamp) -> Result<Reply, Refused> {
         if !reply.to.mode.is_signed() {
             return Ok(reply);
         }
         let jwt = mint::authorization_response(&reply, &self.keys(), now)?;
+        let client = &reply.to.client;
+        let encryption = client.encryption.authorization_response;
+        let jwt = self.nested(jwt, encryption, None, client, now).await?;
         Ok(Reply { params: vec![("response", jwt)], ..reply })
     }
 
-    /// An error at the client; a page if it cannot be signed as it has to be.
-    pub(super) fn told(&self, reply: Reply, incident: Incident, now: Timestamp) -> Outcome {
-        match self.as_asked(reply, now) {
+    /// An error at the client; a page if it cannot be signed or encrypted as it has to be.
+    pub(super) async fn told(&self, reply: Reply, incident: Incident, now: Timestamp) -> Outcome {
+        let mut asked = self.as_asked(reply.clone(), now).await;
+        if asked.as_ref().is_ok_and(|asked| redirect::fits(asked).is_err()) {
+            asked = self.as_asked(reply.without_words(), now).await;
+        }
+        match asked {
             Ok(reply) => Outcome::Reply(Box::new(reply), Some(Box::new(incident))),
-            Err(error) => Outcome::Fault(Fault::from(error), Box::new(incident)),
+            Err(Refused::Fault(fault)) => Outcome::Fault(fault, Box::new(incident)),
+            Err(Refused::Protocol(error)) => {
+                Outcome::Fault(Fault::Broken(error.error_description), Box::new(incident))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `/authorize`, and the one dispatcher that every page comes back to.
 
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::{Params, ProtocolError, Scope, Timestamp};
+use keystile_protocol::{ClientId, Params, ProtocolError, Scope, Timestamp};
 
 use super::answer::{Answer, ConsentView, Cookies, Fault, Outcome, SignInError, SignInView};
 use super::{Authority, Browser, ReceivedParams};
@@ -11,6 +11,7 @@ use crate::rules::consent;
 use crate::rules::next_step::{ConsentAnswer, LoginReason, Step, decide};
 use crate::rules::redirect::{self, PageError, ReplyTo};
 use crate::rules::request::{self, ValidRequest};
+use crate::rules::sign_up::{SignUpError, SignUpFields};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
 
 /// An authorization request on its way through the pages.
@@ -43,6 +44,10 @@ pub(super) enum Posted {
     SwitchAccount,
     /// A sign-in that did not succeed, with the name that was typed.
     SignInFailed(SignInError, String),
+    /// The page where an account is made, to be shown.
+    SignUp,
+    /// The same with what was typed, and what is wrong with it.
+    SignUpFailed(SignUpError, SignUpFields),
     /// Allow or deny.
     Consent {
         page: ConsentPage,
@@ -94,24 +99,25 @@ impl Authority {
                 Err(stop) => Err(stop),
             },
         };
-        self.answer(result, cookies, now)
+        self.answer(result, cookies, now).await
     }
 
     /// An authorization request that there is no room for: told to the app, if it is one that may
-    /// be told anything (row 3.9).
+    /// be told anything (row 3.9). No signature is verified for that and nothing is fetched: where
+    /// the answer goes has to stand beside a request object then.
     pub async fn refuse_authorization(&self, received: ReceivedParams, fault: Fault) -> Answer {
         let now = self.clock.now();
         let stop = match received {
             Err(unreadable) => Stop::Page(PageError::Unreadable(unreadable)),
-            Ok(params) => match self.arrived(params, now).await {
-                Err(stop) => stop,
-                Ok(asked) => match self.reply_to(&asked.params).await {
+            Ok(params) => match self.pushed_before(&params) {
+                Err(error) => error.into(),
+                Ok(pushed) => match self.reply_to(&pushed.map_or(params, |(own, _)| own)).await {
                     Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
                     Err(stop) => stop,
                 },
             },
         };
-        self.answer(Err(stop), Cookies::default(), now)
+        self.answer(Err(stop), Cookies::default(), now).await
     }
 
     pub(super) async fn reply_to(&self, params: &Params) -> Result<ReplyTo, Stop> {
@@ -148,15 +154,23 @@ impl Authority {
         self.may_go_on(asked, &to.client).await?;
         let mut request = request::check(&asked.params, &to.client, &self.policy)?;
         let hinted = self.hinted_subject(&asked.params, &to.client)?;
-        let situation = self.situation(browser, Some(to), now).await?;
+        let situation = self.situation(browser, Some(&to.client.id), now).await?;
         request.wishes.another_user =
             self.is_another_user(&request.wishes, hinted.as_deref(), &situation, &to.client)?;
         if let Posted::SwitchAccount | Posted::SignInFailed(..) = asked.posted {
             let page = sign_in_page(asked, to, &request, LoginReason::SelectAccount);
             return Ok(self.with_browser(page, browser, cookies, now));
         }
+        if self.wants_sign_up(&asked.posted) {
+            let page = sign_in_page(asked, to, &request, LoginReason::Create);
+            return Ok(self.sign_up_page(page, &asked.posted, browser, cookies, now));
+        }
         let answer = self.consent_answer(asked, to, &request, &situation);
         match decide(&request, &to.client, situation, asked.requested_at, &answer, now) {
+            Step::Login(LoginReason::Create) => {
+                let page = sign_in_page(asked, to, &request, LoginReason::Create);
+                Ok(self.sign_up_page(page, &asked.posted, browser, cookies, now))
+            }
             Step::Login(reason) => {
                 let page = sign_in_page(asked, to, &request, reason);
                 Ok(self.with_browser(page, browser, cookies, now))
@@ -174,7 +188,7 @@ impl Authority {
                 // Signed, where it has to be, before anything is written.
                 let code = self.code(asked, to, request, &signed_in, scope, now);
                 let reply = to.clone().code(code, &self.policy.issuer);
-                let reply = self.as_asked(reply, now)?;
+                let reply = self.as_asked(reply, now).await?;
                 redirect::fits(&reply)?;
                 if let Some(given) = given {
                     self.store.remember_consent(given).await?;
@@ -188,17 +202,15 @@ impl Authority {
 
     /// Who is signed in, and what that user allowed the client. Without a session cookie nothing
     /// is asked of the store.
-    async fn situation(
+    pub(super) async fn situation(
         &self,
         browser: &Browser,
-        to: Option<&ReplyTo>,
+        client: Option<&ClientId>,
         now: Timestamp,
     ) -> Result<Situation, Fault> {
         match &browser.session {
             None => Ok(Situation::default()),
-            Some(handle) => {
-                Ok(self.store.situation(handle, to.map(|to| &to.client.id), now).await?)
-            }
+            Some(handle) => Ok(self.store.situation(handle, client, now).await?),
         }
     }
 
@@ -225,16 +237,7 @@ impl Authority {
             _ => return ConsentAnswer::None,
         };
         let Some(signed_in) = &situation.signed_in else { return ConsentAnswer::None };
-        let shown = consent::permissions(request, &signed_in.consent, &self.policy);
-        let digest = consent::shown_digest(request, &to.client, &shown);
-        if !consent::is_current(page, signed_in, &to.client, digest) {
-            return ConsentAnswer::None;
-        }
-        if !allow {
-            return ConsentAnswer::Denied;
-        }
-        let ticked: Vec<&str> = ticked.iter().map(String::as_str).collect();
-        ConsentAnswer::Allowed(consent::allowed_scope(request, &shown, &ticked))
+        consent::answer(page, allow, ticked, request, signed_in, &to.client, &self.policy)
     }
 
     /// Seals a sign-in page for this browser, which gets a browser cookie if it has none.
@@ -245,10 +248,12 @@ impl Authority {
         cookies: &mut Cookies,
         now: Timestamp,
     ) -> Outcome {
+        let back_to_app = matches!(page.destination, Destination::Client(..));
         let request = self.interaction(page.destination, page.requested_at, browser, cookies);
         Outcome::SignIn(Box::new(SignInView {
             request: self.seal(&request, now),
             client: page.client,
+            back_to_app,
             username: page.username,
             ui_locales: page.ui_locales,
             reason: page.reason,
@@ -257,7 +262,7 @@ impl Authority {
         }))
     }
 
-    fn interaction(
+    pub(super) fn interaction(
         &self,
         destination: Destination,
         requested_at: Timestamp,
@@ -342,7 +347,7 @@ impl Authority {
     }
 
     /// Notes that a session was used, once in a tenth of its idle lifetime.
-    async fn touch(&self, session: &Session, now: Timestamp) -> Result<(), Fault> {
+    pub(super) async fn touch(&self, session: &Session, now: Timestamp) -> Result<(), Fault> {
         let lifetimes = &self.policy.lifetimes;
         if now.since(session.last_used) < lifetimes.session_idle / 10 {
             return Ok(());
@@ -352,7 +357,7 @@ impl Authority {
     }
 
     /// Turns the result of [`Self::dispatch`] into an answer, with an incident for each error.
-    pub(super) fn answer(
+    pub(super) async fn answer(
         &self,
         result: Result<Outcome, Stop>,
         cookies: Cookies,
@@ -367,15 +372,15 @@ impl Authority {
             Err(Stop::Reply(to, error)) => {
                 let incident = self.incident(&error, Some(&to), now);
                 let reply = to.error(&error, &self.policy.issuer);
-                self.told(reply, incident, now)
+                self.told(reply, incident, now).await
             }
-            Err(Stop::Fault(fault, to)) => self.fault(fault, to, now),
+            Err(Stop::Fault(fault, to)) => self.fault(fault, to, now).await,
         };
         Answer { outcome, cookies }
     }
 
     /// Rows 3.8 and 3.9: a fault of ours goes back to the app, if it is known where to.
-    fn fault(&self, fault: Fault, to: Option<Box<ReplyTo>>, now: Timestamp) -> Outcome {
+    async fn fault(&self, fault: Fault, to: Option<Box<ReplyTo>>, now: Timestamp) -> Outcome {
         let mut incident =
             self.incident(&ProtocolError::new(fault.code(), fault.to_string()), to.as_deref(), now);
         incident.hint = "This is the server's fault, not the app's: see its log.".to_owned();
@@ -388,7 +393,7 @@ impl Authority {
         let error =
             ProtocolError::new(fault.code(), format!("{words} (reference {})", incident.reference));
         let reply = to.error(&error, &self.policy.issuer);
-        self.told(reply, incident, now)
+        self.told(reply, incident, now).await
     }
 
     fn incident(&self, error: &ProtocolError, to: Option<&ReplyTo>, now: Timestamp) -> Incident {

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use keystile_protocol::jose::KeySet;
-use keystile_protocol::{ErrorCode, Params, ProtocolError, Timestamp};
+use keystile_protocol::{
+    ClientCertificate, ErrorCode, ParamError, Params, ProtocolError, Timestamp,
+};
 
 use super::Authority;
 use super::answer::EndpointError;
 use super::metadata::paths;
+use crate::certificate::Authorities;
 use crate::decisions::UsedOnce;
-use crate::records::{Client, ClientKind, KeySource};
+use crate::records::{Client, ClientKind, ExpectedCertificate};
 use crate::rules::client_assertion::Recipient;
-use crate::rules::client_auth::{self, AuthenticatedClient, Facts, Presented};
+use crate::rules::client_auth::{self, AuthenticatedClient, Facts, Presented, Proof};
 use crate::rules::dpop;
 
 /// A request of a client to one of its endpoints.
@@ -23,6 +26,8 @@ pub struct ClientRequest<'a> {
     pub authorization: Vec<&'a [u8]>,
     /// Its `DPoP` headers.
     pub dpop: Vec<&'a [u8]>,
+    /// The client certificate of its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// Which endpoint it calls, below the issuer.
     pub path: &'static str,
     /// Its network: /24 or /56 of its address.
@@ -50,18 +55,22 @@ impl Authority {
     ) -> Result<AuthenticatedClient, EndpointError> {
         let presented = client_auth::presented(&request.authorization, request.params)?;
         let remembered = self.store.client(&presented.client_id, false).await?;
-        if let Ok(client) = self.prove(remembered, &presented, request, now) {
+        if let Ok(client) = self.prove(remembered, &presented, request, now).await {
             return Ok(client);
         }
         // Another node, or the command line, may have changed the client a moment ago.
         let read_again = self.store.client(&presented.client_id, true).await?;
         self.prove(read_again, &presented, request, now)
+            .await
             .map_err(|error| self.not_proved(error, request.network, now))
     }
 
     /// Failures of a network are slowed. Whoever proves itself is not held up by its neighbours.
     fn not_proved(&self, error: ProtocolError, network: &str, now: Timestamp) -> EndpointError {
         let Some(throttle) = &self.throttle else { return error.into() };
+        if error.error == ErrorCode::TemporarilyUnavailable {
+            return error.into();
+        }
         if let Err(throttled) = throttle.client_attempt(network, now) {
             return EndpointError::Throttled(throttled);
         }
@@ -69,23 +78,38 @@ impl Authority {
         error.into()
     }
 
-    fn prove(
+    async fn prove(
         &self,
         client: Option<Arc<Client>>,
         presented: &Presented,
         request: &ClientRequest<'_>,
         now: Timestamp,
     ) -> Result<AuthenticatedClient, ProtocolError> {
-        let keys = match client.as_ref().map(|client| &client.kind) {
-            Some(ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), .. }) => {
-                KeySet::from_jwks(set)
-            }
-            _ => KeySet::default(),
+        let policy = &self.policy;
+        let endpoints = [policy.urls(paths::TOKEN), policy.urls(request.path)].concat();
+        let recipient = Recipient { issuer: &policy.issuer, endpoints: &endpoints };
+        let nobody = Authorities::default();
+        let authorities = policy.mutual_tls.as_ref().map_or(&nobody, |it| &it.authorities);
+        let certificate = request.certificate;
+        let prove = |keys: &KeySet| {
+            let facts = Facts { keys, recipient, certificate, authorities, now };
+            client_auth::prove(client.clone(), presented, &facts)
         };
-        let issuer = &self.policy.issuer;
-        let endpoints = [issuer.endpoint(paths::TOKEN), issuer.endpoint(request.path)];
-        let recipient = Recipient { issuer, endpoints: &endpoints };
-        client_auth::prove(client, presented, &Facts { keys: &keys, recipient, now })
+        let code = ErrorCode::InvalidClient;
+        let Some(known) = client.as_deref().filter(|client| client.enabled) else {
+            return prove(&KeySet::default());
+        };
+        match (&known.kind, &presented.proof) {
+            (ClientKind::PrivateKeyJwt { .. }, Proof::Assertion(assertion)) => {
+                self.verified(known, assertion.expose(), code, prove).await
+            }
+            (ClientKind::MutualTls { certificate, .. }, Proof::None)
+                if *certificate == ExpectedCertificate::SelfSigned =>
+            {
+                self.with_keys(known, code, prove, |_| true).await
+            }
+            _ => prove(&KeySet::default()),
+        }
     }
 
     /// Uses up assertions and proofs, or says that one came before. `by` is this request's own: it
@@ -112,8 +136,11 @@ impl ClientRequest<'_> {
     }
 
     pub(super) fn scope(&self) -> Result<Option<keystile_protocol::Scope>, EndpointError> {
-        self.params
-            .optional_as("scope")
-            .map_err(|e| EndpointError::protocol(ErrorCode::InvalidScope, e.to_string()))
+        self.params.optional_as("scope").map_err(|problem| match problem {
+            ParamError::Malformed { .. } => {
+                EndpointError::protocol(ErrorCode::InvalidScope, problem.to_string())
+            }
+            problem => problem.into(),
+        })
     }
 }

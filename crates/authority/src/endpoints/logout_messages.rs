@@ -65,8 +65,15 @@ impl Authority {
         };
         let token =
             logout_token(message, subject, client.id_token_algorithm, jti, issuer, &keys, now);
+        let token = match token {
+            Ok(token) => {
+                let encryption = client.encryption.id_token;
+                self.nested(token, encryption, Some(issuer), &client, now).await
+            }
+            Err(error) => return Ok(Attempt::NotSigned(error.to_string())),
+        };
         Ok(match token {
-            Err(error) => Attempt::NotSigned(error.to_string()),
+            Err(error) => Attempt::NotSigned(error.error_description),
             Ok(token) => {
                 let fields = [("logout_token", token.as_str())];
                 Attempt::Posted(self.outbound.post_form(uri, &fields).await)

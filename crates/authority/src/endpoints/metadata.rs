@@ -1,11 +1,16 @@
 //! What the server says of itself (RFC 8414, OpenID Connect Discovery 1.0).
 
+use std::collections::BTreeMap;
+
 use keystile_protocol::dpop;
 use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::encryption::{ContentEncryption, KeyManagement};
 use keystile_protocol::messages::Metadata;
 
 use super::Authority;
+use crate::policy::MutualTls;
 use crate::records::GrantType;
+use crate::rules::mutual_tls::{BY_AUTHORITY, SELF_SIGNED};
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
 
@@ -20,6 +25,8 @@ pub mod paths {
     pub const REVOKE: &str = "/revoke";
     pub const INTROSPECT: &str = "/introspect";
     pub const LOGOUT: &str = "/logout";
+    pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub const DEVICE: &str = "/device";
     pub const REGISTER: &str = "/register";
 }
 
@@ -31,14 +38,23 @@ impl Authority {
         let at = |path: &str| Some(issuer.endpoint(path));
         let names =
             |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let with_secret = names(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
-        let with_none =
-            names(&["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]);
+        let mut with_secret =
+            names(&["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        let mutual_tls = self.policy.mutual_tls.as_ref();
+        with_secret.extend(mutual_tls.into_iter().flat_map(certificate_methods));
+        let with_none = [with_secret.clone(), names(&["none"])].concat();
         let signed_with =
             |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
         let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
+        // `dir` is for the operator to allow, client by client.
+        let to_public_keys = || KeyManagement::TO_PUBLIC_KEYS.map(|alg| alg.to_string()).into();
+        let contents = || ContentEncryption::ALL.map(|enc| enc.to_string()).into();
         let mut claims_supported =
             names(&["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]);
+        let mut prompts = names(&["none", "login", "consent", "select_account"]);
+        if self.policy.sign_up {
+            prompts.push("create".to_owned());
+        }
         claims_supported.extend(claims::supported().map(str::to_owned));
         Metadata {
             issuer: issuer.clone(),
@@ -67,20 +83,54 @@ impl Authority {
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,
             acr_values_supported: names(&acr::SUPPORTED),
-            prompt_values_supported: names(&["none", "login", "consent", "select_account"]),
+            prompt_values_supported: prompts,
             ui_locales_supported: Vec::new(),
             claims_parameter_supported: true,
+            device_authorization_endpoint: at(paths::DEVICE_AUTHORIZATION),
             pushed_authorization_request_endpoint: at(paths::PAR),
             require_pushed_authorization_requests: self.policy.require_pushed_requests,
             request_object_signing_alg_values_supported: algorithms(),
             authorization_signing_alg_values_supported: algorithms(),
+            id_token_encryption_alg_values_supported: to_public_keys(),
+            id_token_encryption_enc_values_supported: contents(),
+            userinfo_encryption_alg_values_supported: to_public_keys(),
+            userinfo_encryption_enc_values_supported: contents(),
+            request_object_encryption_alg_values_supported: to_public_keys(),
+            request_object_encryption_enc_values_supported: contents(),
+            authorization_encryption_alg_values_supported: to_public_keys(),
+            authorization_encryption_enc_values_supported: contents(),
             request_parameter_supported: true,
-            request_uri_parameter_supported: false,
+            request_uri_parameter_supported: true,
+            require_request_uri_registration: true,
             authorization_response_iss_parameter_supported: true,
+            tls_client_certificate_bound_access_tokens: mutual_tls.is_some(),
+            mtls_endpoint_aliases: mutual_tls.map(aliases).unwrap_or_default(),
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,
             frontchannel_logout_session_supported: true,
         }
     }
+}
+
+/// The endpoints that clients call with a certificate (RFC 8705 section 5), by their names.
+const WITH_CERTIFICATE: [(&str, &str); 6] = [
+    ("token_endpoint", paths::TOKEN),
+    ("pushed_authorization_request_endpoint", paths::PAR),
+    ("device_authorization_endpoint", paths::DEVICE_AUTHORIZATION),
+    ("userinfo_endpoint", paths::USERINFO),
+    ("revocation_endpoint", paths::REVOKE),
+    ("introspection_endpoint", paths::INTROSPECT),
+];
+
+fn aliases(mutual_tls: &MutualTls) -> BTreeMap<String, String> {
+    let Some(alias) = &mutual_tls.alias else { return BTreeMap::new() };
+    let at = |(name, path): (&str, &str)| (name.to_owned(), alias.endpoint(path));
+    WITH_CERTIFICATE.into_iter().map(at).collect()
+}
+
+/// Without authorities nobody can have issued a certificate.
+fn certificate_methods(mutual_tls: &MutualTls) -> impl Iterator<Item = String> {
+    let by_authority = (!mutual_tls.authorities.is_empty()).then_some(BY_AUTHORITY);
+    by_authority.into_iter().chain([SELF_SIGNED]).map(str::to_owned)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keystile_protocol::dpop::Expected;
 use keystile_protocol::messages::PushedResponse;
 use keystile_protocol::{ErrorCode, ProtocolError, Timestamp};
 
@@ -12,7 +13,7 @@ use crate::ids::GrantId;
 use crate::incident::Reference;
 use crate::records::Client;
 use crate::rules::request_object::Beside;
-use crate::rules::{pushed_request, redirect, request, request_object};
+use crate::rules::{dpop, pushed_request, redirect, request, request_object};
 use crate::sealed::{FORMAT, PushedRequest};
 
 impl Authority {
@@ -20,14 +21,21 @@ impl Authority {
     /// the request itself, sealed: nothing is stored.
     pub async fn push(&self, request: &ClientRequest<'_>) -> Result<PushedResponse, EndpointError> {
         let now = self.clock.now();
-        let caller = self.authenticated(request, now).await?;
+        let caller = self.proved(request, now).await?;
         let client = caller.client();
+        let urls = self.policy.urls(request.path);
+        let expected = Expected { method: "POST", urls: &urls, access_token: None };
+        let key = dpop::proved(&request.dpop, &expected, now)?;
+        let once = caller.once().into_iter().chain(key.map(|key| key.once)).collect();
+        self.use_up(once, self.entropy.bytes()).await?;
         let mut params = pushed_request::authorization_request(request.params, &client.id)?;
         if params.has("request") {
-            params = self.open_object(&params, Beside::Ignored, client, now)?.0;
+            let object = params.required("request")?;
+            params = self.open_object(object, &params, Beside::Ignored, client, now).await?.0;
         } else {
             request_object::not_required(client)?;
         }
+        let params = dpop::pushed(params, key.as_ref())?;
         let known = Some(Arc::new(client.clone()));
         redirect::reply_to(&params, client.id.clone(), known).map_err(|problem| {
             let words = problem.incident(Reference::from_random([0; 5]), now).summary;

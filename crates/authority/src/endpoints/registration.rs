@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keystile_protocol::encoding::base64url;
-use keystile_protocol::{ClientId, Secret};
+use keystile_protocol::{ClientId, ErrorCode, ProtocolError, Secret, Timestamp};
 
 use super::Authority;
 use super::LogoError;
@@ -11,9 +11,13 @@ use super::answer::{EndpointError, Fault};
 use super::metadata::paths;
 use crate::policy::RegistrationMode;
 use crate::records::Client;
-use crate::registered::{Admission, ChangedRegistration, Members, NewRegistration, Registration};
+use crate::registered::{
+    Admission, ChangedRegistration, Members, NewRegistration, Registered, Registration,
+};
 use crate::rules::dynamic_registration::{self as rules, Answer};
+use crate::rules::mutual_tls;
 use crate::rules::registration::ClientMetadata;
+use crate::throttle::Throttled;
 
 /// A request to one of these endpoints.
 #[derive(Debug)]
@@ -57,13 +61,14 @@ impl Authority {
         let policy = &self.policy.registration;
         let token = rules::bearer(&request.authorization)?;
         let admission = rules::admission(policy, token.as_ref(), request.network, now)?;
-        rules::admitted(self.store.may_register(&admission).await?)?;
+        admitted(self.store.may_register(&admission).await?)?;
 
         let said = rules::members(request.body)?;
         let metadata = rules::completed(rules::metadata(&said)?, policy)?;
         let id = rules::client_id(self.entropy.bytes()).ok_or_else(no_identifier)?;
         let secret = self.new_secret();
         let mut client = self.registered(&metadata, &id, &secret)?;
+        self.sector_of(&client, request.network, now).await?;
         client.open_registration = matches!(admission, Admission::Open { .. });
 
         let (logo, no_logo) = self.logo_for(&mut client, request.network, now).await?;
@@ -78,7 +83,7 @@ impl Authority {
         let secret = client.has_secret().then_some(&secret);
         let members = self.answer_of(&registration, secret, &token);
         let new = NewRegistration::new(client, registration, admission, logo);
-        rules::admitted(self.store.register(new).await?)?;
+        admitted(self.store.register(new).await?)?;
         Ok(RegistrationAnswer { members, no_logo })
     }
 
@@ -107,6 +112,7 @@ impl Authority {
         let metadata = rules::completed(rules::metadata(&said)?, &self.policy.registration)?;
         let secret = self.new_secret();
         let client = self.registered(&metadata, &current.id, &secret)?;
+        self.sector_of(&client, request.network, now).await?;
         let (mut client, secret_is_new) = rules::replaced(client, &current);
         let (logo, no_logo) = self.logo_for(&mut client, request.network, now).await?;
 
@@ -158,7 +164,29 @@ impl Authority {
         secret: &Secret,
     ) -> Result<Client, EndpointError> {
         let development = self.policy.issuer.is_development();
-        Ok(rules::client(metadata, id.as_str(), secret, development)?)
+        let client = rules::client(metadata, id.as_str(), secret, development)?;
+        mutual_tls::is_offered(&client, &self.policy).map_err(ProtocolError::from)?;
+        Ok(client)
+    }
+
+    /// Whether a client may say that it is of its sector: what stands there is fetched now.
+    async fn sector_of(
+        &self,
+        client: &Client,
+        network: &str,
+        now: Timestamp,
+    ) -> Result<(), EndpointError> {
+        if client.openid.sector_identifier_uri.is_none() {
+            return Ok(());
+        }
+        self.may_fetch(network, now)?;
+        match self.check_sector(client).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let code = ErrorCode::InvalidClientMetadata;
+                Err(EndpointError::protocol(code, error.to_string()))
+            }
+        }
     }
 
     fn answer_of(
@@ -176,6 +204,15 @@ impl Authority {
     fn new_secret(&self) -> Secret {
         Secret::new(base64url(self.entropy.bytes::<32>()))
     }
+}
+
+/// Whose network registered too many waits; whose did not is told that there is no room.
+fn admitted(outcome: Registered) -> Result<(), EndpointError> {
+    if outcome == Registered::NetworkFull {
+        let retry_after = rules::NETWORK_TRIES_AGAIN;
+        return Err(EndpointError::Throttled(Throttled { retry_after }));
+    }
+    Ok(rules::admitted(outcome)?)
 }
 
 fn no_identifier() -> Fault {

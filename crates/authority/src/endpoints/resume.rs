@@ -4,6 +4,7 @@ use keystile_protocol::{Params, Timestamp};
 
 use super::answer::{Answer, Cookies, Outcome};
 use super::authorize::{Asked, PageOf, Posted, Stop};
+use super::device::DeviceVisit;
 use super::{Authority, Browser};
 use crate::incident::Incident;
 use crate::rules::next_step::LoginReason;
@@ -38,6 +39,11 @@ impl Authority {
     /// "Not you?": the sign-in page, although somebody is signed in.
     pub async fn switch_account(&self, request: &str, browser: &Browser) -> Answer {
         self.come_back(request, Posted::SwitchAccount, browser).await
+    }
+
+    /// "Create an account": the page for that, where the operator lets people do it.
+    pub async fn begin_sign_up(&self, request: &str, browser: &Browser) -> Answer {
+        self.come_back(request, Posted::SignUp, browser).await
     }
 
     /// "Back to the app": `access_denied` at the checked redirect URI.
@@ -97,7 +103,7 @@ impl Authority {
     ) -> Answer {
         let mut cookies = Cookies::default();
         let result = self.go_on_with(returned, posted, browser, &mut cookies, now).await;
-        self.answer(result, cookies, now)
+        self.answer(result, cookies, now).await
     }
 
     pub(super) async fn go_on_with(
@@ -126,6 +132,11 @@ impl Authority {
             Destination::Account => {
                 self.to_account(posted, requested_at, renewed, browser, cookies, now).await
             }
+            Destination::Device(grant) => {
+                let visit = DeviceVisit { grant, posted, requested_at, renewed, same_browser };
+                let result = self.to_device(visit, browser, cookies, now).await;
+                result.map_err(|fault| Stop::Fault(fault, None))
+            }
         }
     }
 
@@ -141,12 +152,7 @@ impl Authority {
     ) -> Result<Outcome, Stop> {
         let signed_in =
             self.signed_in(browser, now).await.map_err(|fault| Stop::Fault(fault, None))?;
-        let (error, username) = match posted {
-            Posted::SignInFailed(error, username) => (Some(error), username),
-            _ if signed_in.is_some() => return Ok(Outcome::Account),
-            _ => (None, String::new()),
-        };
-        let page = PageOf {
+        let page = |error, username| PageOf {
             destination: Destination::Account,
             requested_at,
             client: None,
@@ -156,7 +162,16 @@ impl Authority {
             renewed,
             error,
         };
-        Ok(self.with_browser(page, browser, cookies, now))
+        if self.wants_sign_up(&posted) {
+            let page = page(None, String::new());
+            return Ok(self.sign_up_page(page, &posted, browser, cookies, now));
+        }
+        let (error, username) = match posted {
+            Posted::SignInFailed(error, username) => (Some(error), username),
+            _ if signed_in.is_some() => return Ok(Outcome::Account),
+            _ => (None, String::new()),
+        };
+        Ok(self.with_browser(page(error, username), browser, cookies, now))
     }
 
     /// A seal that does not open: altered, of another purpose, or of a time before a restore.

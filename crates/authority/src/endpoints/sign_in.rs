@@ -54,17 +54,19 @@ impl Authority {
         let (posted, browser) = match self.authenticate(&form, browser, now).await {
             Ok(account) => match self.open_session(&account, browser, &mut cookies, now).await {
                 Ok(browser) => (Posted::Nothing, browser),
-                Err(fault) => return self.answer(Err(Stop::Fault(fault, None)), cookies, now),
+                Err(fault) => {
+                    return self.answer(Err(Stop::Fault(fault, None)), cookies, now).await;
+                }
             },
             Err(NotSignedIn::Error(error)) => {
                 (Posted::SignInFailed(error, form.username), browser.clone())
             }
             Err(NotSignedIn::Fault(fault)) => {
-                return self.answer(Err(Stop::Fault(fault, None)), cookies, now);
+                return self.answer(Err(Stop::Fault(fault, None)), cookies, now).await;
             }
         };
         let result = self.go_on_with(returned, posted, &browser, &mut cookies, now).await;
-        self.answer(result, cookies, now)
+        self.answer(result, cookies, now).await
     }
 
     /// The same work for a user who exists and one who does not: one read, one hash.

@@ -55,7 +55,8 @@ impl Authority {
     /// The claims of an ID token that we signed and that comes back as a hint; that it has
     /// expired does not matter (OpenID Connect Core 1.0 section 3.1.2.1).
     pub(super) fn hint(&self, token: &str) -> Result<IdTokenClaims, JoseError> {
-        let token = SignedToken::parse(token)?;
+        let token = self.signed_hint(token)?;
+        let token = SignedToken::parse(&token)?;
         // Our other tokens have types of their own.
         let is_id_token = token.header.typ.as_deref().is_none_or(|typ| typ == mint::ID_TOKEN_TYPE);
         let claims: IdTokenClaims = token.verify(self.keys().verifying(), &Algorithm::ALL)?;

@@ -2,11 +2,12 @@
 
 mod client_credentials;
 mod code;
+mod device;
 mod refresh;
 mod tokens;
 
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::dpop::Expected;
-use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{ErrorCode, Timestamp};
 
@@ -16,12 +17,12 @@ use super::client::ClientRequest;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, GrantType};
 use crate::rules::client_auth::AuthenticatedClient;
-use crate::rules::{dpop, scope};
+use crate::rules::{dpop, scope, sender_constraint};
 
-/// Who asks for tokens, and the key that they are to be bound to.
+/// Who asks for tokens, and what they are to be bound to.
 struct Caller<'a> {
     client: &'a Client,
-    key: Option<Thumbprint>,
+    bound_to: Option<SenderConstraint>,
     /// What this request was proved with, to be used up.
     once: Vec<UsedOnce>,
     /// 128 random bits of this request: whoever reads them back wrote it.
@@ -38,15 +39,20 @@ impl Authority {
         let now = self.clock.now();
         let grant_type = request.required("grant_type")?;
         let Some(grant_type) = GrantType::from_name(grant_type) else {
+            let known = GrantType::ALL.map(GrantType::as_str).join(", ");
             return Err(EndpointError::protocol(
                 ErrorCode::UnsupportedGrantType,
-                "grant_type is none of authorization_code, refresh_token, client_credentials",
+                format!("grant_type is none of {known}"),
             ));
         };
         let client = self.proved(request, now).await?;
         let caller = self.caller(request, &client, now)?;
-        if grant_type == GrantType::AuthorizationCode {
-            let answer = self.redeem(request, &caller, now).await;
+        let redeemed = match grant_type {
+            GrantType::AuthorizationCode => Some(self.redeem(request, &caller, now).await),
+            GrantType::DeviceCode => Some(self.poll(request, &caller, now).await),
+            _ => None,
+        };
+        if let Some(answer) = redeemed {
             // A redemption uses up what it was proved with; a refused one may not have come so far.
             if let Err(EndpointError::Protocol(_)) = answer {
                 self.use_up(caller.once, caller.by).await?;
@@ -55,27 +61,27 @@ impl Authority {
         }
         self.use_up(caller.once.clone(), caller.by).await?;
         match grant_type {
-            GrantType::AuthorizationCode | GrantType::RefreshToken => {
+            GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::RefreshToken => {
                 self.refresh(request, &caller, now).await
             }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
         }
     }
 
-    /// Who calls, with the key that the request proves.
+    /// Who calls, with what the request proves.
     fn caller<'a>(
         &self,
         request: &ClientRequest<'_>,
         client: &'a AuthenticatedClient,
         now: Timestamp,
     ) -> Result<Caller<'a>, EndpointError> {
-        let url = self.policy.issuer.endpoint(request.path);
-        let expected = Expected { method: "POST", url: &url, access_token: None };
+        let urls = self.policy.urls(request.path);
+        let expected = Expected { method: "POST", urls: &urls, access_token: None };
         let proved = dpop::proved(&request.dpop, &expected, now)?;
-        dpop::is_enough(proved.as_ref(), client.client())?;
         let once = client.once().into_iter().chain(proved.map(|proved| proved.once)).collect();
-        let (client, key) = (client.client(), proved.map(|proved| proved.key));
-        Ok(Caller { client, key, once, by: self.entropy.bytes() })
+        let client = client.client();
+        let bound_to = sender_constraint::of(client, proved.as_ref(), request.certificate)?;
+        Ok(Caller { client, bound_to, once, by: self.entropy.bytes() })
     }
 
     fn resources(&self, request: &ClientRequest<'_>) -> Result<Vec<String>, EndpointError> {

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use keystile_protocol::access_token::{self, AccessTokenClaims, Expectations};
 use keystile_protocol::dpop::Expected;
-use keystile_protocol::{ErrorCode, Timestamp};
+use keystile_protocol::{ClientCertificate, ErrorCode, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
 use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
-use crate::records::UserClaims;
+use crate::records::{Client, UserClaims};
 use crate::rules::dpop::Scheme;
-use crate::rules::{asked_claims, claims, dpop};
+use crate::rules::{asked_claims, claims, dpop, sender_constraint};
 
 /// An access token as a request carried it (RFC 6750 section 2, RFC 9449 section 7.1).
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct PresentedToken<'a> {
     pub scheme: Scheme,
     /// The request's `DPoP` headers.
     pub dpop: Vec<&'a [u8]>,
+    /// The client certificate of its connection.
+    pub certificate: Option<&'a ClientCertificate>,
     /// The request's method.
     pub method: &'static str,
 }
@@ -33,8 +35,8 @@ pub struct PresentedToken<'a> {
 pub enum Userinfo {
     /// `application/json`
     Plain(UserClaims),
-    /// `application/jwt`, for a client with a `userinfo_signed_response_alg`.
-    Signed(String),
+    /// `application/jwt`, for a client that wants it signed, encrypted, or both.
+    Jwt(String),
 }
 
 /// Our own clock signed the token; other nodes' clocks may differ a little.
@@ -65,17 +67,31 @@ impl Authority {
         let client = self.store.client(&state.grant.client, false).await?.ok_or_else(ended)?;
         let mut claims = claims::userinfo(&token.sub, &account.claims, &token.scope);
         asked_claims::give(&mut claims, &state.grant.claims.userinfo, &account.claims);
-        match client.openid.userinfo_algorithm {
-            None => Ok(Userinfo::Plain(claims)),
-            Some(algorithm) => {
+        self.told_as_wanted(claims, &client, now).await
+    }
+
+    /// "The response MAY be encrypted without also being signed. If both signing and encryption are
+    /// requested, the response MUST be signed then encrypted" (section 5.3.2).
+    async fn told_as_wanted(
+        &self,
+        claims: UserClaims,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Userinfo, EndpointError> {
+        match (client.openid.userinfo_algorithm, client.encryption.userinfo) {
+            (None, None) => Ok(Userinfo::Plain(claims)),
+            (None, Some(encryption)) => {
+                Ok(Userinfo::Jwt(self.encrypted_claims(&claims, encryption, client, now).await?))
+            }
+            (Some(algorithm), encryption) => {
                 let issuer = &self.policy.issuer;
                 let signed = mint::userinfo(claims, &client.id, algorithm, issuer, &self.keys())?;
-                Ok(Userinfo::Signed(signed))
+                Ok(Userinfo::Jwt(self.nested(signed, encryption, None, client, now).await?))
             }
         }
     }
 
-    /// A bound token comes with a proof of its key, which is used up in this node's memory: a
+    /// A bound token comes with its certificate or with a proof of its key, which is used up in this node's memory: a
     /// durable write for each call would be more than reading claims again is worth.
     fn came_as_it_must(
         &self,
@@ -83,14 +99,15 @@ impl Authority {
         presented: &PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<(), EndpointError> {
-        let url = self.policy.issuer.endpoint(paths::USERINFO);
+        let urls = self.policy.urls(paths::USERINFO);
         let access_token = Some(presented.token);
-        let expected = Expected { method: presented.method, url: &url, access_token };
+        let expected = Expected { method: presented.method, urls: &urls, access_token };
         let proved = match presented.scheme {
             Scheme::Bearer => None,
             Scheme::Dpop => dpop::proved(&presented.dpop, &expected, now)?,
         };
-        dpop::token_may_be_used(token, presented.scheme, proved.as_ref())?;
+        let PresentedToken { scheme, certificate, .. } = presented;
+        sender_constraint::token_may_be_used(token, *scheme, proved.as_ref(), *certificate)?;
         match proved {
             Some(proved) if !self.recent_proofs.is_new(&proved.once, now) => {
                 Err(dpop::used_before(proved.once.kind).into())

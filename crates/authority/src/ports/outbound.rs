@@ -60,6 +60,20 @@ impl Fetched {
     pub const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)
     }
+
+    /// What it holds, as JSON. Types that file servers use for want of a better one are taken, one
+    /// that says something else is not: a page with status 200 is no document.
+    pub fn json(&self) -> Result<serde_json::Value, String> {
+        let content_type = self.content_type.as_deref().unwrap_or_default();
+        let json = matches!(
+            content_type,
+            "" | "application/json" | "text/plain" | "application/octet-stream"
+        ) || content_type.ends_with("+json");
+        if !json {
+            return Err("the answer's Content-Type is not application/json".to_owned());
+        }
+        serde_json::from_slice(&self.body).map_err(|error| format!("it is not JSON: {error}"))
+    }
 }
 
 /// Why there is no answer.
@@ -74,4 +88,33 @@ pub enum OutboundError {
     /// The answer is longer than anything that is needed.
     #[error("the answer has more than {0} bytes")]
     TooLong(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_json_by_its_type_and_by_what_it_holds() {
+        let json = |content_type: Option<&str>, body: &str| {
+            let content_type = content_type.map(str::to_owned);
+            let body = body.as_bytes().to_vec();
+            Fetched { status: 200, content_type, body, fresh_for: Duration::ZERO }.json().is_ok()
+        };
+        for content_type in [
+            "application/json",
+            "application/jwk-set+json",
+            "text/plain",
+            "application/octet-stream",
+        ] {
+            assert!(json(Some(content_type), "{}"), "{content_type}");
+            assert!(!json(Some(content_type), "<html>"), "{content_type}");
+        }
+        assert!(json(None, "[1]"));
+        for content_type in ["text/html", "application/jwt", "image/png", "json"] {
+            assert!(!json(Some(content_type), "{}"), "{content_type}");
+        }
+        assert!(!json(None, &"[".repeat(10_000)), "nested without end");
+        assert!(!json(None, ""));
+    }
 }

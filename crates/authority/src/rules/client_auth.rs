@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use keystile_protocol::encoding::form_decode;
+use keystile_protocol::encoding::{form_decode, from_base64};
 use keystile_protocol::jose::KeySet;
-use keystile_protocol::{ClientId, ErrorCode, Params, ProtocolError, Secret, Timestamp};
+use keystile_protocol::{
+    ClientCertificate, ClientId, ErrorCode, Params, ProtocolError, Secret, Timestamp,
+};
 
+use crate::certificate::Authorities;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, ClientKind, SecretMethod};
 use crate::rules::client_assertion::{self, Recipient};
+use crate::rules::mutual_tls;
 
 /// Longest secret that is looked at, in bytes.
 const SECRET_AT_MOST: usize = 512;
@@ -29,7 +33,8 @@ pub enum Proof {
     Secret(SecretMethod, Secret),
     /// A signed assertion (RFC 7523).
     Assertion(Secret),
-    /// None: a public client.
+    /// None in the request itself: a public client, or one that proves itself by the certificate
+    /// of its connection (RFC 8705 section 2).
     None,
 }
 
@@ -59,6 +64,10 @@ pub struct Facts<'a> {
     pub keys: &'a KeySet,
     /// Whom an assertion may be for.
     pub recipient: Recipient<'a>,
+    /// The client certificate of the connection.
+    pub certificate: Option<&'a ClientCertificate>,
+    /// Who may have issued it.
+    pub authorities: &'a Authorities,
     /// What time it is.
     pub now: Timestamp,
 }
@@ -85,7 +94,8 @@ pub fn presented(authorization: &[&[u8]], params: &Params) -> Result<Presented, 
     match (authorization, secret) {
         ([], None) => {
             let words = "no client authentication: send HTTP Basic, client_secret, \
-                         client_assertion, or client_id of a public client (RFC 6749 section 2.3)";
+                         client_assertion, or client_id of a public client or beside a client \
+                         certificate (RFC 6749 section 2.3, RFC 8705 section 2)";
             named
                 .map(|client_id| Presented { client_id, proof: Proof::None })
                 .ok_or_else(|| invalid_client(words))
@@ -143,20 +153,6 @@ fn basic(header: &[u8]) -> Result<(ClientId, Secret), ProtocolError> {
     Ok((client_id, bounded(&secret)?))
 }
 
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    // The standard alphabet differs from the URL's in two characters.
-    let text: String = text
-        .trim_end_matches('=')
-        .chars()
-        .map(|c| match c {
-            '+' => '-',
-            '/' => '_',
-            other => other,
-        })
-        .collect();
-    keystile_protocol::encoding::from_base64url(text)
-}
-
 /// Whether the client is who it says. Unknown client, wrong secret and wrong method answer alike.
 pub fn prove(
     client: Option<Arc<Client>>,
@@ -176,8 +172,12 @@ pub fn prove(
             method == by && secrets.iter().any(|known| known.accepts(secret, facts.now))
         }
         (ClientKind::PrivateKeyJwt { .. }, Proof::Assertion(assertion)) => {
-            let (assertion, Facts { keys, recipient, now }) = (assertion.expose(), facts);
+            let (assertion, Facts { keys, recipient, now, .. }) = (assertion.expose(), facts);
             once = Some(client_assertion::verify(assertion, &client, keys, recipient, *now)?);
+            true
+        }
+        (ClientKind::MutualTls { certificate, .. }, Proof::None) => {
+            mutual_tls::verify(certificate, facts)?;
             true
         }
         (ClientKind::Public { .. }, Proof::None) => true,
@@ -192,8 +192,9 @@ mod tests {
     use keystile_protocol::jose::{Algorithm, SigningKey};
 
     use super::*;
+    use crate::certificate::testing::{Authority, issue};
     use crate::fixtures::{self, SECRET};
-    use crate::records::{ClientSecret, KeySource};
+    use crate::records::{CertificateName, ClientSecret, ExpectedCertificate};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -240,17 +241,21 @@ mod tests {
 
     #[test]
     fn row_1_4_a_confidential_client_proves_itself_by_its_secret() {
+        let authority = Authority::new("root");
+        let authorities = Authorities::new(&[authority.der()]).expect("good");
+        let certificate = issue(&authority, |_| {}).certificate();
         let prove = |proof: Proof, client: Client| {
             let presented = Presented { client_id: client.id.clone(), proof };
-            let keys = match &client.kind {
-                ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), .. } => {
-                    KeySet::from_jwks(set)
-                }
-                _ => KeySet::default(),
-            };
+            let keys = fixtures::key_set(&client);
             let issuer = fixtures::policy().issuer;
             let recipient = Recipient { issuer: &issuer, endpoints: &[] };
-            let facts = Facts { keys: &keys, recipient, now: NOW };
+            let facts = Facts {
+                keys: &keys,
+                recipient,
+                certificate: Some(&certificate),
+                authorities: &authorities,
+                now: NOW,
+            };
             prove(Some(Arc::new(client)), &presented, &facts).is_ok()
         };
         let basic = |s: &str| Proof::Secret(SecretMethod::ClientSecretBasic, Secret::new(s));
@@ -275,6 +280,14 @@ mod tests {
         assert!(!prove(assertion(), fixtures::client()), "another method than registered");
         assert!(!prove(Proof::None, signing.clone()));
         assert!(!prove(basic(SECRET), signing.clone()));
+        let name = CertificateName::SubjectDn("CN=app".into());
+        let certificate = ExpectedCertificate::Issued(name);
+        let kind = ClientKind::MutualTls { certificate, require_pkce: true };
+        let with_certificate = Client { kind, ..fixtures::client() };
+        assert!(prove(Proof::None, with_certificate.clone()));
+        assert!(!prove(basic(SECRET), with_certificate.clone()), "RFC 8705 section 2: one method");
+        assert!(!prove(assertion(), with_certificate.clone()));
+        assert!(!prove(Proof::None, Client { enabled: false, ..with_certificate }));
         assert!(!prove(assertion(), Client { enabled: false, ..signing }));
     }
 

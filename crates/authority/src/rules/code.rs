@@ -137,7 +137,7 @@ fn redemption(
         salt: random.salt,
         first_in_session: code.first_in_session,
         claims: code.claims.allowed_by(|scope| client.scope.contains(scope)),
-        dpop_key: None,
+        bound_to: None,
         once: Vec::new(),
         approval: code.approval,
     }

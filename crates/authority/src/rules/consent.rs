@@ -6,6 +6,7 @@ use keystile_protocol::{Scope, Timestamp};
 use crate::decisions::ConsentGiven;
 use crate::policy::Policy;
 use crate::records::{Client, Consent, SignedIn};
+use crate::rules::next_step::ConsentAnswer;
 use crate::rules::request::ValidRequest;
 use crate::sealed::ConsentPage;
 
@@ -97,6 +98,28 @@ pub fn allowed_scope(request: &ValidRequest, shown: &[Permission], ticked: &[&st
             .find(|permission| permission.scope == token)
             .is_none_or(|permission| !permission.optional || ticked.contains(&token))
     })
+}
+
+/// What a posted page means: nothing, if it is not the page that would be shown now.
+pub fn answer(
+    page: &ConsentPage,
+    allow: bool,
+    ticked: &[String],
+    request: &ValidRequest,
+    signed_in: &SignedIn,
+    client: &Client,
+    policy: &Policy,
+) -> ConsentAnswer {
+    let shown = permissions(request, &signed_in.consent, policy);
+    let digest = shown_digest(request, client, &shown);
+    if !is_current(page, signed_in, client, digest) {
+        return ConsentAnswer::None;
+    }
+    if !allow {
+        return ConsentAnswer::Denied;
+    }
+    let ticked: Vec<&str> = ticked.iter().map(String::as_str).collect();
+    ConsentAnswer::Allowed(allowed_scope(request, &shown, &ticked))
 }
 
 /// What is to be remembered: this answer on top of what was said before.

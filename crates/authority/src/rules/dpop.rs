@@ -1,13 +1,12 @@
-//! When a request has to prove a key, and what is bound to it (RFC 9449). What a proof has to look
-//! like stands in `keystile_protocol::dpop`, for the APIs too.
+//! Which key a request proves (RFC 9449). What a proof has to look like stands in
+//! `keystile_protocol::dpop`, for the APIs too; what tokens are bound to in `sender_constraint`.
 
-use keystile_protocol::access_token::AccessTokenClaims;
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::dpop::{self, Expected};
 use keystile_protocol::jose::Thumbprint;
-use keystile_protocol::{ErrorCode, ProtocolError, Timestamp};
+use keystile_protocol::{ErrorCode, Params, ProtocolError, Timestamp};
 
-use crate::decisions::{OnceKind, Redemption, UsedOnce};
-use crate::records::{Client, Grant};
+use crate::decisions::{OnceKind, UsedOnce};
 use crate::sealed::Code;
 
 /// A key that a request proved. The proof has to be used up.
@@ -26,11 +25,6 @@ pub enum Scheme {
     Bearer,
     /// With a proof beside it.
     Dpop,
-}
-
-/// `token_type` of an access token that is bound to this key, or to none (section 5).
-pub const fn token_type(key: Option<Thumbprint>) -> &'static str {
-    if key.is_some() { "DPoP" } else { "Bearer" }
 }
 
 fn invalid_proof(words: impl AsRef<str>) -> ProtocolError {
@@ -56,78 +50,28 @@ pub fn proved(
     Ok(Some(ProvedKey { key: proof.key, once }))
 }
 
-/// Whether a client may have tokens without a proof (section 5.2).
-pub fn is_enough(proved: Option<&ProvedKey>, client: &Client) -> Result<(), ProtocolError> {
-    if proved.is_none() && client.dpop_bound_access_tokens {
-        return Err(invalid_proof(
-            "the client is registered with dpop_bound_access_tokens; send a DPoP header (RFC 9449 \
-             section 5.2)",
-        ));
+/// A pushed request with the key that its proof names: "the same as" `dpop_jkt` (section 10.1).
+pub fn pushed(params: Params, proved: Option<&ProvedKey>) -> Result<Params, ProtocolError> {
+    let Some(proved) = proved else { return Ok(params) };
+    let key = proved.key.to_string();
+    match params.optional("dpop_jkt") {
+        Ok(None) => Ok(params.with("dpop_jkt", &key)),
+        Ok(Some(named)) if named == key => Ok(params),
+        _ => Err(invalid_proof(
+            "dpop_jkt names another key than the DPoP header proves (RFC 9449 section 10.1)",
+        )),
     }
-    Ok(())
 }
 
 /// Whether a code is for the key that is proved, or for any (section 10).
-pub fn code_is_for(code: &Code, key: Option<Thumbprint>) -> Result<(), ProtocolError> {
-    if code.dpop_key.is_none() || code.dpop_key == key {
+pub fn code_is_for(code: &Code, proved: Option<SenderConstraint>) -> Result<(), ProtocolError> {
+    if code.dpop_key.is_none_or(|key| proved == Some(SenderConstraint::DpopKey(key))) {
         return Ok(());
     }
     Err(ProtocolError::new(
         ErrorCode::InvalidGrant,
         "the authorization request had a dpop_jkt; prove that key (RFC 9449 section 10)",
     ))
-}
-
-/// What is redeemed, with what it uses up. A public client's refresh token is bound to the key; a
-/// confidential client's to its credential, and it may change its key (section 5).
-pub fn bound(
-    redemption: Redemption,
-    client: &Client,
-    key: Option<Thumbprint>,
-    once: Vec<UsedOnce>,
-) -> Redemption {
-    Redemption { dpop_key: key.filter(|_| client.is_public()), once, ..redemption }
-}
-
-/// Whether a refresh token is for the key that is proved, or for any (section 5).
-pub fn grant_is_for(grant: &Grant, key: Option<Thumbprint>) -> Result<(), ProtocolError> {
-    match (grant.dpop_key, key) {
-        (None, _) => Ok(()),
-        (Some(bound), Some(key)) if bound == key => Ok(()),
-        (Some(_), None) => {
-            Err(invalid_proof("the refresh token is bound to a key; send a DPoP header (RFC 9449)"))
-        }
-        (Some(_), Some(_)) => Err(ProtocolError::new(
-            ErrorCode::InvalidGrant,
-            "the refresh token is bound to another key (RFC 9449 section 5)",
-        )),
-    }
-}
-
-/// Whether a believed access token came as it has to: one that is bound with a proof of its key,
-/// one that is not without (sections 7.1 and 7.2).
-pub fn token_may_be_used(
-    token: &AccessTokenClaims,
-    scheme: Scheme,
-    proved: Option<&ProvedKey>,
-) -> Result<(), ProtocolError> {
-    let invalid_token = |words| Err(ProtocolError::new(ErrorCode::InvalidToken, words));
-    match (token.dpop_key(), scheme, proved) {
-        (None, Scheme::Bearer, _) => Ok(()),
-        (None, Scheme::Dpop, _) => {
-            invalid_token("the token is not bound to a key; send it as 'Bearer' (RFC 6750)")
-        }
-        (Some(_), Scheme::Bearer, _) => invalid_token(
-            "the token is bound to a key; send it as 'DPoP' with a proof (RFC 9449 section 7.1)",
-        ),
-        (Some(_), Scheme::Dpop, None) => {
-            Err(invalid_proof("there is no DPoP header (RFC 9449 section 7.1)"))
-        }
-        (Some(bound), Scheme::Dpop, Some(proved)) if bound == proved.key => Ok(()),
-        (Some(_), Scheme::Dpop, Some(_)) => {
-            invalid_token("the token is bound to another key (RFC 9449 section 7.1)")
-        }
-    }
 }
 
 /// What a client is told whose assertion or proof came before.
@@ -147,34 +91,24 @@ pub fn used_before(kind: OnceKind) -> ProtocolError {
 
 #[cfg(test)]
 mod tests {
-    use keystile_protocol::access_token::Confirmation;
     use keystile_protocol::jose::{Algorithm, SigningKey};
     use serde_json::json;
 
     use super::*;
     use crate::fixtures;
-    use crate::records::ClientKind;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
     const MINE: Thumbprint = Thumbprint::from_bytes([1; 32]);
-    const OTHERS: Thumbprint = Thumbprint::from_bytes([2; 32]);
-
-    fn proof_of(key: Thumbprint) -> ProvedKey {
-        ProvedKey { key, once: UsedOnce::new(OnceKind::DpopProof, b"k", "j", NOW) }
-    }
-
-    fn public() -> Client {
-        Client { kind: ClientKind::Public { native: true }, ..fixtures::client() }
-    }
 
     #[test]
     fn one_header_proves_a_key_and_two_are_refused_rfc_9449_4_3() {
         let key = SigningKey::generate(Algorithm::ES256).expect("generated").key;
         let url = "https://login.example/token";
+        let urls = [url.to_owned()];
         let claims = json!({ "jti": "j", "htm": "POST", "htu": url, "iat": NOW.seconds() });
         let proof = key.sign_with_jwk(dpop::TYPE, &claims).expect("signed");
         let proof = proof.as_bytes();
-        let expected = Expected { method: "POST", url, access_token: None };
+        let expected = Expected { method: "POST", urls: &urls, access_token: None };
         let of = |headers: &[&[u8]]| proved(headers, &expected, NOW).map_err(|e| e.error);
         assert_eq!(of(&[]), Ok(None));
         let got = of(&[proof]).expect("good").expect("a key");
@@ -185,60 +119,28 @@ mod tests {
     }
 
     #[test]
-    fn a_client_registered_so_has_no_tokens_without_a_proof_rfc_9449_5_2() {
-        let plain = fixtures::client();
-        let bound = Client { dpop_bound_access_tokens: true, ..plain.clone() };
-        let proof = proof_of(MINE);
-        assert!(is_enough(None, &plain).is_ok() && is_enough(Some(&proof), &plain).is_ok());
-        assert!(is_enough(None, &bound).is_err() && is_enough(Some(&proof), &bound).is_ok());
+    fn the_proof_of_a_pushed_request_names_the_key_of_its_code_rfc_9449_10_1() {
+        let once = UsedOnce::new(OnceKind::DpopProof, b"k", "j", NOW);
+        let mine = ProvedKey { key: MINE, once };
+        let of = |params: Params, proved| pushed(params, proved).map(|params| params.encode());
+        let with_key = Params::default().with("dpop_jkt", &MINE.to_string());
+        assert_eq!(of(Params::default(), None), Ok(String::new()));
+        assert_eq!(of(Params::default(), Some(&mine)), Ok(with_key.encode()));
+        assert_eq!(of(with_key.clone(), Some(&mine)), Ok(with_key.encode()));
+        let others = with_key.with("dpop_jkt", &Thumbprint::from_bytes([2; 32]).to_string());
+        assert_eq!(of(others, Some(&mine)).expect_err("no").error, ErrorCode::InvalidDpopProof);
     }
 
     #[test]
     fn a_code_with_dpop_jkt_is_for_that_key_alone_rfc_9449_10() {
         let mut code = fixtures::code(NOW);
-        assert!(code_is_for(&code, None).is_ok() && code_is_for(&code, Some(MINE)).is_ok());
+        let mine = Some(SenderConstraint::DpopKey(MINE));
+        assert!(code_is_for(&code, None).is_ok() && code_is_for(&code, mine).is_ok());
         code.dpop_key = Some(MINE);
-        assert!(code_is_for(&code, Some(MINE)).is_ok());
-        for key in [None, Some(OTHERS)] {
-            assert_eq!(code_is_for(&code, key).expect_err("no").error, ErrorCode::InvalidGrant);
-        }
-    }
-
-    #[test]
-    fn finding_18_refresh_tokens_are_bound_for_public_clients_alone_rfc_9449_5() {
-        let of = |client: &Client, key| {
-            let redemption = fixtures::redemption(&fixtures::code(NOW), &fixtures::client(), 1);
-            bound(redemption, client, key, Vec::new()).dpop_key
-        };
-        assert_eq!(of(&public(), Some(MINE)), Some(MINE));
-        assert_eq!(of(&public(), None), None);
-        assert_eq!(of(&fixtures::client(), Some(MINE)), None);
-        let mut grant = fixtures::grant(NOW);
-        assert!(grant_is_for(&grant, None).is_ok() && grant_is_for(&grant, Some(OTHERS)).is_ok());
-        grant.dpop_key = Some(MINE);
-        assert!(grant_is_for(&grant, Some(MINE)).is_ok());
-        assert!(grant_is_for(&grant, None).is_err() && grant_is_for(&grant, Some(OTHERS)).is_err());
-    }
-
-    #[test]
-    fn a_bound_token_needs_its_key_and_an_unbound_one_none_rfc_9449_7() {
-        use ErrorCode::{InvalidDpopProof, InvalidToken};
-        let unbound = fixtures::access_token_claims();
-        let cnf = Some(Confirmation { jkt: Some(MINE) });
-        let bound = AccessTokenClaims { cnf, ..unbound.clone() };
-        let (mine, others) = (proof_of(MINE), proof_of(OTHERS));
-        let cases = [
-            (&unbound, Scheme::Bearer, None, Ok(())),
-            (&unbound, Scheme::Dpop, Some(&mine), Err(InvalidToken)),
-            (&bound, Scheme::Dpop, Some(&mine), Ok(())),
-            (&bound, Scheme::Dpop, Some(&others), Err(InvalidToken)),
-            (&bound, Scheme::Dpop, None, Err(InvalidDpopProof)),
-            (&bound, Scheme::Bearer, None, Err(InvalidToken)),
-            (&bound, Scheme::Bearer, Some(&mine), Err(InvalidToken)),
-        ];
-        for (token, scheme, proved, expected) in cases {
-            let got = token_may_be_used(token, scheme, proved).map_err(|e| e.error);
-            assert_eq!(got, expected, "{scheme:?} {proved:?}");
+        assert!(code_is_for(&code, mine).is_ok());
+        let others = SenderConstraint::DpopKey(Thumbprint::from_bytes([2; 32]));
+        for proved in [None, Some(others), Some(SenderConstraint::Certificate(MINE))] {
+            assert_eq!(code_is_for(&code, proved).expect_err("no").error, ErrorCode::InvalidGrant);
         }
     }
 }

@@ -17,14 +17,18 @@ use crate::registered::{Admission, Members, Registered, Registration};
 
 /// The largest registration that is read, in bytes.
 pub const BODY_AT_MOST: usize = 16 * 1024;
+/// When a network that registered too many may try again.
+pub const NETWORK_TRIES_AGAIN: Duration = Duration::from_secs(600);
 /// Registrations of a network are counted for this long.
 const NETWORK_COUNTS_FOR: Duration = Duration::from_secs(3600);
 
 /// What a client may say of itself; whatever else it says is ignored ("the authorization server
 /// MUST ignore any client metadata sent by the client that it does not understand", RFC 7591
 /// section 2). Members of ours are not among them: nobody makes themselves trusted.
-const MEMBERS: [&str; 33] = [
+const MEMBERS: [&str; 50] = [
     "application_type",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
     "authorization_signed_response_alg",
     "backchannel_logout_session_required",
     "backchannel_logout_uri",
@@ -37,30 +41,46 @@ const MEMBERS: [&str; 33] = [
     "frontchannel_logout_session_required",
     "frontchannel_logout_uri",
     "grant_types",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
     "id_token_signed_response_alg",
     "initiate_login_uri",
     "jwks",
+    "jwks_uri",
     "logo_uri",
     "policy_uri",
     "post_logout_redirect_uris",
     "redirect_uris",
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
     "request_object_signing_alg",
+    "request_uris",
     "require_auth_time",
     "require_pushed_authorization_requests",
     "require_signed_request_object",
     "response_types",
     "scope",
+    "sector_identifier_uri",
     "software_id",
     "software_version",
     "subject_type",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_email",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_subject_dn",
+    "tls_client_certificate_bound_access_tokens",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "tos_uri",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
     "userinfo_signed_response_alg",
 ];
 
 /// Members that the operator alone says, or that we make.
-const NOT_THEIRS: [&str; 9] = [
+const NOT_THEIRS: [&str; 10] = [
+    "allow_direct_encryption",
     "allow_embedded_browser",
     "apis",
     "client_id",
@@ -145,11 +165,7 @@ pub fn admitted(outcome: Registered) -> Refused<()> {
             ErrorCode::InvalidToken,
             "the initial access token is unknown, spent, or has expired",
         ),
-        Registered::NetworkFull => refuse(
-            ErrorCode::TemporarilyUnavailable,
-            "too many clients were registered from this network within an hour",
-        ),
-        Registered::Full => refuse(
+        Registered::NetworkFull | Registered::Full => refuse(
             ErrorCode::TemporarilyUnavailable,
             "too many registered clients wait for their first use; try again later",
         ),

@@ -1,10 +1,10 @@
 //! Who may ask about a token, and what is said (RFC 7662).
 
-use keystile_protocol::access_token::AccessTokenClaims;
+use keystile_protocol::access_token::{AccessTokenClaims, SenderConstraint};
 use keystile_protocol::messages::IntrospectionResponse;
 
 use crate::records::Client;
-use crate::rules::dpop;
+use crate::rules::sender_constraint;
 
 /// Whether the client may know about the token: its own, or one for an API that it is the face
 /// of. Others hear "not active", so that nobody can scan for tokens (RFC 7662 section 4).
@@ -17,7 +17,8 @@ pub fn may_ask(client: &Client, claims: &AccessTokenClaims) -> bool {
 
 /// The answer about a live token.
 pub fn active(claims: AccessTokenClaims, username: Option<String>) -> IntrospectionResponse {
-    let token_type = dpop::token_type(claims.dpop_key());
+    let key = claims.dpop_key().map(SenderConstraint::DpopKey);
+    let token_type = sender_constraint::token_type(key);
     IntrospectionResponse {
         active: true,
         iss: Some(claims.iss),

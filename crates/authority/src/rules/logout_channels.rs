@@ -6,7 +6,7 @@ use keystile_protocol::params::with_query;
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{Issuer, RedirectUri};
 
-use super::registration::{ClientMetadata, MetadataError, wrong};
+use super::registration::{ClientMetadata, MetadataError, called_uri, wrong};
 use crate::records::{Client, LogoutChannels};
 
 /// Takes the members of a registration.
@@ -16,13 +16,13 @@ pub fn register(
 ) -> Result<LogoutChannels, MetadataError> {
     let back = metadata.backchannel_logout_uri.as_deref();
     if let Some(uri) = back {
-        checked("backchannel_logout_uri", uri, development)?;
+        called_uri("backchannel_logout_uri", uri, development)?;
     } else if metadata.backchannel_logout_session_required {
         return wrong("backchannel_logout_session_required", NEEDS_URI);
     }
     let front = metadata.frontchannel_logout_uri.as_deref();
     if let Some(uri) = front {
-        let uri = checked("frontchannel_logout_uri", uri, development)?;
+        let uri = called_uri("frontchannel_logout_uri", uri, development)?;
         if !shares_origin(&uri, &metadata.redirect_uris) {
             return wrong(
                 "frontchannel_logout_uri",
@@ -42,16 +42,6 @@ pub fn register(
 }
 
 const NEEDS_URI: &str = "it says how a logout URI is called, and there is no such URI";
-
-fn checked(
-    member: &'static str,
-    uri: &str,
-    development: bool,
-) -> Result<RedirectUri, MetadataError> {
-    let policy = if development { UriPolicy::Development } else { UriPolicy::Web };
-    RedirectUri::register(uri, policy)
-        .or_else(|problem| wrong(member, format!("'{uri}': {problem}")))
-}
 
 /// "The domain, port, and scheme of this URL MUST be the same as that of a registered Redirection
 /// URI value" (Front-Channel Logout 1.0 section 2).

@@ -31,6 +31,8 @@ pub enum LoginReason {
     PromptLogin,
     /// `prompt=select_account`, and the session is older than the request.
     SelectAccount,
+    /// `prompt=create`, and the session is older than the request.
+    Create,
     /// The session is older than `max_age` allows.
     TooOld,
     /// The request is about another user (`id_token_hint`, or the claim `sub`).
@@ -44,6 +46,7 @@ impl LoginReason {
             Self::NoSession => "no_session",
             Self::PromptLogin => "prompt_login",
             Self::SelectAccount => "select_account",
+            Self::Create => "create",
             Self::TooOld => "max_age",
             Self::AnotherUser => "another_user",
         }
@@ -78,6 +81,7 @@ pub fn decide(
         return Step::Refuse(error);
     }
     let fresh = match situation.signed_in {
+        None if request.prompt.create => Err(LoginReason::Create),
         None => Err(LoginReason::NoSession),
         Some(_) if request.wishes.another_user => Err(LoginReason::AnotherUser),
         Some(signed_in) => {
@@ -117,6 +121,9 @@ fn freshness(
 ) -> Result<(), LoginReason> {
     if auth_time >= requested_at {
         return Ok(());
+    }
+    if request.prompt.create {
+        return Err(LoginReason::Create);
     }
     if request.prompt.login {
         return Err(LoginReason::PromptLogin);
@@ -255,7 +262,9 @@ mod tests {
             }),
             "login_required"
         );
+        assert_eq!(with(|c| c.request.prompt.create = true), "create");
         for prompt in [
+            Prompt { create: true, ..Prompt::default() },
             Prompt { login: true, ..Prompt::default() },
             Prompt { select_account: true, ..Prompt::default() },
         ] {

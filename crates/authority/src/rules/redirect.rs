@@ -199,11 +199,20 @@ impl ReplyTo {
     }
 }
 
+impl Reply {
+    /// An error without what explains it, which is optional (RFC 6749 section 4.1.2.1): for an
+    /// address that would be too long otherwise.
+    pub fn without_words(mut self) -> Self {
+        self.params.retain(|(name, _)| !matches!(*name, "error_description" | "error_uri"));
+        self
+    }
+}
+
 /// Longest address that an answer redirects to, in characters: a proxy's usual buffer for
 /// headers has 4 KB, and cuts off what is longer with 502.
 const ADDRESS_AT_MOST: usize = 3500;
 
-/// Whether an answer with a code fits the address that would carry it. A form has no such bound.
+/// Whether an answer fits the address that would carry it. A form has no such bound.
 pub fn fits(reply: &Reply) -> Result<(), ProtocolError> {
     if matches!(reply.to.mode, ResponseMode::FormPost | ResponseMode::FormPostJwt) {
         return Ok(());
@@ -217,7 +226,8 @@ pub fn fits(reply: &Reply) -> Result<(), ProtocolError> {
         ErrorCode::InvalidRequest,
         format!(
             "the answer's address would have {length} characters, at most {ADDRESS_AT_MOST} pass \
-             proxies; send a shorter state, nonce or scope, or response_mode=form_post"
+             proxies; send a shorter state, nonce or scope, or response_mode=form_post (or \
+             form_post.jwt)"
         ),
     ))
 }
@@ -367,6 +377,16 @@ mod tests {
         assert_eq!(answer("jwt", 3500), Err(ErrorCode::InvalidRequest));
         assert_eq!(answer("form_post", 3500), Ok(()));
         assert_eq!(answer("form_post.jwt", 3500), Ok(()));
+    }
+
+    #[test]
+    fn finding_37_an_error_keeps_its_code_and_state_when_it_loses_its_words() {
+        let issuer = Issuer::try_from("https://login.example").expect("good");
+        let to = outcome("client_id=app&state=s", Some(fixtures::client())).expect("good");
+        let error = ProtocolError::new(ErrorCode::InvalidScope, "words");
+        let reply = to.error(&error, &issuer).without_words();
+        let names: Vec<_> = reply.params.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["error", "state", "iss"]);
     }
 
     #[test]

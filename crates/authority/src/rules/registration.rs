@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
-use crate::rules::{client_facts, client_keys, logout_channels, subject};
+use crate::rules::{
+    client_facts, client_keys, encryption, fapi2, logout_channels, mutual_tls, request_uri, sector,
+};
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
@@ -40,15 +42,32 @@ pub struct ClientMetadata {
     pub token_endpoint_auth_method: Option<String>,
     pub token_endpoint_auth_signing_alg: Option<String>,
     pub jwks: Option<serde_json::Value>,
+    pub jwks_uri: Option<String>,
     pub dpop_bound_access_tokens: bool,
+    pub tls_client_auth_subject_dn: Option<String>,
+    pub tls_client_auth_san_dns: Option<String>,
+    pub tls_client_auth_san_uri: Option<String>,
+    pub tls_client_auth_san_ip: Option<String>,
+    pub tls_client_auth_san_email: Option<String>,
+    pub tls_client_certificate_bound_access_tokens: bool,
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
+    pub sector_identifier_uri: Option<String>,
     pub application_type: Option<String>,
+    pub request_uris: Vec<String>,
     pub request_object_signing_alg: Option<String>,
     pub require_signed_request_object: bool,
     pub authorization_signed_response_alg: Option<String>,
     pub require_pushed_authorization_requests: bool,
+    pub id_token_encrypted_response_alg: Option<String>,
+    pub id_token_encrypted_response_enc: Option<String>,
+    pub userinfo_encrypted_response_alg: Option<String>,
+    pub userinfo_encrypted_response_enc: Option<String>,
+    pub authorization_encrypted_response_alg: Option<String>,
+    pub authorization_encrypted_response_enc: Option<String>,
+    pub request_object_encryption_alg: Option<String>,
+    pub request_object_encryption_enc: Option<String>,
     pub default_max_age: Option<u64>,
     pub require_auth_time: bool,
     pub default_acr_values: Vec<String>,
@@ -62,6 +81,8 @@ pub struct ClientMetadata {
     pub require_pkce: Option<bool>,
     /// Ours: `fapi2` holds the client to the FAPI 2.0 Security Profile.
     pub profile: Option<Profile>,
+    /// Ours: whether `dir` may be used, whose key stands in the database.
+    pub allow_direct_encryption: bool,
     /// Ours: run by the same people, no consent is asked for.
     pub trusted: bool,
     /// Ours.
@@ -93,16 +114,18 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     let native = native(metadata)?;
     let kind = kind(metadata, native)?;
     client_keys::nothing_unused(metadata, &kind)?;
+    mutual_tls::nothing_unused(metadata, &kind)?;
     let grant_types = grant_types(metadata)?;
     let public = matches!(kind, ClientKind::Public { .. });
     if public && grant_types.contains(&GrantType::ClientCredentials) {
         return wrong("grant_types", "client_credentials needs a client with a secret");
     }
     let redirect_uris = redirect_uris(metadata, native, development)?;
+    let keys = client_keys::registered(metadata, development)?;
     client_facts::kept_alone(metadata, development)?;
     let client = Client {
         name: name(metadata)?,
-        openid: openid(metadata, &redirect_uris)?,
+        openid: openid(metadata, &redirect_uris, development)?,
         redirect_uris,
         post_logout_redirect_uris: post_logout_uris(metadata, native, development)?,
         scope: scope(metadata)?,
@@ -113,11 +136,14 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         several_audiences: metadata.several_audiences,
         apis: metadata.apis.clone(),
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
+        certificate_bound_access_tokens: metadata.tls_client_certificate_bound_access_tokens,
         profile: metadata.profile,
         about: client_facts::about(metadata)?,
         defaults: client_facts::defaults(metadata)?,
         open_registration: false,
-        jwks: client_keys::registered(metadata)?,
+        encryption: encryption::register(metadata, &kind, keys.as_ref())?,
+        keys,
+        request_uris: request_uri::register(metadata, development)?,
         request_object_algorithm: signed_with(
             "request_object_signing_alg",
             metadata.request_object_signing_alg.as_deref(),
@@ -136,7 +162,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     if !crate::rules::redirect::can_be_answered(&client) {
         return wrong("redirect_uris", "the grant type authorization_code needs at least one");
     }
-    Ok(client)
+    fapi2::registered(client, metadata)
 }
 
 fn name(metadata: &ClientMetadata) -> Result<String, MetadataError> {
@@ -160,13 +186,15 @@ fn kind(metadata: &ClientMetadata, native: bool) -> Result<ClientKind, MetadataE
         None | Some("client_secret_basic") => SecretMethod::ClientSecretBasic,
         Some("client_secret_post") => SecretMethod::ClientSecretPost,
         Some("private_key_jwt") => return client_keys::kind(metadata),
+        Some(mutual_tls::BY_AUTHORITY) => return mutual_tls::issued(metadata),
+        Some(mutual_tls::SELF_SIGNED) => return mutual_tls::self_signed(metadata),
         Some("none") => return public(metadata, native),
         Some(other) => {
             return wrong(
                 "token_endpoint_auth_method",
                 format!(
                     "'{other}' is not supported; use client_secret_basic, client_secret_post, \
-                         private_key_jwt or none"
+                         private_key_jwt, tls_client_auth, self_signed_tls_client_auth or none"
                 ),
             );
         }
@@ -262,6 +290,17 @@ fn post_logout_uris(
     Ok(metadata.post_logout_redirect_uris.clone())
 }
 
+/// An address that is called by us or by a page of ours: https, and http on this machine for a
+/// development issuer.
+pub(super) fn called_uri(
+    member: &'static str,
+    uri: &str,
+    development: bool,
+) -> Result<RedirectUri, MetadataError> {
+    RedirectUri::register(uri, uri_policy(false, development))
+        .or_else(|problem| wrong(member, format!("'{uri}': {problem}")))
+}
+
 fn scope(metadata: &ClientMetadata) -> Result<Scope, MetadataError> {
     let scope = metadata.scope.as_deref().unwrap_or("openid profile email");
     Scope::try_from(scope).or_else(|problem| wrong("scope", problem))
@@ -273,16 +312,18 @@ fn id_token_algorithm(metadata: &ClientMetadata) -> Result<Algorithm, MetadataEr
     Ok(signed_with("id_token_signed_response_alg", name)?.unwrap_or(Algorithm::RS256))
 }
 
-/// "Valid types include pairwise and public" (the same section); the sector is the redirect URIs'
-/// host (OpenID Connect Core 1.0 section 8.1).
+/// "Valid types include pairwise and public" (the same section).
 fn openid(
     metadata: &ClientMetadata,
     redirect_uris: &[RedirectUri],
+    development: bool,
 ) -> Result<OpenIdOptions, MetadataError> {
+    let uri = sector::registered(metadata, development)?;
     let sector = match metadata.subject_type.as_deref() {
         None | Some("public") => None,
         Some("pairwise") => {
-            Some(subject::sector(redirect_uris).or_else(|problem| wrong("subject_type", problem))?)
+            let sector = sector::of(uri.as_ref(), redirect_uris);
+            Some(sector.or_else(|problem| wrong("subject_type", problem))?)
         }
         Some(other) => {
             return wrong("subject_type", format!("'{other}' is neither public nor pairwise"));
@@ -290,7 +331,8 @@ fn openid(
     };
     let name = metadata.userinfo_signed_response_alg.as_deref();
     let userinfo_algorithm = signed_with("userinfo_signed_response_alg", name)?;
-    Ok(OpenIdOptions { sector, userinfo_algorithm })
+    let sector_identifier_uri = metadata.sector_identifier_uri.clone();
+    Ok(OpenIdOptions { sector, sector_identifier_uri, userinfo_algorithm })
 }
 
 /// A signature algorithm where one is named; never `none`, which FAPI and RFC 8725 section 3.2

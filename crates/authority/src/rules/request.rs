@@ -10,11 +10,12 @@ use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
 use crate::rules::asked_claims::{self, Wishes};
+use crate::rules::fapi2;
 use crate::rules::redirect::ResponseMode;
 use crate::rules::scope;
 
 /// A request that can be granted, if the user agrees.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidRequest {
     /// What the user is asked: the scopes asked for, and those of single claims.
     pub scope: Scope,
@@ -49,6 +50,8 @@ pub struct Prompt {
     pub consent: bool,
     /// Let the user choose an account.
     pub select_account: bool,
+    /// Let the user make an account (Initiating User Registration via OpenID Connect 1.0).
+    pub create: bool,
 }
 
 /// Longest `login_hint` and `ui_locales` that are used, in bytes.
@@ -65,6 +68,7 @@ pub fn check(
     response_type(params)?;
     response_mode(params)?;
     nothing_unsupported(params)?;
+    fapi2::request(params, client)?;
     let scope = scope::requested(optional(params, "scope")?, client, policy)?;
     let resources = params.all("resource").map_err(invalid_request)?;
     let resources = scope::resources(&resources, policy)?;
@@ -74,7 +78,7 @@ pub fn check(
         challenge: challenge(params, client)?,
         dpop_key: optional(params, "dpop_jkt")?,
         nonce: optional(params, "nonce")?,
-        prompt: prompt(params)?,
+        prompt: prompt(params, policy)?,
         // "The max_age request parameter overrides this default value" (OpenID Connect Dynamic
         // Client Registration 1.0 section 2).
         max_age: max_age(params)?.or(client.defaults.max_age.map(Duration::from_secs)),
@@ -145,29 +149,22 @@ fn response_mode(params: &Params) -> Result<(), ProtocolError> {
     }
 }
 
-/// Request objects are opened before (`rules::request_object`), so one that is still here came
-/// with a `request_uri`, or stood in another. Only pushed requests come by reference.
+/// Request objects and references are opened before (`rules::request_object`,
+/// `rules::request_uri`), so what is still here came twice.
 fn nothing_unsupported(params: &Params) -> Result<(), ProtocolError> {
-    if params.has("request") {
+    if params.has("request") || params.has("request_uri") {
         return Err(ProtocolError::new(
             ErrorCode::InvalidRequest,
             "request came together with request_uri; send one of them (RFC 9101 section 5)",
         ));
     }
-    let unsupported = [
-        ("request_uri", ErrorCode::RequestUriNotSupported),
-        ("registration", ErrorCode::RegistrationNotSupported),
-    ];
-    match unsupported.into_iter().find(|(name, _)| params.has(name)) {
-        None => Ok(()),
-        Some((name, code)) => Err(ProtocolError::new(
-            code,
-            format!(
-                "the parameter '{name}' is not supported; send plain parameters, push them, or send \
-                 a signed request object by value"
-            ),
-        )),
+    if params.has("registration") {
+        return Err(ProtocolError::new(
+            ErrorCode::RegistrationNotSupported,
+            "the parameter 'registration' is not supported; register the client before",
+        ));
     }
+    Ok(())
 }
 
 /// Row 1.7: S256 for every client that is not registered otherwise, `plain` for nobody
@@ -192,7 +189,7 @@ fn challenge(params: &Params, client: &Client) -> Result<Option<CodeChallenge>, 
     }
 }
 
-fn prompt(params: &Params) -> Result<Prompt, ProtocolError> {
+fn prompt(params: &Params, policy: &Policy) -> Result<Prompt, ProtocolError> {
     let mut prompt = Prompt::default();
     let words = params.optional("prompt").map_err(invalid_request)?.unwrap_or_default();
     for word in words.split(' ').filter(|word| !word.is_empty()) {
@@ -201,6 +198,7 @@ fn prompt(params: &Params) -> Result<Prompt, ProtocolError> {
             "login" => prompt.login = true,
             "consent" => prompt.consent = true,
             "select_account" => prompt.select_account = true,
+            "create" if policy.sign_up => prompt.create = true,
             other => {
                 return Err(ProtocolError::new(
                     ErrorCode::InvalidRequest,
@@ -209,7 +207,8 @@ fn prompt(params: &Params) -> Result<Prompt, ProtocolError> {
             }
         }
     }
-    if prompt.none && (prompt.login || prompt.consent || prompt.select_account) {
+    let others = prompt.login || prompt.consent || prompt.select_account || prompt.create;
+    if prompt.none && others {
         return Err(ProtocolError::new(
             ErrorCode::InvalidRequest,
             "prompt 'none' came with another value (OpenID Connect Core 1.0 section 3.1.2.1)",
@@ -261,7 +260,7 @@ mod tests {
     fn rows_3_4_to_3_7_each_rule_has_its_error_code() {
         use ErrorCode::{
             InvalidRequest, InvalidScope, InvalidTarget, RegistrationNotSupported,
-            RequestUriNotSupported, UnsupportedResponseType,
+            UnsupportedResponseType,
         };
         let add = |more: &str| format!("{GOOD}&{more}");
         let cases = [
@@ -297,7 +296,7 @@ mod tests {
             (add("claims={}&claims={}"), InvalidRequest),
             (add("dpop_jkt=short"), InvalidRequest),
             (add("request=x&request_uri=x"), InvalidRequest),
-            (add("request_uri=x"), RequestUriNotSupported),
+            (add("request_uri=x"), InvalidRequest),
             (add("registration=x"), RegistrationNotSupported),
         ];
         for (query, expected) in cases {

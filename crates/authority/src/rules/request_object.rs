@@ -1,17 +1,19 @@
-//! Request objects by value (RFC 9101, OpenID Connect Core 1.0 section 6.1): signed ones alone.
+//! Request objects (RFC 9101, OpenID Connect Core 1.0 section 6), by value or fetched: signed ones
+//! alone.
 
 use std::time::Duration;
 
-use keystile_protocol::jose::{Algorithm, KeySet, SignedToken};
+use keystile_protocol::jose::{KeySet, SignedToken};
 use keystile_protocol::messages::Audience;
 use keystile_protocol::{ErrorCode, Issuer, Params, ProtocolError, Timestamp};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::records::Client;
+use crate::rules::fapi2;
 
 /// Longest request object, in bytes. Its parameters travel in pages.
-const AT_MOST: usize = 8 * 1024;
+pub const AT_MOST: usize = 8 * 1024;
 /// Members of a request object that are read.
 const MEMBERS_AT_MOST: usize = 60;
 /// How far the client's clock may be ahead of ours.
@@ -51,19 +53,21 @@ pub fn open(
     outer: &Params,
     beside: Beside,
     client: &Client,
+    keys: &KeySet,
     issuer: &Issuer,
     now: Timestamp,
 ) -> Result<OpenedObject, ProtocolError> {
-    let (members, typ) = verified(object, client)?;
+    let (members, typ) = verified(object, client, keys)?;
     if members.len() > MEMBERS_AT_MOST {
         return refuse(format!("the request object has more than {MEMBERS_AT_MOST} members"));
     }
     from_client_for_us(&members, client, issuer)?;
     let expires_at = in_its_time(&members, now)?;
+    fapi2::request_object_life(client, time(&members, "nbf")?, expires_at, now)?;
     agrees(&members, outer, client)?;
     let mut params = parameters(&members)?;
     if beside == Beside::FillIn && !is_own_type(typ.as_deref()) {
-        params = params.filled_from(outer, &["request"]).map_err(|problem| {
+        params = params.filled_from(outer, &["request", "request_uri"]).map_err(|problem| {
             ProtocolError::new(ErrorCode::InvalidRequest, problem.to_string())
         })?;
     } else if !params.has("client_id") {
@@ -94,6 +98,7 @@ fn is_own_type(typ: Option<&str>) -> bool {
 fn verified(
     object: &str,
     client: &Client,
+    keys: &KeySet,
 ) -> Result<(Map<String, Value>, Option<String>), ProtocolError> {
     if object.len() > AT_MOST {
         return refuse(format!(
@@ -101,17 +106,19 @@ fn verified(
             object.len()
         ));
     }
-    let Some(jwks) = &client.jwks else {
-        return refuse("the client has no registered keys ('jwks') to verify a request object");
-    };
+    if client.keys.is_none() {
+        return refuse(
+            "the client has no registered keys ('jwks' or 'jwks_uri') to verify a request object",
+        );
+    }
     let cannot = |problem| {
         let words = format!("the request object is refused: {problem} (RFC 9101 section 6)");
         ProtocolError::new(ErrorCode::InvalidRequestObject, words)
     };
     let token = SignedToken::parse(object).map_err(cannot)?;
     let one = client.request_object_algorithm.map(|algorithm| [algorithm]);
-    let allowed = one.as_ref().map_or(&Algorithm::ALL[..], |one| &one[..]);
-    let members = token.verify(&KeySet::from_jwks(jwks), allowed).map_err(cannot)?;
+    let allowed = one.as_ref().map_or(fapi2::algorithms(client.profile), |one| &one[..]);
+    let members = token.verify(keys, allowed).map_err(cannot)?;
     Ok((members, token.header.typ))
 }
 
@@ -218,7 +225,7 @@ fn parameters(members: &Map<String, Value>) -> Result<Params, ProtocolError> {
 #[cfg(test)]
 mod tests {
     use keystile_protocol::encoding::base64url;
-    use keystile_protocol::jose::{JwkSet, SigningKey};
+    use keystile_protocol::jose::{Algorithm, SigningKey};
     use serde_json::json;
 
     use super::*;
@@ -231,8 +238,7 @@ mod tests {
     }
 
     fn client(key: &SigningKey) -> Client {
-        let jwks = Some(JwkSet { keys: vec![key.public().clone()] });
-        Client { jwks, ..fixtures::client() }
+        Client { keys: Some(fixtures::keys_of(key)), ..fixtures::client() }
     }
 
     fn members() -> Value {
@@ -258,7 +264,9 @@ mod tests {
         let object = key.sign(typ, &members).expect("signed");
         let outer = Params::parse(outer.as_bytes()).expect("few");
         let issuer = fixtures::policy().issuer;
-        open(&object, &outer, beside, &client(&key), &issuer, NOW).map_err(|error| error.error)
+        let client = client(&key);
+        let keys = fixtures::key_set(&client);
+        open(&object, &outer, beside, &client, &keys, &issuer, NOW).map_err(|error| error.error)
     }
 
     const OUTER: &str = "client_id=app&response_type=code&request=x&state=s&scope=all";
@@ -327,7 +335,8 @@ mod tests {
         let issuer = fixtures::policy().issuer;
         let refused = |object: &str, client: &Client| {
             let outer = Params::parse(OUTER.as_bytes()).expect("few");
-            open(object, &outer, Beside::FillIn, client, &issuer, NOW).map_err(|e| e.error)
+            let keys = fixtures::key_set(client);
+            open(object, &outer, Beside::FillIn, client, &keys, &issuer, NOW).map_err(|e| e.error)
                 == Err(ErrorCode::InvalidRequestObject)
         };
         let good = key.sign("JWT", &members()).expect("signed");

@@ -1,7 +1,6 @@
 //! Who a user is to a client: `sub`, public or pairwise (OpenID Connect Core 1.0 section 8), and
 //! whether the one who is signed in is the one that a request is about.
 
-use keystile_protocol::RedirectUri;
 use keystile_protocol::encoding::{base64url, hmac_sha256};
 use keystile_protocol::messages::IdTokenClaims;
 use keystile_protocol::{ClientId, ErrorCode, ProtocolError};
@@ -15,18 +14,6 @@ pub const PURPOSE: &str = "pairwise";
 /// that another sector's is the same one (section 8.1).
 pub fn pairwise(account: &AccountId, sector: &str, key: &[u8; 32]) -> String {
     base64url(hmac_sha256(key, &[sector.as_bytes(), &[0], account.as_bytes()]))
-}
-
-/// The sector of a client: the host of its redirect URIs, if that is one (section 8.1).
-pub fn sector(redirect_uris: &[RedirectUri]) -> Result<String, &'static str> {
-    let mut hosts = redirect_uris.iter().map(RedirectUri::host);
-    let Some(Some(first)) = hosts.next() else {
-        return Err("pairwise needs a redirect URI with a host, which is the sector");
-    };
-    if hosts.any(|host| host.as_ref() != Some(&first)) {
-        return Err("pairwise needs redirect URIs with one host, which is the sector");
-    }
-    Ok(first)
 }
 
 /// A hint counts if it was issued to the client that shows it (section 3.1.2.1).
@@ -66,19 +53,6 @@ mod tests {
         ] {
             assert_ne!(one, other);
         }
-    }
-
-    #[test]
-    fn the_sector_is_the_one_host_of_the_redirect_uris_oidc_core_8_1() {
-        let of = |uris: &[&str]| {
-            let uris: Vec<_> = uris.iter().map(|uri| fixtures::redirect_uri(uri)).collect();
-            sector(&uris)
-        };
-        let one = of(&["https://app.example/a", "https://app.example:444/b"]);
-        assert_eq!(one.as_deref(), Ok("app.example"));
-        assert!(of(&["https://app.example/a", "https://www.app.example/b"]).is_err());
-        assert!(of(&["com.example.app:/callback"]).is_err());
-        assert!(of(&[]).is_err());
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use aws_lc_rs::signature::{KeyPair, RsaKeyPair};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::JoseError;
@@ -14,6 +15,9 @@ pub struct Jwk {
     /// `sig` for keys that sign.
     #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     pub public_key_use: Option<String>,
+    /// What the key is used for, in single operations (RFC 7517 section 4.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ops: Option<Vec<String>>,
     /// The one algorithm that the key is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alg: Option<String>,
@@ -41,10 +45,15 @@ impl Jwk {
     /// Takes a key that came from outside, if it is a public one: whoever sends a private or a
     /// symmetric key has given it away.
     pub fn public_alone(json: &serde_json::Value) -> Result<Self, JoseError> {
-        if PRIVATE.iter().any(|member| json.get(member).is_some()) {
+        if Self::is_private(json) {
             return Err(JoseError::Key("it has members of a private key; send the public half"));
         }
         serde_json::from_value(json.clone()).map_err(|_| JoseError::Key("it is not a JWK"))
+    }
+
+    /// Whether it has members of a private or a symmetric key.
+    pub fn is_private(json: &serde_json::Value) -> bool {
+        PRIVATE.iter().any(|member| json.get(member).is_some())
     }
 
     /// The key's thumbprint (RFC 7638): a name that follows from the key.
@@ -72,6 +81,29 @@ impl Jwk {
         };
         sha256(canonical)
     }
+}
+
+/// The public half of a P-256 key, from its uncompressed point.
+pub(super) fn p256_jwk(point: &[u8]) -> Result<Jwk, JoseError> {
+    let [4, coordinates @ ..] = point else {
+        return Err(JoseError::Key("it is not an uncompressed point"));
+    };
+    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    Ok(Jwk {
+        kty: "EC".into(),
+        crv: Some("P-256".into()),
+        x: Some(base64url(x)),
+        y: Some(base64url(y)),
+        ..Jwk::default()
+    })
+}
+
+/// The public half of an RSA key.
+pub(super) fn rsa_jwk(pair: &RsaKeyPair) -> Jwk {
+    let public = pair.public_key();
+    let n = base64url(public.modulus().big_endian_without_leading_zero());
+    let e = base64url(public.exponent().big_endian_without_leading_zero());
+    Jwk { kty: "RSA".into(), n: Some(n), e: Some(e), ..Jwk::default() }
 }
 
 /// A set of keys (RFC 7517 section 5). Members that are no keys as we know them are left out when

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
 };
 use serde::Serialize;
 
+use super::jwk::{p256_jwk, rsa_jwk};
 use super::{Algorithm, JoseError, Jwk};
 use crate::encoding::base64url;
 
@@ -49,7 +50,8 @@ struct HeaderToSign<'a> {
 struct PublicHalf<'a>(#[serde(serialize_with = "bare")] &'a Jwk);
 
 fn bare<S: serde::Serializer>(jwk: &Jwk, serializer: S) -> Result<S::Ok, S::Error> {
-    Jwk { kid: None, alg: None, public_key_use: None, ..jwk.clone() }.serialize(serializer)
+    Jwk { kid: None, alg: None, public_key_use: None, key_ops: None, ..jwk.clone() }
+        .serialize(serializer)
 }
 
 impl SigningKey {
@@ -67,13 +69,7 @@ impl SigningKey {
                 .map_err(failed)?
                 .as_ref()
                 .to_vec(),
-            Algorithm::RS256 | Algorithm::PS256 => {
-                let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
-                AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair)
-                    .map_err(failed)?
-                    .as_ref()
-                    .to_vec()
-            }
+            Algorithm::RS256 | Algorithm::PS256 => generated_rsa()?,
         };
         let key = Self::from_pkcs8(algorithm, &pkcs8)?;
         Ok(GeneratedKey { pkcs8, key })
@@ -104,13 +100,8 @@ impl SigningKey {
             }
             Algorithm::RS256 | Algorithm::PS256 => {
                 let pair = RsaKeyPair::from_pkcs8(der).map_err(refused)?;
-                let public = pair.public_key();
-                let n = base64url(public.modulus().big_endian_without_leading_zero());
-                let e = base64url(public.exponent().big_endian_without_leading_zero());
-                (
-                    Pair::Rsa(pair),
-                    Jwk { kty: "RSA".into(), n: Some(n), e: Some(e), ..Jwk::default() },
-                )
+                let public = rsa_jwk(&pair);
+                (Pair::Rsa(pair), public)
             }
         };
         let kid = public.thumbprint();
@@ -193,17 +184,10 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A JWK from an uncompressed point.
-fn p256_jwk(point: &[u8]) -> Result<Jwk, JoseError> {
-    let [4, coordinates @ ..] = point else {
-        return Err(JoseError::Key("it is not an uncompressed point"));
-    };
-    let (x, y) = coordinates.split_at(coordinates.len() / 2);
-    Ok(Jwk {
-        kty: "EC".into(),
-        crv: Some("P-256".into()),
-        x: Some(base64url(x)),
-        y: Some(base64url(y)),
-        ..Jwk::default()
-    })
+/// A new RSA key of 2,048 bits in PKCS #8, DER.
+pub(super) fn generated_rsa() -> Result<Vec<u8>, JoseError> {
+    let failed = |_| JoseError::Key("the library could not make one");
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
+    let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+    Ok(der.as_ref().to_vec())
 }

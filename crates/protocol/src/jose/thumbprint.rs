@@ -3,11 +3,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Jwk;
-use crate::encoding::{base64url, from_base64url};
+use crate::encoding::{base64url, from_base64url, sha256};
 use crate::values::ValueError;
 
-/// A public key's SHA-256 thumbprint (RFC 7638): what a token says of the key that it is bound to
-/// (`jkt`, RFC 9449 section 6.1).
+/// A SHA-256 thumbprint: what a token says of what it is bound to. Of a public key (RFC 7638) it is
+/// `jkt` (RFC 9449 section 6.1), of a certificate `x5t#S256` (RFC 8705 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Thumbprint([u8; 32]);
@@ -16,6 +16,11 @@ impl Thumbprint {
     /// The thumbprint of a key.
     pub fn of(key: &Jwk) -> Self {
         Self(key.thumbprint_digest())
+    }
+
+    /// The thumbprint of a certificate, which is DER.
+    pub fn of_certificate(der: &[u8]) -> Self {
+        Self(sha256(der))
     }
 
     /// The one of these bytes.

@@ -132,7 +132,7 @@ impl<'a> SignedToken<'a> {
 }
 
 /// Text of a stranger, cut short and without control characters, for an error message.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
@@ -236,18 +236,28 @@ impl fmt::Debug for VerifyingKey {
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<VerifyingKey>,
+    /// Of all keys, also those that verify nothing here: a certificate may have one.
+    thumbprints: Vec<Thumbprint>,
 }
 
 impl KeySet {
     /// Parses the keys.
     pub fn from_jwks(set: &JwkSet) -> Self {
-        let keys = set.keys.iter().take(KEYS_AT_MOST);
-        Self { keys: keys.filter_map(|jwk| VerifyingKey::from_jwk(jwk).ok()).collect() }
+        let keys = || set.keys.iter().take(KEYS_AT_MOST);
+        Self {
+            keys: keys().filter_map(|jwk| VerifyingKey::from_jwk(jwk).ok()).collect(),
+            thumbprints: keys().map(Thumbprint::of).collect(),
+        }
     }
 
     /// Whether there is a key of that name.
     pub fn has(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.kid() == Some(kid))
+    }
+
+    /// Whether this key is in the set, whatever it is for.
+    pub fn holds(&self, key: &Jwk) -> bool {
+        self.thumbprints.contains(&Thumbprint::of(key))
     }
 
     /// Whether there is no key at all.

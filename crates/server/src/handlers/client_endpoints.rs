@@ -1,13 +1,13 @@
-//! `/token`, `/par`, `/revoke`, `/introspect`: what clients call, with their credentials.
+//! `/token`, `/par`, `/device_authorization`, `/revoke`, `/introspect`: what clients call, with their credentials.
 
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{ClientRequest, EndpointError, paths};
-use keystile_protocol::{ErrorCode, ProtocolError};
+use keystile_protocol::{ClientCertificate, ErrorCode, ProtocolError};
 
 use crate::face::SharedFace;
-use crate::received::{DPOP, Form, network};
+use crate::received::{DPOP, Form, client_certificate, network};
 use crate::respond::json;
 
 pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> Response {
@@ -31,6 +31,19 @@ pub(crate) async fn push(State(face): State<SharedFace>, request: Request) -> Re
     };
     match face.authority.push(&received.client_request(paths::PAR)).await {
         Ok(pushed) => json::private(StatusCode::CREATED, &pushed),
+        Err(error) => json::endpoint_error(&face, error, true),
+    }
+}
+
+/// RFC 8628.
+pub(crate) async fn authorize_device(State(face): State<SharedFace>, request: Request) -> Response {
+    let received = match Received::from(request, &face).await {
+        Ok(received) => received,
+        Err(response) => return response,
+    };
+    let request = received.client_request(paths::DEVICE_AUTHORIZATION);
+    match face.authority.device_authorization(&request).await {
+        Ok(codes) => json::private(StatusCode::OK, &codes),
         Err(error) => json::endpoint_error(&face, error, true),
     }
 }
@@ -62,13 +75,14 @@ struct Received {
     headers: axum::http::HeaderMap,
     params: keystile_protocol::Params,
     network: String,
+    certificate: Option<ClientCertificate>,
     is_redemption: bool,
 }
 
 impl Received {
     async fn from(request: Request, face: &SharedFace) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let network = network(face, &parts);
+        let (network, certificate) = (network(face, &parts), client_certificate(face, &parts));
         let headers = parts.headers.clone();
         let Ok(form) = Form::from_request(Request::from_parts(parts, body), face).await;
         let params = form.0.map_err(|error| {
@@ -76,7 +90,7 @@ impl Received {
             json::private(error.status(), &protocol)
         })?;
         let is_redemption = matches!(params.optional("grant_type"), Ok(Some("authorization_code")));
-        Ok(Self { headers, params, network, is_redemption })
+        Ok(Self { headers, params, network, certificate, is_redemption })
     }
 
     fn client_request(&self, path: &'static str) -> ClientRequest<'_> {
@@ -85,6 +99,7 @@ impl Received {
             params: &self.params,
             authorization: authorization.map(HeaderValue::as_bytes).collect(),
             dpop: self.headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect(),
+            certificate: self.certificate.as_ref(),
             path,
             network: &self.network,
         }

@@ -11,7 +11,7 @@ use keystile_authority::endpoints::Fault;
 use crate::face::{Face, SharedFace};
 use crate::respond;
 
-/// The first start makes an RSA key meanwhile; nobody waits longer for it than this.
+/// The first start makes RSA keys meanwhile; nobody waits longer for them than this.
 const KEYS_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn document(State(face): State<SharedFace>) -> Response {
@@ -32,7 +32,7 @@ pub(crate) async fn keys(State(face): State<SharedFace>) -> Response {
 /// What is advertised works: the documents wait until there is a key for every algorithm.
 async fn all_keys_are_there(face: &Face) -> bool {
     let complete = async {
-        while !face.authority.keys().missing().is_empty() {
+        while !face.authority.keys().are_complete() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -40,7 +40,7 @@ async fn all_keys_are_there(face: &Face) -> bool {
 }
 
 fn no_keys(face: &SharedFace) -> Response {
-    let fault = Fault::Unavailable("the signing keys are not ready".to_owned());
+    let fault = Fault::Unavailable("the keys are not ready".to_owned());
     respond::json::fault(face, &fault, true)
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod assets;
 pub(crate) mod authorize;
 pub(crate) mod client_endpoints;
+pub(crate) mod device;
 pub(crate) mod errors;
 pub(crate) mod health;
 pub(crate) mod logos;

@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use keystile_authority::endpoints::{ConsentForm, SignInForm};
+use keystile_authority::endpoints::{ConsentForm, SignInForm, SignUpForm};
+use keystile_authority::rules::sign_up::SignUpFields;
 use keystile_protocol::{Params, Secret};
 
 use crate::face::SharedFace;
@@ -28,10 +29,13 @@ async fn resume(face: &SharedFace, from: &FromBrowser, place: Place) -> Response
         // Somebody opened the page's bare address: there is only the account to sign in to.
         Ok(request) if request.is_empty() => respond::see_other(&face.path("/account")),
         Ok(request) => {
-            let answer = if place == Place::SignIn && from.query.starts_with("switch=") {
-                face.authority.switch_account(&request, &from.browser).await
-            } else {
-                face.authority.resume(&request, &from.browser).await
+            let (authority, browser) = (&face.authority, &from.browser);
+            let answer = match place {
+                Place::SignIn if from.query.starts_with("switch=") => {
+                    authority.switch_account(&request, browser).await
+                }
+                Place::SignUp => authority.begin_sign_up(&request, browser).await,
+                _ => authority.resume(&request, browser).await,
             };
             respond::answer(face, from, answer, place)
         }
@@ -50,6 +54,28 @@ pub(crate) async fn sign_in(
         password: Secret::new(text(&params, "password")),
     };
     let answer = face.authority.sign_in(form, &from.browser).await;
+    respond::answer(&face, &from, answer, Place::Elsewhere)
+}
+
+pub(crate) async fn begin_sign_up(State(face): State<SharedFace>, from: FromBrowser) -> Response {
+    resume(&face, &from, Place::SignUp).await
+}
+
+pub(crate) async fn sign_up(
+    State(face): State<SharedFace>,
+    from: FromBrowser,
+    PageForm(params): PageForm,
+) -> Response {
+    let form = SignUpForm {
+        request: text(&params, "request"),
+        fields: SignUpFields {
+            username: text(&params, "username"),
+            name: text(&params, "name"),
+            email: text(&params, "email"),
+        },
+        password: Secret::new(text(&params, "password")),
+    };
+    let answer = face.authority.sign_up(form, &from.browser).await;
     respond::answer(&face, &from, answer, Place::Elsewhere)
 }
 

@@ -14,9 +14,6 @@ use crate::headers;
 use crate::received::{self, FromBrowser, network};
 use crate::respond::json;
 
-/// Seconds after which there may be room again.
-const RETRY_AFTER: u64 = 600;
-
 pub(crate) async fn register(State(face): State<SharedFace>, request: Request) -> Response {
     let received = match Received::with_body(request, &face).await {
         Ok(received) => received,
@@ -104,7 +101,6 @@ fn refusal(face: &SharedFace, error: EndpointError) -> Response {
     let status = match error.error {
         ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
         ErrorCode::AccessDenied => StatusCode::FORBIDDEN,
-        ErrorCode::TemporarilyUnavailable => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
     };
     let mut response = json::private(status, &error);
@@ -113,9 +109,6 @@ fn refusal(face: &SharedFace, error: EndpointError) -> Response {
         let realm = &face.authority.policy().issuer;
         let words = format!("error=\"{error}\", error_description=\"{error_description}\"");
         json::challenge(&mut response, format!("Bearer realm=\"{realm}\", {words}"));
-    }
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
     }
     response
 }

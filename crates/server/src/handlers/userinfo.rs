@@ -1,7 +1,8 @@
 //! `/userinfo`: GET and POST, the token in the header or in a form (RFC 6750 section 2),
-//! bound to a key or not (RFC 9449 section 7).
+//! bound to a key, a certificate or nothing (RFC 9449 section 7, RFC 8705 section 3).
 
 use axum::extract::{FromRequest, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{EndpointError, PresentedToken, Userinfo};
@@ -9,7 +10,7 @@ use keystile_authority::rules::dpop::Scheme;
 
 use super::client_endpoints::invalid_request;
 use crate::face::SharedFace;
-use crate::received::{DPOP, Form};
+use crate::received::{DPOP, Form, client_certificate};
 use crate::respond::json;
 
 pub(crate) async fn get(State(face): State<SharedFace>, request: Request) -> Response {
@@ -18,31 +19,32 @@ pub(crate) async fn get(State(face): State<SharedFace>, request: Request) -> Res
         let words = "a token in the query is refused (RFC 9700 section 4.3.2)";
         return json::token_error(&face, Scheme::Bearer, Some(invalid_request(words)));
     }
-    let headers = request.headers().clone();
-    answer(&face, "GET", &headers, in_header(&headers)).await
+    let (parts, _) = request.into_parts();
+    answer(&face, "GET", &parts, in_header(&parts.headers)).await
 }
 
 pub(crate) async fn post(State(face): State<SharedFace>, request: Request) -> Response {
-    let headers = request.headers().clone();
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts.clone(), body);
     let Ok(form) = Form::from_request(request, &face).await;
     let in_form = match &form.0 {
         Ok(params) => params.optional("access_token").map_err(EndpointError::from),
         Err(error) => Err(invalid_request(&error.to_string())),
     };
-    let token = match (in_header(&headers), in_form) {
+    let token = match (in_header(&parts.headers), in_form) {
         (Err(error), _) | (_, Err(error)) => Err(error),
         (Ok(Some(_)), Ok(Some(_))) => {
             Err(invalid_request("the token came twice (RFC 6750 section 2)"))
         }
         (Ok(header), Ok(form)) => Ok(header.or(form.map(|token| (Scheme::Bearer, token)))),
     };
-    answer(&face, "POST", &headers, token).await
+    answer(&face, "POST", &parts, token).await
 }
 
 async fn answer(
     face: &SharedFace,
     method: &'static str,
-    headers: &HeaderMap,
+    parts: &Parts,
     token: Result<Option<(Scheme, &str)>, EndpointError>,
 ) -> Response {
     let (scheme, token) = match token {
@@ -50,10 +52,13 @@ async fn answer(
         Ok(None) => return json::token_error(face, Scheme::Bearer, None),
         Err(error) => return json::token_error(face, Scheme::Bearer, Some(error)),
     };
-    let dpop = headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect();
-    match face.authority.userinfo(PresentedToken { token, scheme, dpop, method }).await {
+    let dpop = parts.headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect();
+    let certificate = client_certificate(face, parts);
+    let certificate = certificate.as_ref();
+    let presented = PresentedToken { token, scheme, dpop, certificate, method };
+    match face.authority.userinfo(presented).await {
         Ok(Userinfo::Plain(claims)) => json::private(StatusCode::OK, &claims),
-        Ok(Userinfo::Signed(token)) => json::private_jwt(token),
+        Ok(Userinfo::Jwt(token)) => json::private_jwt(token),
         Err(error) => json::token_error(face, scheme, Some(error)),
     }
 }

@@ -24,6 +24,20 @@ pub(super) const CONTRACT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "sign_up.html",
+        &[
+            r#"action="/sign-up""#,
+            r#"name="request""#,
+            r#"id="username""#,
+            r#"name="username""#,
+            r#"autocomplete="username""#,
+            r#"id="password""#,
+            r#"name="password""#,
+            r#"autocomplete="new-password""#,
+            r#"id="sign-up-submit""#,
+        ],
+    ),
+    (
         "consent.html",
         &[
             r#"action="/consent""#,
@@ -35,6 +49,32 @@ pub(super) const CONTRACT: &[(&str, &[&str])] = &[
             r#"id="consent-deny""#,
             r#"value="deny""#,
             r#"id="consent-switch""#,
+        ],
+    ),
+    (
+        "user_code.html",
+        &[
+            r#"action="/device""#,
+            r#"id="user-code-form""#,
+            r#"name="token""#,
+            r#"id="user-code""#,
+            r#"name="user_code""#,
+            r#"id="user-code-submit""#,
+        ],
+    ),
+    (
+        "device.html",
+        &[
+            r#"action="/consent""#,
+            r#"id="device-form""#,
+            r#"name="consent""#,
+            r#"id="shown-code""#,
+            r#"name="decision""#,
+            r#"id="device-allow""#,
+            r#"value="allow""#,
+            r#"id="device-deny""#,
+            r#"value="deny""#,
+            r#"id="device-switch""#,
         ],
     ),
     ("go_on.html", &[r#"id="go-on""#]),

@@ -3,10 +3,11 @@
 //! Together they take every branch of every template of ours.
 
 use super::views::{
-    Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Developer,
-    EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission, PermissionGroup,
-    PermissionKind, Platform, Problem, ProblemKind, Shown, SignIn, SignInError, SignInReason,
-    SignOut, SignOutProblem, SignedOut, View,
+    Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Developer, Device,
+    DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission,
+    PermissionGroup, PermissionKind, Platform, Problem, ProblemKind, Shown, SignIn, SignInError,
+    SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut, UserCode, UserCodeError,
+    View,
 };
 
 const REFERENCE: &str = "K7QD-2M9X";
@@ -14,10 +15,20 @@ const SEALED: &str = "v1.c2VhbGVkLXJlcXVlc3QtYXMtYW4tZXhhbXBsZQ.dGFn";
 
 /// All examples.
 pub(super) fn all() -> Vec<Shown> {
-    [sign_ins(), consents(), problems(), sign_outs(), ways_out(), help(), accounts()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        sign_ins(),
+        sign_ups(),
+        consents(),
+        devices(),
+        problems(),
+        sign_outs(),
+        ways_out(),
+        help(),
+        accounts(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn named(name: &'static str, view: &impl View) -> Shown {
@@ -45,12 +56,24 @@ fn bare() -> App {
 }
 
 fn sign_ins() -> Vec<Shown> {
-    let plain = SignIn { app: Some(printer()), request: text(SEALED), ..SignIn::default() };
+    let plain = SignIn {
+        app: Some(printer()),
+        back_to_app: true,
+        request: text(SEALED),
+        ..SignIn::default()
+    };
     let known = SignIn { username: text("ada"), ..plain.clone() };
     let with_error = |error| SignIn { error: Some(error), ..known.clone() };
     vec![
-        named("sign-in", &SignIn { forgot: Some(text("/forgot")), ..plain.clone() }),
-        named("sign-in-direct", &SignIn { app: None, ..plain.clone() }),
+        named(
+            "sign-in",
+            &SignIn {
+                forgot: Some(text("/forgot")),
+                sign_up: Some(text("/sign-up?request=v1.c2VhbGVk")),
+                ..plain.clone()
+            },
+        ),
+        named("sign-in-direct", &SignIn { app: None, back_to_app: false, ..plain.clone() }),
         named("sign-in-rejected", &with_error(SignInError::Rejected)),
         named("sign-in-throttled", &with_error(SignInError::Throttled { seconds: 30 })),
         named("sign-in-busy", &with_error(SignInError::Busy)),
@@ -65,11 +88,40 @@ fn sign_ins() -> Vec<Shown> {
     ]
 }
 
+fn sign_ups() -> Vec<Shown> {
+    let plain = SignUp {
+        app: Some(printer()),
+        request: text(SEALED),
+        password_at_least: 8,
+        sign_in: text("/login?switch=1&request=v1.c2VhbGVk"),
+        ..SignUp::default()
+    };
+    let typed = SignUp {
+        username: text("ada"),
+        name: text("Ada Lovelace"),
+        email: text("ada@example.org"),
+        ..plain.clone()
+    };
+    let with_error = |error| SignUp { error: Some(error), ..typed.clone() };
+    vec![
+        named("sign-up", &plain),
+        named("sign-up-direct", &SignUp { app: None, ..plain.clone() }),
+        named("sign-up-taken", &with_error(SignUpError::Taken)),
+        named("sign-up-username", &with_error(SignUpError::Username)),
+        named("sign-up-name", &with_error(SignUpError::Name)),
+        named("sign-up-email", &with_error(SignUpError::Email)),
+        named("sign-up-password", &with_error(SignUpError::Password)),
+        named("sign-up-throttled", &with_error(SignUpError::Throttled { seconds: 30 })),
+        named("sign-up-busy", &with_error(SignUpError::Busy)),
+    ]
+}
+
 fn permission(scope: &str, title: &str) -> Permission {
     Permission { scope: text(scope), title: text(title), ..Permission::default() }
 }
 
-fn consents() -> Vec<Shown> {
+/// Groups with everything that a permission can be.
+fn groups() -> Vec<PermissionGroup> {
     let identity = PermissionGroup {
         kind: PermissionKind::Identity,
         permissions: vec![
@@ -90,11 +142,15 @@ fn consents() -> Vec<Shown> {
     };
     let access =
         PermissionGroup { kind: PermissionKind::Access, permissions: vec![photos, albums] };
+    vec![identity, access]
+}
+
+fn consents() -> Vec<Shown> {
     let full = Consent {
         app: printer(),
         account: text("ada"),
         consent: text(SEALED),
-        groups: vec![identity, access],
+        groups: groups(),
         switch: text("/login?switch=1&request=v1.c2VhbGVk"),
         manage: Some(text("/account")),
     };
@@ -109,6 +165,33 @@ fn consents() -> Vec<Shown> {
         ..full.clone()
     };
     vec![named("consent", &full), named("consent-small", &small)]
+}
+
+fn devices() -> Vec<Shown> {
+    let empty = UserCode { token: text(SEALED), ..UserCode::default() };
+    let filled = UserCode { code: text("BCDF-GHJK"), ..empty.clone() };
+    let with_error = |error| UserCode { error: Some(error), ..filled.clone() };
+    let full = Device {
+        app: printer(),
+        code: text("BCDF-GHJK"),
+        account: text("ada"),
+        consent: text(SEALED),
+        groups: groups(),
+        switch: text("/login?switch=1&request=v1.c2VhbGVk"),
+        manage: Some(text("/account")),
+    };
+    let small = Device { app: bare(), groups: Vec::new(), manage: None, ..full.clone() };
+    let allowed = DeviceDone { app: printer(), allowed: true, manage: text("/account") };
+    vec![
+        named("user-code", &empty),
+        named("user-code-filled", &filled),
+        named("user-code-not-good", &with_error(UserCodeError::NotGood)),
+        named("user-code-throttled", &with_error(UserCodeError::Throttled { seconds: 30 })),
+        named("device", &full),
+        named("device-small", &small),
+        named("device-allowed", &allowed),
+        named("device-denied", &DeviceDone { allowed: false, ..allowed }),
+    ]
 }
 
 fn problems() -> Vec<Shown> {

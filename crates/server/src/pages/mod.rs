@@ -29,9 +29,9 @@ pub use error::PagesError;
 pub use language::Language;
 pub use views::{
     Account, AccountApp, AccountNotice, AccountSession, App, Brand, Busy, Consent, Developer,
-    EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission, PermissionGroup,
-    PermissionKind, Platform, Problem, ProblemKind, SignIn, SignInError, SignInReason, SignOut,
-    SignOutProblem, SignedOut,
+    Device, DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission,
+    PermissionGroup, PermissionKind, Platform, Problem, ProblemKind, SignIn, SignInError,
+    SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut, UserCode, UserCodeError,
 };
 
 use assets::Assets;
@@ -78,8 +78,28 @@ impl Pages {
         self.show(language, page)
     }
 
+    /// Asks for what an account is made of.
+    pub fn sign_up(&self, language: Language, page: &SignUp) -> String {
+        self.show(language, page)
+    }
+
     /// Asks whether an app may have what it wants.
     pub fn consent(&self, language: Language, page: &Consent) -> String {
+        self.show(language, page)
+    }
+
+    /// Asks for the code that a device shows.
+    pub fn user_code(&self, language: Language, page: &UserCode) -> String {
+        self.show(language, page)
+    }
+
+    /// Asks whether a device may have what its app wants.
+    pub fn device(&self, language: Language, page: &Device) -> String {
+        self.show(language, page)
+    }
+
+    /// Says what the device is told.
+    pub fn device_done(&self, language: Language, page: &DeviceDone) -> String {
         self.show(language, page)
     }
 

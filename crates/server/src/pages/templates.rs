@@ -27,6 +27,8 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "busy.html",
     "consent.html",
     "developer.html",
+    "device.html",
+    "device_done.html",
     "embedded_browser.html",
     "error_help.html",
     "form_post.html",
@@ -36,12 +38,15 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "layout.html",
     "links.html",
     "mark.html",
+    "permissions.html",
     "problem.html",
     "reference.html",
     "sign_in.html",
     "sign_out.html",
+    "sign_up.html",
     "sign_out_problem.html",
     "signed_out.html",
+    "user_code.html",
 ];
 
 /// What is left if even our own template fails, which the tests rule out.

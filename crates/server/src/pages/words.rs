@@ -253,6 +253,7 @@ mod tests {
     const PUT_TOGETHER: &[&str] = &[
         "problem.",
         "sign_in.asked_again",
+        "sign_up.wrong_",
         "sign_in.old_page",
         "sign_in.other_account",
         "consent.identity",

@@ -25,7 +25,7 @@ pub(crate) fn private(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// A signed answer that is not to be kept (OpenID Connect Core 1.0 section 5.3.2).
+/// A signed or encrypted answer that is not to be kept (OpenID Connect Core 1.0 section 5.3.2).
 pub(crate) fn private_jwt(token: String) -> Response {
     let mut response = Response::new(Body::from(token));
     headers::private_json(response.headers_mut());
@@ -43,7 +43,12 @@ pub(crate) fn endpoint_error(
 ) -> Response {
     match error {
         EndpointError::Protocol(error) => {
-            tracing::info!(error = %error.error, "{}", error.error_description);
+            // Each device that waits for its user hears this every few seconds.
+            if error.error == ErrorCode::AuthorizationPending {
+                tracing::debug!(error = %error.error, "{}", error.error_description);
+            } else {
+                tracing::info!(error = %error.error, "{}", error.error_description);
+            }
             protocol_error(face, &error)
         }
         EndpointError::Throttled(throttled) => {

@@ -22,7 +22,9 @@ pub(crate) use page::{app, fault_page, page, page_with};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     SignIn,
+    SignUp,
     Consent,
+    Device,
     Elsewhere,
 }
 
@@ -63,6 +65,15 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
                 see_other(&address)
             }
         }
+        Outcome::SignUp(view) => {
+            let show = view.error.is_some() || place == Place::SignUp;
+            let address = face.path(&format!("/sign-up?request={}", view.request.as_str()));
+            if show || address.len() > ADDRESS_AT_MOST {
+                page::sign_up(face, from, *view)
+            } else {
+                see_other(&address)
+            }
+        }
         Outcome::Consent(view) => {
             let address = face.path(&format!("/consent?request={}", view.request.as_str()));
             if place == Place::Consent || address.len() > ADDRESS_AT_MOST {
@@ -72,6 +83,18 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
             }
         }
         Outcome::Account => see_other(&face.path("/account")),
+        Outcome::EnterUserCode(code) => {
+            see_other(&with_query(&face.path("/device"), &[("user_code", &code)]))
+        }
+        Outcome::UserCode(view) => page::user_code(face, from, *view),
+        Outcome::Device(view) => {
+            if place == Place::Device {
+                page::device(face, from, *view)
+            } else {
+                see_other(&face.path(&format!("/device?request={}", view.request.as_str())))
+            }
+        }
+        Outcome::DeviceDone(view) => page::device_done(face, from, &view),
         Outcome::Page(error, incident) => {
             face.incidents.report(&incident);
             page::page_error(face, from, &error, &incident)

@@ -3,20 +3,27 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{ConsentView, Fault, SignInError, SignInView};
+use keystile_authority::endpoints::{
+    ConsentView, DeviceDoneView, DeviceView, Fault, SignInError, SignInView, SignUpView,
+    UserCodeProblem, UserCodeView,
+};
 use keystile_authority::incident::Incident;
-use keystile_authority::records::Client;
+use keystile_authority::records::{Client, PASSWORD_AT_LEAST};
+use keystile_authority::rules::consent;
 use keystile_authority::rules::next_step::LoginReason;
 use keystile_authority::rules::redirect::PageError;
+use keystile_authority::rules::sign_up::SignUpError;
 use keystile_protocol::RedirectUri;
+use keystile_protocol::params::with_query;
 
 use super::{language, sign_in_status};
 use crate::embedded::{embedded_browser, is_framed, system_browser_link};
 use crate::face::{Face, SharedFace};
 use crate::headers;
 use crate::pages::{
-    self, App, Busy, Consent, Developer, EmbeddedBrowser, Framed, Language, Permission,
-    PermissionGroup, PermissionKind, Problem, ProblemKind, SignIn, SignInReason,
+    self, App, Busy, Consent, Developer, Device, DeviceDone, EmbeddedBrowser, Framed, Language,
+    Permission, PermissionGroup, PermissionKind, Problem, ProblemKind, SignIn, SignInReason,
+    SignUp, UserCode, UserCodeError,
 };
 use crate::received::FromBrowser;
 
@@ -84,13 +91,18 @@ pub(super) fn sign_in(face: &SharedFace, from: &FromBrowser, view: SignInView) -
         }
         SignInError::Busy => pages::SignInError::Busy,
     });
+    let sign_up = face.authority.policy().sign_up;
+    let sign_up =
+        sign_up.then(|| face.path(&format!("/sign-up?request={}", view.request.as_str())));
     let page_view = SignIn {
         app: client.map(app),
+        back_to_app: view.back_to_app,
         request: view.request.into_string(),
         username: view.username,
         username_fixed: false,
         reason: reason(view.reason, view.renewed),
         forgot: None,
+        sign_up,
         error,
     };
     let html = face.pages.sign_in(language, &page_view);
@@ -100,6 +112,48 @@ pub(super) fn sign_in(face: &SharedFace, from: &FromBrowser, view: SignInView) -
         Some(SignInError::Busy) => Some(1),
         _ => None,
     };
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    }
+    response
+}
+
+pub(super) fn sign_up(face: &SharedFace, from: &FromBrowser, view: SignUpView) -> Response {
+    let language = language(face, from, view.ui_locales.as_deref());
+    let address = format!("/sign-up?request={}", view.request.as_str());
+    let client = view.client.as_deref();
+    if let Some(lead_out) = not_here(face, from, language, client, &address) {
+        return lead_out;
+    }
+    let error = view.error.map(|error| match error {
+        SignUpError::Username => pages::SignUpError::Username,
+        SignUpError::Taken => pages::SignUpError::Taken,
+        SignUpError::Name => pages::SignUpError::Name,
+        SignUpError::Email => pages::SignUpError::Email,
+        SignUpError::Password => pages::SignUpError::Password,
+        SignUpError::Throttled(t) => {
+            pages::SignUpError::Throttled { seconds: whole_seconds(t.retry_after) }
+        }
+        SignUpError::Busy => pages::SignUpError::Busy,
+    });
+    let page_view = SignUp {
+        app: client.map(app),
+        sign_in: face.path(&format!("/login?switch=1&request={}", view.request.as_str())),
+        request: view.request.into_string(),
+        username: view.fields.username,
+        name: view.fields.name,
+        email: view.fields.email,
+        password_at_least: PASSWORD_AT_LEAST,
+        error,
+    };
+    let (status, wait) = match view.error {
+        Some(SignUpError::Throttled(throttled)) => {
+            (StatusCode::TOO_MANY_REQUESTS, Some(whole_seconds(throttled.retry_after)))
+        }
+        Some(SignUpError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        _ => (StatusCode::OK, None),
+    };
+    let mut response = page_with(face, language, status, face.pages.sign_up(language, &page_view));
     if let Some(wait) = wait {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
     }
@@ -116,7 +170,7 @@ fn reason(reason: LoginReason, renewed: bool) -> Option<SignInReason> {
         _ if renewed => Some(SignInReason::OldPage),
         LoginReason::PromptLogin | LoginReason::TooOld => Some(SignInReason::AskedAgain),
         LoginReason::AnotherUser => Some(SignInReason::OtherAccount),
-        LoginReason::NoSession | LoginReason::SelectAccount => None,
+        LoginReason::NoSession | LoginReason::SelectAccount | LoginReason::Create => None,
     }
 }
 
@@ -126,10 +180,26 @@ pub(super) fn consent(face: &SharedFace, from: &FromBrowser, view: ConsentView) 
     if let Some(lead_out) = not_here(face, from, language, Some(&view.client), &address) {
         return lead_out;
     }
+    let page_view = Consent {
+        app: app(&view.client),
+        account: view.username.clone(),
+        consent: view.page.as_str().to_owned(),
+        groups: groups(face, language, &view.permissions),
+        switch: face.path(&format!("/login?switch=1&request={}", view.request.as_str())),
+        manage: Some(face.path("/account")),
+    };
+    page(face, language, face.pages.consent(language, &page_view))
+}
+
+/// What an app asks for, in words and under headings.
+fn groups(
+    face: &SharedFace,
+    language: Language,
+    asked: &[consent::Permission],
+) -> Vec<PermissionGroup> {
     let group = |kind: PermissionKind, identity: bool| PermissionGroup {
         kind,
-        permissions: view
-            .permissions
+        permissions: asked
             .iter()
             .filter(|permission| permission.identity == identity)
             .map(|permission| Permission {
@@ -147,15 +217,61 @@ pub(super) fn consent(face: &SharedFace, from: &FromBrowser, view: ConsentView) 
             .collect(),
     };
     let groups = [group(PermissionKind::Identity, true), group(PermissionKind::Access, false)];
-    let page_view = Consent {
+    groups.into_iter().filter(|group| !group.permissions.is_empty()).collect()
+}
+
+/// The page that asks for a user code.
+pub(super) fn user_code(face: &SharedFace, from: &FromBrowser, view: UserCodeView) -> Response {
+    let language = language(face, from, None);
+    let address = with_query("/device", &[("user_code", &view.typed)]);
+    if let Some(lead_out) = not_in_a_frame(face, from, language, &face.url(&address)) {
+        return lead_out;
+    }
+    let wait = match view.problem {
+        Some(UserCodeProblem::Throttled(t)) => Some(whole_seconds(t.retry_after)),
+        _ => None,
+    };
+    let error = view.problem.map(|_| match wait {
+        Some(seconds) => UserCodeError::Throttled { seconds },
+        None => UserCodeError::NotGood,
+    });
+    let page_view = UserCode { token: view.form.into_string(), code: view.typed, error };
+    let html = face.pages.user_code(language, &page_view);
+    let Some(wait) = wait else { return page(face, language, html) };
+    let mut response = page_with(face, language, StatusCode::TOO_MANY_REQUESTS, html);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    response
+}
+
+/// The page that asks whether a device may have what it waits for.
+pub(super) fn device(face: &SharedFace, from: &FromBrowser, view: DeviceView) -> Response {
+    let language = language(face, from, None);
+    let address = format!("/device?request={}", view.request.as_str());
+    if let Some(lead_out) = not_here(face, from, language, Some(&view.client), &address) {
+        return lead_out;
+    }
+    let page_view = Device {
         app: app(&view.client),
-        account: view.username.clone(),
-        consent: view.page.as_str().to_owned(),
-        groups: groups.into_iter().filter(|group| !group.permissions.is_empty()).collect(),
+        code: view.user_code.to_string(),
+        groups: groups(face, language, &view.permissions),
+        account: view.username,
+        consent: view.page.into_string(),
         switch: face.path(&format!("/login?switch=1&request={}", view.request.as_str())),
         manage: Some(face.path("/account")),
     };
-    page(face, language, face.pages.consent(language, &page_view))
+    page(face, language, face.pages.device(language, &page_view))
+}
+
+/// The page that says what the device is told.
+pub(super) fn device_done(
+    face: &SharedFace,
+    from: &FromBrowser,
+    view: &DeviceDoneView,
+) -> Response {
+    let language = language(face, from, None);
+    let page_view =
+        DeviceDone { app: app(&view.client), allowed: view.allowed, manage: face.path("/account") };
+    page(face, language, face.pages.device_done(language, &page_view))
 }
 
 /// Rows 4.2 and 4.3: a form is not shown in a frame, nor in a browser inside another app.
@@ -167,16 +283,8 @@ fn not_here(
     address: &str,
 ) -> Option<Response> {
     let url = face.url(address);
-    if is_framed(from.sec_fetch_dest.as_deref()) {
-        let html = face.pages.framed(language, &Framed { url });
-        let mut response = page(face, language, html);
-        // This one page has no form, and is there to be seen in a frame.
-        response.headers_mut().remove(header::X_FRAME_OPTIONS);
-        response.headers_mut().insert(
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'self'; base-uri 'none'"),
-        );
-        return Some(response);
+    if let Some(lead_out) = not_in_a_frame(face, from, language, &url) {
+        return Some(lead_out);
     }
     let platform = embedded_browser(&from.browser.user_agent)?;
     if client.is_some_and(|client| client.allow_embedded_browser) {
@@ -189,6 +297,27 @@ fn not_here(
         platform,
     };
     Some(page(face, language, face.pages.embedded_browser(language, &page_view)))
+}
+
+/// Row 4.2: a page with a form leads out of a frame.
+fn not_in_a_frame(
+    face: &SharedFace,
+    from: &FromBrowser,
+    language: Language,
+    url: &str,
+) -> Option<Response> {
+    if !is_framed(from.sec_fetch_dest.as_deref()) {
+        return None;
+    }
+    let html = face.pages.framed(language, &Framed { url: url.to_owned() });
+    let mut response = page(face, language, html);
+    // This one page has no form, and is there to be seen in a frame.
+    response.headers_mut().remove(header::X_FRAME_OPTIONS);
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'self'; base-uri 'none'"),
+    );
+    Some(response)
 }
 
 /// Rows 3.1 and 3.2: told to the person, never redirected; for a development issuer with what the

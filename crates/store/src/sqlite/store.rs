@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keystile_authority::decisions::{
-    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, UsedOnce,
+    ConsentGiven, OnceKind, Redeemed, Redemption, Rotated, Rotation, SessionOpened, SignedUp,
+    UsedOnce,
 };
 use keystile_authority::ids::{AccountId, GrantId, SessionId};
 use keystile_authority::incident::Incident;
 use keystile_authority::ports::{SessionHandle, Store, StoreError, Stored};
 use keystile_authority::records::{
-    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredKey,
+    Account, AppAccess, Client, Credentials, GrantNow, Session, Situation, StoredDecryptionKey,
+    StoredKey,
 };
 use keystile_protocol::{ClientId, Timestamp};
 
 use super::SqliteStore;
 use crate::{
-    accounts, clients, consents, grants, incidents, keys, meta, revoked_tokens, sessions, used_once,
+    accounts, clients, consents, decryption_keys, grants, incidents, keys, meta, revoked_tokens,
+    sessions, used_once,
 };
 
 #[async_trait]
@@ -150,6 +153,17 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn sign_up(&self, made: SignedUp) -> Stored<bool> {
+        let added = self.write(async move |db| {
+            accounts::add(db, &made.account, Some(&made.password_hash)).await
+        });
+        match added.await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn sign_out_everywhere(&self, account: &AccountId, now: Timestamp) -> Stored<()> {
         let account = *account;
         self.write(async move |db| accounts::sign_out_everywhere(db, &account, now).await).await
@@ -169,6 +183,16 @@ impl Store for SqliteStore {
 
     async fn add_key(&self, key: StoredKey) -> Stored<()> {
         let added = self.write(async move |db| keys::add(db, &key).await).await;
+        self.inner.memory.look();
+        added
+    }
+
+    async fn decryption_keys(&self) -> Stored<Vec<StoredDecryptionKey>> {
+        self.read(async |db| decryption_keys::all(db).await)
+    }
+
+    async fn add_decryption_key(&self, key: StoredDecryptionKey) -> Stored<()> {
+        let added = self.write(async move |db| decryption_keys::add(db, &key).await).await;
         self.inner.memory.look();
         added
     }

@@ -8,6 +8,7 @@ pub(crate) mod liveness;
 pub(crate) mod logos;
 pub(crate) mod logout_messages;
 pub(crate) mod others;
+pub(crate) mod pending;
 pub(crate) mod refreshing;
 pub(crate) mod registrations;
 pub(crate) mod sessions;
@@ -168,6 +169,16 @@ macro_rules! cases {
                 the_delivery_log_says_what_became_of_messages_and_forgets,
                 an_account_that_is_off_is_told_of_once,
             }
+            pending {
+                rfc_8628_what_waits_is_found_by_its_key_and_by_its_user_code,
+                rfc_8628_5_1_a_network_and_all_of_them_have_a_cap,
+                rfc_8628_3_3_of_parallel_words_the_first_counts_and_brings_its_consent,
+                rfc_8628_3_5_of_parallel_polls_one_gets_the_grant_and_it_lives,
+                rfc_8628_3_5_of_parallel_polls_one_sets_the_pace,
+                idea_5_what_ends_between_word_and_poll_ends_the_authorization,
+                idea_4_a_poll_sent_again_after_a_commit_in_doubt_is_done,
+                what_has_ended_is_forgotten_after_a_while_and_at_a_restore_at_once,
+            }
             consents {
                 a_consent_is_remembered_and_replaced,
                 idea_5_a_withdrawn_consent_is_empty_and_keeps_its_date,
@@ -175,6 +186,7 @@ macro_rules! cases {
             }
             accounts {
                 an_account_is_added_once,
+                of_two_people_who_want_one_name_at_once_one_gets_it,
                 a_changed_password_ends_all_sessions,
                 a_stronger_hash_ends_nothing,
                 claims_are_replaced,
@@ -190,6 +202,7 @@ macro_rules! cases {
             others {
                 finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice,
                 finding_31_of_two_nodes_that_make_a_key_one_keeps_it,
+                keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts,
                 incidents_are_found_by_their_reference_in_a_table_of_fixed_size,
                 the_readiness_check_asks_the_store,
             }
@@ -202,7 +215,7 @@ macro_rules! cases {
                 rfc_9449_11_1_of_parallel_uses_of_one_jti_one_is_the_first,
                 idea_4_a_use_sent_again_after_a_commit_in_doubt_is_the_first,
                 finding_13_a_redemption_with_a_used_jti_leaves_the_grant_as_it_is,
-                rfc_9449_5_a_grant_keeps_the_key_that_it_is_bound_to,
+                rfc_9449_5_and_rfc_8705_7_1_a_grant_keeps_what_it_is_bound_to,
                 what_is_refused_for_its_age_is_forgotten,
             }
         }

@@ -1,5 +1,6 @@
 //! A real browser: Debian's Chromium, driven over WebDriver.
 
 mod demo;
+mod device;
 mod driver;
 mod pages;

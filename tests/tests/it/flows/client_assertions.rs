@@ -130,14 +130,3 @@ async fn assertions_of_others_and_for_others_are_refused_rfc_7523_3() {
     let error = tokens(call(&server, "/token", &two, &MACHINE).await).await.unwrap_err();
     assert_eq!(error.error, "invalid_request");
 }
-
-#[tokio::test]
-async fn a_fapi_2_client_names_the_issuer_alone_finding_19() {
-    let key = ClientKey::new(Algorithm::PS256);
-    let server = server(&key, "profile = \"fapi2\"").await;
-    let good = key.authentication("signing", &server.issuer);
-    assert!(tokens(call(&server, "/token", &good, &MACHINE).await).await.is_ok());
-    let endpoint = key.authentication("signing", &server.url("/token"));
-    let error = tokens(call(&server, "/token", &endpoint, &MACHINE).await).await.unwrap_err();
-    assert_eq!(error.error, "invalid_client");
-}

@@ -2,24 +2,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SignedToken};
+use keystile_protocol::jose::Algorithm;
 use serde_json::Value;
 
-use crate::harness::{App, Browser, Keystile};
+use crate::harness::{App, Browser, Keystile, published, verified};
 
 /// A server whose RSA key, which the first start makes in the background, is there.
 async fn started(more: &str) -> Keystile {
     let server = Keystile::start_with(more).await;
-    while reqwest::get(server.url("/jwks")).await.unwrap().status() != 200 {}
+    published(&server).await;
     server
-}
-
-/// The claims of a response, verified with the server's published keys.
-async fn verified(server: &Keystile, response: &str, algorithm: Algorithm) -> Value {
-    let keys = reqwest::get(server.url("/jwks")).await.unwrap().text().await.unwrap();
-    let keys: JwkSet = serde_json::from_str(&keys).unwrap();
-    let token = SignedToken::parse(response).unwrap();
-    token.verify(&KeySet::from_jwks(&keys), &[algorithm]).unwrap()
 }
 
 fn is_fresh(claims: &Value) -> bool {
@@ -101,7 +93,8 @@ async fn a_client_says_how_its_answers_are_signed_jarm_3() {
     assert!(has("request_object_signing_alg_values_supported", "RS256"));
     assert!(!has("request_object_signing_alg_values_supported", "none"));
     assert_eq!(metadata["request_parameter_supported"], true);
-    assert_eq!(metadata["request_uri_parameter_supported"], false);
+    assert_eq!(metadata["request_uri_parameter_supported"], true);
+    assert_eq!(metadata["require_request_uri_registration"], true);
     assert_eq!(metadata["pushed_authorization_request_endpoint"], server.url("/par"));
     assert_eq!(metadata["require_pushed_authorization_requests"], false);
 }

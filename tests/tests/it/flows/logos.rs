@@ -5,10 +5,16 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{App, Browser, Documents, Keystile, Page};
+use crate::harness::{App, Browser, Document, Documents, Keystile, Page};
 
 const OPEN: &str = "[registration]\nmode = \"open\"\n";
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\0\0\0\x40\0\0\0\x40 and so on";
+
+/// The address of a document, which is there from now on.
+fn serve(documents: &Documents, path: &str, content_type: &str, body: &[u8]) -> String {
+    documents.put(path, Document::new(content_type, body));
+    documents.url(path)
+}
 
 async fn send(method: Method, url: &str, token: Option<&str>, said: &Value) -> Value {
     let request = reqwest::Client::new().request(method, url).json(said);
@@ -54,8 +60,7 @@ async fn logo_in_time(server: &Keystile, client_id: &str) {
 #[tokio::test]
 async fn a_logo_is_fetched_once_and_shown_from_our_own_origin() {
     let (server, documents) = (Keystile::start_with(OPEN).await, Documents::start().await);
-    let headers = "Content-Type: text/html\r\nCache-Control: max-age=60";
-    let uri = documents.serve("/logo.png", headers, PICTURE);
+    let uri = serve(&documents, "/logo.png", "text/html", PICTURE);
     let client = registered(&server, &uri).await;
     let client_id = client["client_id"].as_str().unwrap();
     for _ in 0..2 {
@@ -80,7 +85,7 @@ async fn a_logo_is_fetched_once_and_shown_from_our_own_origin() {
     // The same address: it is here. Another: another one. None: none.
     let (manage, token) =
         (client["registration_client_uri"].as_str().unwrap(), &client["registration_access_token"]);
-    let other = documents.serve("/other.png", "", &[PICTURE, b" else"].concat());
+    let other = serve(&documents, "/other.png", "", &[PICTURE, b" else"].concat());
     let first = logo(&sign_in_page(&server, client_id).await);
     for (said, asked) in [(said(&uri), 1), (said(&other), 1), (said(&uri), 2)] {
         let mut said = said;
@@ -105,19 +110,23 @@ async fn a_logo_is_fetched_once_and_shown_from_our_own_origin() {
 #[tokio::test]
 async fn a_logo_that_is_no_picture_is_not_shown_and_refuses_nobody() {
     let (server, documents) = (Keystile::start_with(OPEN).await, Documents::start().await);
-    let png = "Content-Type: image/png";
+    let png = "image/png";
     let script = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>";
     let huge = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff";
-    let good = documents.serve("/good.png", png, PICTURE);
+    let good = serve(&documents, "/good.png", png, PICTURE);
+    let picture = || Document::new(png, PICTURE);
+    let location = format!("Location: {good}");
+    documents.put("/moved", picture().with_status(302).with_header(location));
+    documents.put("/broken", picture().with_status(500));
     for uri in [
-        documents.serve("/logo.svg", "Content-Type: image/svg+xml", script),
-        documents.serve("/really.png", png, script),
-        documents.serve("/page", png, b"<!DOCTYPE html>"),
-        documents.serve("/empty", png, b""),
-        documents.serve("/huge.png", png, huge),
-        documents.serve("/long.png", png, &[PICTURE, &vec![0; 70_000]].concat()),
-        documents.answer("/moved", &format!("302 Found\r\nLocation: {good}"), b""),
-        documents.answer("/broken", "500 Broken", PICTURE),
+        serve(&documents, "/logo.svg", "image/svg+xml", script),
+        serve(&documents, "/really.png", png, script),
+        serve(&documents, "/page", png, b"<!DOCTYPE html>"),
+        serve(&documents, "/empty", png, b""),
+        serve(&documents, "/huge.png", png, huge),
+        serve(&documents, "/long.png", png, &[PICTURE, &vec![0; 70_000]].concat()),
+        documents.url("/moved"),
+        documents.url("/broken"),
         good.replace("good", "missing"),
         "https://10.0.0.1/logo.png".to_owned(),
         "https://nowhere.invalid/logo.png".to_owned(),
@@ -134,7 +143,7 @@ async fn a_logo_that_is_no_picture_is_not_shown_and_refuses_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_logo_of_a_configured_client_comes_in_the_background_and_stays() {
     let documents = Documents::start().await;
-    let uri = documents.serve("/logo.png", "", PICTURE);
+    let uri = serve(&documents, "/logo.png", "", PICTURE);
     let config = format!(
         "[[clients]]\nclient_id = \"pictured\"\ntoken_endpoint_auth_method = \"none\"\n\
          redirect_uris = [\"https://app.example/callback\"]\nlogo_uri = \"{uri}\"\n"

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::harness::{Browser, Keystile, PASSWORD};
+use keystile_protocol::jose::encryption::{ContentEncryption, Encryption, KeyManagement, KeyType};
+
+use crate::harness::{Browser, Keystile, PASSWORD, Reader, header, jwks};
 
 /// An app's logout endpoint, which keeps what it is told.
 struct Listener {
@@ -236,4 +238,26 @@ async fn the_metadata_say_that_apps_are_told() {
         assert_eq!(metadata[format!("{channel}_logout_supported")], true);
         assert_eq!(metadata[format!("{channel}_logout_session_supported")], true);
     }
+}
+
+#[tokio::test]
+async fn a_client_with_encrypted_id_tokens_is_told_encrypted_back_channel_logout_2_4() {
+    let (listener, reader) = (Listener::start(&[]).await, Reader::new(KeyType::Ec));
+    let members = format!(
+        "backchannel_logout_uri = \"{}\"\njwks = {}\nid_token_encrypted_response_alg = \
+         \"ECDH-ES\"\nid_token_encrypted_response_enc = \"A256GCM\"\n",
+        listener.url,
+        jwks(&[reader.jwk()])
+    );
+    let server = Keystile::start_with(&told(&members)).await;
+    let app = app(&server);
+    let mut browser = Browser::new();
+    app.tokens(&mut browser).await;
+    let page = browser.open(server.url("/logout")).await;
+    browser.press(&page, "logout-confirm", &[]).await;
+    let token = listener.tokens(1).await.remove(0);
+    let encryption = Encryption { alg: KeyManagement::EcdhEs, enc: ContentEncryption::A256Gcm };
+    assert_eq!(header(&token)["iss"], server.issuer);
+    let told = claims(&server, &reader.open_jwt(&token, encryption)).await;
+    assert_eq!(told["aud"], "told");
 }

@@ -38,8 +38,10 @@ async fn the_key_set_has_a_key_for_each_algorithm_and_nothing_private() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), keys.len());
+    let for_encryption = keys.iter().filter(|key| key["use"] == "enc");
+    assert_eq!(for_encryption.count(), 2, "one of each type");
     for key in keys {
-        assert_eq!(key["use"], "sig");
+        assert!(key["use"] == "sig" || key["use"] == "enc");
         for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
             assert!(key.get(private).is_none(), "{private}");
         }

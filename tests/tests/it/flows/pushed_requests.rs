@@ -127,7 +127,7 @@ async fn another_clients_or_a_made_up_request_uri_is_told_to_the_person_rfc_9126
     let by_reference = Browser::new()
         .open(app.authorize_url_with(&[("request_uri", Some("https://app.example/object"))]))
         .await;
-    assert_eq!(error(&by_reference), "request_uri_not_supported");
+    assert_eq!(error(&by_reference), "invalid_request_uri");
 }
 
 #[tokio::test]

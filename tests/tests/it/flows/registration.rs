@@ -4,7 +4,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::harness::{App, Browser, Keystile};
+use crate::harness::{App, Browser, Document, Documents, Keystile};
 
 const OPEN: &str = "[registration]\nmode = \"open\"\nscopes = \"photos:read\"\n\
                     per_network = 100\n";
@@ -437,7 +437,49 @@ async fn strangers_fill_neither_the_store_from_one_network_nor_in_all() {
     let server = Keystile::start_with(config).await;
     let first = registered(&server, &good()).await;
     registered(&server, &good()).await;
-    assert_eq!(answer(post(&server, &good(), None)).await.status, 429);
+    assert_eq!(answer(post(&server, &good(), None)).await.status, 503);
     app(&server, &first).with_scope("openid").tokens(&mut Browser::new()).await;
     assert_eq!(answer(post(&server, &good(), None)).await.status, 201, "one was used meanwhile");
+}
+
+#[tokio::test]
+async fn what_a_client_names_is_fetched_when_it_registers_oidc_registration_5() {
+    let (server, documents) = (open_server().await, Documents::start().await);
+    documents.put("/sector.json", Document::json(json!([CALLBACK, "https://b.example/cb"])));
+    documents.put("/other.json", Document::json(json!(["https://b.example/cb"])));
+    let pairwise = |path: &str| {
+        let uri = documents.url(path);
+        with(json!({ "subject_type": "pairwise", "sector_identifier_uri": uri }))
+    };
+    let client = registered(&server, &pairwise("/sector.json")).await;
+    assert_eq!(client.text("sector_identifier_uri"), documents.url("/sector.json"));
+    let app = app(&server, &client).with_scope("openid");
+    let tokens = app.tokens(&mut Browser::new()).await;
+    assert_eq!(tokens.claims("id_token")["sub"].as_str().unwrap().len(), 43, "a pairwise one");
+    for path in ["/other.json", "/missing.json"] {
+        let refused = answer(post(&server, &pairwise(path), None)).await;
+        assert_eq!(refused.error(), (400, "invalid_client_metadata"), "{path}");
+        let mut said = pairwise(path);
+        said["client_id"] = client.text("client_id").into();
+        assert_eq!(answer(put(&client, &said)).await.error(), (400, "invalid_client_metadata"));
+    }
+
+    // Keys are fetched when they are needed: they need not be there yet.
+    let said = with(json!({
+        "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": documents.url("/jwks"),
+        "redirect_uris": [CALLBACK],
+    }));
+    let client = registered(&server, &said).await;
+    assert_eq!(documents.asked("/jwks"), 0);
+    assert!(client.json.get("client_secret").is_none());
+    for method in ["tls_client_auth", "self_signed_tls_client_auth"] {
+        let said =
+            with(json!({ "token_endpoint_auth_method": method, "jwks_uri": "https://a.example/" }));
+        let refused = answer(post(&server, &said, None)).await;
+        assert_eq!(
+            refused.error(),
+            (400, "invalid_client_metadata"),
+            "nobody asks for certificates"
+        );
+    }
 }

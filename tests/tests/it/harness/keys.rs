@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keystile_protocol::jose::{Algorithm, SigningKey};
+use keystile_protocol::jose::{Algorithm, Jwk, SigningKey};
 use keystile_protocol::{client_assertion, dpop};
 use serde_json::{Value, json};
 
@@ -21,6 +21,17 @@ fn jti() -> String {
     format!("jti {}", COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Public keys as `jwks` of the configuration file.
+pub(crate) fn jwks(keys: &[&Jwk]) -> String {
+    let member = |(name, value): (&String, &Value)| format!("{name} = {value}");
+    let key = |key: &&Jwk| {
+        let key = json!(key);
+        let members: Vec<_> = key.as_object().unwrap().iter().map(member).collect();
+        format!("{{ {} }}", members.join(", "))
+    };
+    format!("{{ keys = [{}] }}", keys.iter().map(key).collect::<Vec<_>>().join(", "))
+}
+
 impl ClientKey {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         Self(SigningKey::generate(algorithm).unwrap().key)
@@ -28,10 +39,7 @@ impl ClientKey {
 
     /// `jwks` for the configuration file.
     pub(crate) fn jwks(&self) -> String {
-        let member = |(name, value): (&String, &Value)| format!("{name} = {value}");
-        let key = json!(self.0.public());
-        let members: Vec<_> = key.as_object().unwrap().iter().map(member).collect();
-        format!("{{ keys = [{{ {} }}] }}", members.join(", "))
+        jwks(&[self.0.public()])
     }
 
     /// A good assertion for this audience.

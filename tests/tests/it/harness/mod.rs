@@ -2,15 +2,23 @@
 
 mod app;
 mod browser;
+mod certificates;
 mod demo;
+mod device;
 mod documents;
 mod html;
 mod keys;
 mod program;
+mod reader;
 
-pub(crate) use app::{App, ErrorAnswer, Tokens, form, tokens};
+pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
+pub(crate) use certificates::{Authority, Identity, expired, http_with};
 pub(crate) use demo::Demo;
-pub(crate) use documents::Documents;
-pub(crate) use keys::ClientKey;
-pub(crate) use program::{Keystile, PASSWORD, Process, command_in, free_port, new_directory};
+pub(crate) use device::{DEVICE_CODE, DEVICES, Device, enter};
+pub(crate) use documents::{Document, Documents};
+pub(crate) use keys::{ClientKey, jwks, now};
+pub(crate) use program::{
+    Keystile, PASSWORD, Process, command_in, free_port, free_ports, new_directory,
+};
+pub(crate) use reader::{Reader, header, published, verified};

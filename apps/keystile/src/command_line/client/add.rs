@@ -1,9 +1,9 @@
 //! `keystile client add`.
 
 use clap::{Args, ValueEnum};
-use keystile_authority::endpoints::fetch_logo;
+use keystile_authority::endpoints::{check_sector, fetch_logo};
 use keystile_authority::ports::{Logos, Registry, Store};
-use keystile_authority::records::Client;
+use keystile_authority::records::{Client, GrantType};
 use keystile_authority::rules::registration::{ClientMetadata, register};
 use keystile_protocol::Secret;
 use keystile_store::SqliteStore;
@@ -38,12 +38,28 @@ pub(in crate::command_line) struct Add {
     /// What the signed-out page loads to tell it (Front-Channel Logout)
     #[arg(long, value_name = "URI")]
     frontchannel_logout_uri: Option<String>,
+    /// Where its public keys are, for private_key_jwt and for signed requests
+    #[arg(long, value_name = "URI")]
+    jwks_uri: Option<String>,
+    /// Where it keeps signed requests (repeat for several)
+    #[arg(long, value_name = "URI")]
+    request_uri: Vec<String>,
+    /// It knows its users by a 'sub' that no other sector has
+    #[arg(long)]
+    pairwise: bool,
+    /// What names its sector and lists the redirect URIs there; their one host if it is left out
+    #[arg(long, value_name = "URI", requires = "pairwise")]
+    sector_identifier_uri: Option<String>,
     /// All that it may ask for (repeat for several, or put spaces between)
     #[arg(long, default_value = "openid profile email offline_access")]
     scope: Vec<String>,
-    /// Grant types (repeat for several)
-    #[arg(long, default_values = ["authorization_code", "refresh_token"])]
+    /// Grant types (repeat for several); authorization_code and refresh_token if they are left out
+    #[arg(long)]
     grant_type: Vec<String>,
+    /// It has no browser, and people allow it on another device (RFC 8628): the grant types
+    /// urn:ietf:params:oauth:grant-type:device_code and refresh_token
+    #[arg(long, conflicts_with = "grant_type")]
+    device: bool,
     /// It runs on people's own devices and can keep no secret
     #[arg(long)]
     public: bool,
@@ -53,7 +69,7 @@ pub(in crate::command_line) struct Add {
     /// Run by the same people as this server: no consent is asked for
     #[arg(long)]
     trusted: bool,
-    /// How it sends its secret
+    /// How it proves who it is
     #[arg(long, value_enum, default_value_t = AuthMethod::ClientSecretBasic)]
     auth_method: AuthMethod,
     /// It cannot do PKCE (only for a client with a secret)
@@ -95,6 +111,8 @@ enum AuthMethod {
     ClientSecretBasic,
     #[value(name = "client_secret_post")]
     ClientSecretPost,
+    #[value(name = "private_key_jwt")]
+    PrivateKeyJwt,
     #[value(name = "none")]
     None,
 }
@@ -102,7 +120,7 @@ enum AuthMethod {
 impl Add {
     pub(super) async fn run(self) -> Outcome {
         let (settings, store) = self.place.open()?;
-        let secret = (!self.is_public()).then(client_secret);
+        let secret = self.has_secret().then(client_secret);
         let client = self.client(secret.clone(), &settings)?;
         not_configured(client.id.as_str(), &settings, "choose another CLIENT_ID")?;
         if store.client(&client.id, true).await?.is_some() {
@@ -112,6 +130,9 @@ impl Add {
                 client.id, client.id
             ));
         }
+        check_sector(&client, &HttpOutbound::new(&settings)?)
+            .await
+            .map_err(|error| Refusal::new(format!("the client is refused: {error}")))?;
         store.put_client(&client).await?;
         self.fetch_logo(&client, &settings, &store).await?;
         self.print(&client, secret.as_ref());
@@ -137,6 +158,10 @@ impl Add {
         self.public || self.native || matches!(self.auth_method, AuthMethod::None)
     }
 
+    fn has_secret(&self) -> bool {
+        !self.is_public() && !matches!(self.auth_method, AuthMethod::PrivateKeyJwt)
+    }
+
     fn client_id(&self) -> String {
         let of_name = || self.name.as_deref().map(id_of_name).unwrap_or_default();
         self.id.clone().unwrap_or_else(of_name)
@@ -158,10 +183,17 @@ impl Add {
         Ok(client)
     }
 
+    fn grant_types(&self) -> Vec<String> {
+        let first = if self.device { GrantType::DeviceCode } else { GrantType::AuthorizationCode };
+        let usual = [first, GrantType::RefreshToken].map(|one| one.as_str().to_owned());
+        if self.grant_type.is_empty() { usual.into() } else { self.grant_type.clone() }
+    }
+
     fn metadata(&self, secret: Option<Secret>) -> ClientMetadata {
         let method = match self.auth_method {
             _ if self.is_public() => "none",
             AuthMethod::ClientSecretPost => "client_secret_post",
+            AuthMethod::PrivateKeyJwt => "private_key_jwt",
             AuthMethod::ClientSecretBasic | AuthMethod::None => "client_secret_basic",
         };
         ClientMetadata {
@@ -176,7 +208,11 @@ impl Add {
             post_logout_redirect_uris: self.post_logout_redirect_uri.clone(),
             backchannel_logout_uri: self.backchannel_logout_uri.clone(),
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
-            grant_types: Some(self.grant_type.clone()),
+            jwks_uri: self.jwks_uri.clone(),
+            request_uris: self.request_uri.clone(),
+            subject_type: self.pairwise.then(|| "pairwise".to_owned()),
+            sector_identifier_uri: self.sector_identifier_uri.clone(),
+            grant_types: Some(self.grant_types()),
             scope: Some(self.scope.join(" ")),
             token_endpoint_auth_method: Some(method.to_owned()),
             id_token_signed_response_alg: Some(self.id_token_alg.clone()),

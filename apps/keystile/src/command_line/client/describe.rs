@@ -1,8 +1,9 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
-use keystile_authority::records::{Client, ClientKind, GrantType, KeySource};
+use keystile_authority::records::{Client, ClientKind, ExpectedCertificate, GrantType, KeySource};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::encryption::Encryption;
 use serde_json::{Value, json};
 
 use crate::output;
@@ -37,6 +38,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "client_name": client.name,
         "redirect_uris": client.redirect_uris.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
+        "request_uris": client.request_uris,
         "grant_types": grant_types(client),
         "scope": client.scope.as_str(),
         "token_endpoint_auth_method": client.authentication_method(),
@@ -50,6 +52,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "several_audiences": client.several_audiences,
         "apis": client.apis,
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
+        "tls_client_certificate_bound_access_tokens": client.certificate_bound_access_tokens,
         "profile": client.profile,
         "enabled": client.enabled,
         "from": origin.as_str(),
@@ -60,10 +63,32 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
             .map(|secret| json!({ "expires_at": secret.expires_at.map(Timestamp::seconds) }))
             .collect();
     }
-    if let ClientKind::PrivateKeyJwt { keys: KeySource::Inline(set), algorithm, .. } = &client.kind
-    {
-        described["jwks"] = json!(set);
+    if let ClientKind::PrivateKeyJwt { algorithm, .. } = &client.kind {
         described["token_endpoint_auth_signing_alg"] = json!(algorithm);
+    }
+    let encryption = &client.encryption;
+    let encrypted = [
+        ("id_token_encrypted_response", encryption.id_token),
+        ("userinfo_encrypted_response", encryption.userinfo),
+        ("authorization_encrypted_response", encryption.authorization_response),
+        ("request_object_encryption", encryption.request_object),
+    ];
+    for (name, encryption) in encrypted {
+        if let Some(Encryption { alg, enc }) = encryption {
+            described[format!("{name}_alg")] = json!(alg);
+            described[format!("{name}_enc")] = json!(enc);
+        }
+    }
+    match &client.keys {
+        Some(KeySource::Inline(set)) => described["jwks"] = json!(set),
+        Some(KeySource::Remote(uri)) => described["jwks_uri"] = json!(uri),
+        None => {}
+    }
+    if let ClientKind::MutualTls { certificate: ExpectedCertificate::Issued(name), .. } =
+        &client.kind
+    {
+        let (member, text) = name.registered();
+        described[member] = text.into();
     }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
@@ -72,6 +97,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         ("policy_uri", &about.policy_uri),
         ("tos_uri", &about.tos_uri),
         ("operator", &about.operator),
+        ("sector_identifier_uri", &client.openid.sector_identifier_uri),
         ("backchannel_logout_uri", &logout.backchannel_uri),
         ("frontchannel_logout_uri", &logout.frontchannel_uri),
     ];
@@ -86,7 +112,9 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
 /// A line of `keystile client list`.
 pub(super) fn row(client: &Client, origin: Origin) -> Vec<String> {
     let kind = match client.kind {
-        ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt { .. } => "confidential",
+        ClientKind::Confidential { .. }
+        | ClientKind::PrivateKeyJwt { .. }
+        | ClientKind::MutualTls { .. } => "confidential",
         ClientKind::Public { native: false } => "public",
         ClientKind::Public { native: true } => "native",
     };

@@ -29,8 +29,8 @@ impl Authority {
             auth_time: None,
             acr: None,
             jti: self.entropy.bytes(),
-            key: caller.key,
+            bound_to: caller.bound_to,
         };
-        Ok(self.response(self.sign(token, now)?, scope, caller.key))
+        Ok(self.response(self.sign(token, now)?, scope, caller.bound_to))
     }
 }

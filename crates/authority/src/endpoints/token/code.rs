@@ -1,15 +1,14 @@
 //! The authorization code grant (RFC 6749 section 4.1.3).
 
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{CodeVerifier, ErrorCode, Timestamp};
+use keystile_protocol::{CodeVerifier, Timestamp};
 
-use super::tokens::TokenFacts;
 use super::{Caller, invalid_grant};
 use crate::decisions::{Redeemed, Redemption};
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::rules::code::{Effect, RedemptionRandom};
-use crate::rules::{code, dpop, scope};
+use crate::rules::{code, dpop, sender_constraint};
 use crate::sealed::Code;
 
 impl Authority {
@@ -28,7 +27,7 @@ impl Authority {
         let random = RedemptionRandom { redemption: caller.by, salt: self.entropy.bytes() };
         let lifetimes = &self.policy.lifetimes;
         let verifier = verifier.as_ref();
-        dpop::code_is_for(&code, caller.key)?;
+        dpop::code_is_for(&code, caller.bound_to)?;
         match code::redeem(&code, client, redirect_uri, verifier, lifetimes, random, now) {
             Err(refusal) => {
                 if refusal.effect == Effect::RevokeGrant {
@@ -39,7 +38,8 @@ impl Authority {
             }
             Ok(redemption) => {
                 let once = caller.once.clone();
-                let redemption = dpop::bound(redemption, client, caller.key, once);
+                let redemption =
+                    sender_constraint::bound(redemption, client, caller.bound_to, once);
                 self.born(request, caller, &code, redemption, now).await
             }
         }
@@ -54,31 +54,8 @@ impl Authority {
         redemption: Redemption,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
-        let client = caller.client;
-        let asked = self.resources(request)?;
-        let resources = if asked.is_empty() { redemption.resources.clone() } else { asked };
-        if !code.resources.is_empty() && resources.iter().any(|r| !code.resources.contains(r)) {
-            let words = "the resource was not part of the authorization request (RFC 8707)";
-            return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
-        }
-        let facts = TokenFacts {
-            grant: redemption.grant,
-            account: redemption.account,
-            sid: redemption.sid,
-            audience: scope::audience(&redemption.scope, &resources, client, &self.policy)?,
-            scope: redemption.scope.clone(),
-            nonce: code.nonce.as_ref(),
-            auth_time: redemption.auth_time,
-            methods: redemption.methods.clone(),
-            claims: redemption.claims.clone(),
-            key: caller.key,
-        };
-        let mut response = self.mint(facts, client, now).await?;
-        if redemption.offline {
-            let refresh_token =
-                self.refresh_token(&redemption.grant, 0, client, &redemption.salt, now)?;
-            response.refresh_token = Some(refresh_token);
-        }
+        let nonce = code.nonce.as_ref();
+        let response = self.first_tokens(request, caller, &redemption, nonce, now).await?;
         match self.store.redeem_code(redemption).await? {
             Redeemed::Done => Ok(response),
             Redeemed::Replayed => Err(invalid_grant(

@@ -11,7 +11,7 @@ use crate::endpoints::{Authority, ClientRequest};
 use crate::records::{Client, Grant, GrantNow};
 use crate::refresh_token::{Binding, PresentedRefreshToken};
 use crate::rules::refresh::{self, Refresh};
-use crate::rules::{dpop, scope};
+use crate::rules::{scope, sender_constraint};
 
 impl Authority {
     pub(super) async fn refresh(
@@ -28,7 +28,7 @@ impl Authority {
         // Whoever loses a race for the counter reads and decides again, once.
         for _ in 0..2 {
             let state = self.own_grant(&presented, client, now).await?;
-            dpop::grant_is_for(&state.grant, caller.key)?;
+            sender_constraint::grant_is_for(&state.grant, caller.bound_to)?;
             let lifetimes = &self.policy.lifetimes;
             let decided = refresh::decide(presented.generation, &state, client, lifetimes, now);
             let step = match decided {
@@ -88,7 +88,7 @@ impl Authority {
             auth_time: grant.auth_time,
             methods: grant.methods.clone(),
             claims: grant.claims.clone(),
-            key: caller.key,
+            bound_to: caller.bound_to,
         };
         let generation = match step {
             Refresh::Rotate(rotation) => rotation.to,

@@ -1,17 +1,19 @@
 //! What every grant ends in: its tokens, signed.
 
-use keystile_protocol::jose::Thumbprint;
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{Nonce, Scope, Secret, Timestamp};
+use keystile_protocol::{ErrorCode, Nonce, Scope, Secret, Timestamp};
 
-use crate::endpoints::Authority;
+use super::Caller;
+use crate::decisions::Redemption;
 use crate::endpoints::answer::{EndpointError, Fault};
+use crate::endpoints::{Authority, ClientRequest};
 use crate::ids::{AccountId, GrantId};
 use crate::mint::{self, AccessToken, IdToken};
 use crate::records::{Client, UserClaims};
 use crate::refresh_token::{self, Binding};
 use crate::rules::asked_claims::{self, AskedClaims};
-use crate::rules::{acr, dpop, scope};
+use crate::rules::{acr, scope, sender_constraint};
 
 /// What the tokens of a grant are made of, whether it was born just now or is refreshed.
 pub(super) struct TokenFacts<'a> {
@@ -24,10 +26,49 @@ pub(super) struct TokenFacts<'a> {
     pub(super) auth_time: Timestamp,
     pub(super) methods: Vec<String>,
     pub(super) claims: AskedClaims,
-    pub(super) key: Option<Thumbprint>,
+    pub(super) bound_to: Option<SenderConstraint>,
 }
 
 impl Authority {
+    /// The tokens of a grant that is about to be born. The request may narrow its resources
+    /// (RFC 8707 section 2.2).
+    pub(super) async fn first_tokens(
+        &self,
+        request: &ClientRequest<'_>,
+        caller: &Caller<'_>,
+        redemption: &Redemption,
+        nonce: Option<&Nonce>,
+        now: Timestamp,
+    ) -> Result<TokenResponse, EndpointError> {
+        let client = caller.client;
+        let allowed = &redemption.resources;
+        let asked = self.resources(request)?;
+        let resources = if asked.is_empty() { allowed.clone() } else { asked };
+        if !allowed.is_empty() && resources.iter().any(|r| !allowed.contains(r)) {
+            let words = "the resource was not part of the authorization request (RFC 8707)";
+            return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
+        }
+        let facts = TokenFacts {
+            grant: redemption.grant,
+            account: redemption.account,
+            sid: redemption.sid,
+            audience: scope::audience(&redemption.scope, &resources, client, &self.policy)?,
+            scope: redemption.scope.clone(),
+            nonce,
+            auth_time: redemption.auth_time,
+            methods: redemption.methods.clone(),
+            claims: redemption.claims.clone(),
+            bound_to: caller.bound_to,
+        };
+        let mut response = self.mint(facts, client, now).await?;
+        if redemption.offline {
+            let refresh_token =
+                self.refresh_token(&redemption.grant, 0, client, &redemption.salt, now)?;
+            response.refresh_token = Some(refresh_token);
+        }
+        Ok(response)
+    }
+
     /// Signs a grant's access token and, for `openid`, its ID token.
     pub(super) async fn mint(
         &self,
@@ -51,7 +92,7 @@ impl Authority {
                 auth_time: Some(facts.auth_time),
                 acr,
                 jti: self.entropy.bytes(),
-                key: facts.key,
+                bound_to: facts.bound_to,
             },
             now,
         )?;
@@ -69,11 +110,13 @@ impl Authority {
                 access_token: &access_token,
             };
             let policy = &self.policy;
-            Some(mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?)
+            let token =
+                mint::id_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?;
+            Some(self.nested(token, client.encryption.id_token, None, client, now).await?)
         } else {
             None
         };
-        let mut response = self.response(access_token, facts.scope, facts.key);
+        let mut response = self.response(access_token, facts.scope, facts.bound_to);
         response.id_token = id_token.map(Secret::new);
         Ok(response)
     }
@@ -120,11 +163,11 @@ impl Authority {
         &self,
         access_token: String,
         scope: Scope,
-        key: Option<Thumbprint>,
+        bound_to: Option<SenderConstraint>,
     ) -> TokenResponse {
         TokenResponse {
             access_token: Secret::new(access_token),
-            token_type: dpop::token_type(key).to_owned(),
+            token_type: sender_constraint::token_type(bound_to).to_owned(),
             expires_in: Some(self.policy.lifetimes.access_token.as_secs()),
             refresh_token: None,
             scope: Some(scope),

@@ -79,7 +79,7 @@ fn every_page_shows_in_both_languages() {
 fn every_template_is_part_of_an_example() {
     let shown: Vec<_> = examples::all().iter().map(|example| example.template).collect();
     for name in templates::names() {
-        let part = ["app", "developer", "layout", "links", "mark", "reference"];
+        let part = ["app", "developer", "layout", "links", "mark", "permissions", "reference"];
         let is_part = part.iter().any(|part| name == format!("{part}.html"));
         assert!(is_part || shown.contains(&name), "{name} has no example");
     }
@@ -164,9 +164,12 @@ fn consent_offers_boxes_for_what_is_optional_and_never_shows_a_code() {
 
 #[test]
 fn the_enter_key_allows_nothing() {
-    let html = example("consent");
-    let first = html.find("<button").unwrap();
-    assert!(html[first..].starts_with(r#"<button type="submit" value="cancel" disabled hidden>"#));
+    for page in ["consent", "device"] {
+        let html = example(page);
+        let first = html.find("<button").unwrap();
+        let idle = r#"<button type="submit" value="cancel" disabled hidden>"#;
+        assert!(html[first..].starts_with(idle), "{page}");
+    }
 }
 
 #[test]

@@ -1,19 +1,23 @@
 //! What each page shows, as plain values.
 
 mod account;
+mod device;
 mod sign_in;
 mod sign_out;
+mod sign_up;
 mod trouble;
 
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 pub use account::{Account, AccountApp, AccountNotice, AccountSession, Home};
+pub use device::{Device, DeviceDone, UserCode, UserCodeError};
 pub use sign_in::{
     Consent, FormPost, GoOn, Permission, PermissionGroup, PermissionKind, SignIn, SignInError,
     SignInReason,
 };
 pub use sign_out::{SignOut, SignOutProblem, SignedOut};
+pub use sign_up::{SignUp, SignUpError};
 pub use trouble::{
     Busy, Developer, EmbeddedBrowser, ErrorHelp, Framed, Platform, Problem, ProblemKind,
 };

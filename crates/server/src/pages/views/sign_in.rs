@@ -10,6 +10,8 @@ use super::{App, View};
 pub struct SignIn {
     /// The app that the person comes from.
     pub app: Option<App>,
+    /// Whether there is a way back to it.
+    pub back_to_app: bool,
     /// The sealed request, posted back as `request`.
     pub request: String,
     /// The name to begin with, or empty.
@@ -22,6 +24,8 @@ pub struct SignIn {
     pub reason: Option<SignInReason>,
     /// Where to go with a forgotten password.
     pub forgot: Option<String>,
+    /// The path where a person makes an account, if there is one.
+    pub sign_up: Option<String>,
 }
 
 impl View for SignIn {
@@ -76,10 +80,15 @@ impl View for Consent {
     const TEMPLATE: &'static str = "consent.html";
 
     fn context(&self) -> Value {
-        let mut permissions = self.groups.iter().flat_map(|group| &group.permissions);
-        let has_optional = permissions.any(|permission| permission.optional);
-        minijinja::context! { has_optional, ..Value::from(Serde(self)) }
+        minijinja::context! {
+            has_optional => has_optional(&self.groups), ..Value::from(Serde(self))
+        }
     }
+}
+
+/// Whether anything can be left out.
+pub(super) fn has_optional(groups: &[PermissionGroup]) -> bool {
+    groups.iter().flat_map(|group| &group.permissions).any(|permission| permission.optional)
 }
 
 /// Permissions under one heading.

@@ -30,6 +30,16 @@ pub(crate) async fn an_account_is_added_once(backend: &impl Backend) {
     assert_eq!(store.accounts().await, Ok(vec![account, fixtures::account(2)]));
 }
 
+pub(crate) async fn of_two_people_who_want_one_name_at_once_one_gets_it(backend: &impl Backend) {
+    let store = backend.store();
+    let made = |byte| store.sign_up(fixtures::signed_up("ada", byte, NOW));
+    let (first, second) = tokio::join!(made(1), made(2));
+    assert_eq!([first, second].map(|free| usize::from(free == Ok(true))), [1, 0]);
+    let credentials = store.credentials("ada").await.expect("there").expect("known");
+    assert_eq!(credentials.password_hash.as_deref(), Some("hash of 1"));
+    assert!(credentials.account.enabled);
+}
+
 pub(crate) async fn a_changed_password_ends_all_sessions(backend: &impl Backend) {
     let world = World::new(backend).await;
     let opened = fixtures::session_opened(another_session(5, NOW), SECRET_DIGEST);

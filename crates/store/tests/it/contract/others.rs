@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use keystile_authority::incident::{Incident, Reference};
 use keystile_authority::ports::{Store, StoreError};
-use keystile_authority::records::StoredKey;
+use keystile_authority::records::{StoredDecryptionKey, StoredKey};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
+use keystile_protocol::jose::encryption::KeyType;
 
 use keystile_authority::ports::Registry;
 
@@ -41,6 +42,27 @@ pub(crate) async fn finding_31_of_two_nodes_that_make_a_key_one_keeps_it(backend
     let next = key("next", Algorithm::ES256, later(90 * 86_400));
     other.add_key(next.clone()).await.expect("a rotation");
     assert_eq!(store.keys().await, Ok(vec![mine, rsa, next]));
+}
+
+fn decryption_key(kid: &str, key_type: KeyType, created_at: Timestamp) -> StoredDecryptionKey {
+    StoredDecryptionKey { kid: kid.into(), key_type, sealed: vec![1, 2, 3], created_at }
+}
+
+pub(crate) async fn keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts(
+    backend: &impl Backend,
+) {
+    let (store, other) = (backend.store(), backend.another_process());
+    assert_eq!(store.decryption_keys().await, Ok(Vec::new()));
+    let mine = decryption_key("mine", KeyType::Ec, NOW);
+    store.add_decryption_key(mine.clone()).await.expect("added");
+    let refused = other.add_decryption_key(decryption_key("other", KeyType::Ec, later(2))).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    let rsa = decryption_key("rsa", KeyType::Rsa, later(3));
+    other.add_decryption_key(rsa.clone()).await.expect("of another type");
+    let next = decryption_key("next", KeyType::Ec, later(90 * 86_400));
+    other.add_decryption_key(next.clone()).await.expect("a rotation");
+    assert_eq!(store.decryption_keys().await, Ok(vec![mine, rsa, next]));
+    assert_eq!(store.keys().await, Ok(Vec::new()), "none of them signs");
 }
 
 fn incident(number: u16) -> Incident {

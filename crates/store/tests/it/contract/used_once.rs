@@ -3,6 +3,7 @@ use std::sync::Arc;
 use keystile_authority::decisions::{OnceKind, Redeemed};
 use keystile_authority::fixtures;
 use keystile_authority::ports::Store;
+use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::jose::Thumbprint;
 use tokio::sync::Barrier;
 
@@ -77,15 +78,24 @@ pub(crate) async fn finding_13_a_redemption_with_a_used_jti_leaves_the_grant_as_
     assert!(!world.is_alive(&code, NOW).await);
 }
 
-pub(crate) async fn rfc_9449_5_a_grant_keeps_the_key_that_it_is_bound_to(backend: &impl Backend) {
+pub(crate) async fn rfc_9449_5_and_rfc_8705_7_1_a_grant_keeps_what_it_is_bound_to(
+    backend: &impl Backend,
+) {
     let world = World::new(backend).await;
-    let code = offline_code(NOW);
-    let key = Some(Thumbprint::from_bytes([9; 32]));
-    let mut redemption = fixtures::redemption(&code, &world.client, 1);
-    redemption.dpop_key = key;
-    assert_eq!(world.store.redeem_code(redemption).await, Ok(Redeemed::Done));
-    let grant = world.store.grant(&code.grant, None, NOW).await.expect("there").expect("a row");
-    assert_eq!(grant.grant.dpop_key, key);
+    let thumbprint = Thumbprint::from_bytes([9; 32]);
+    let constraints = [
+        None,
+        Some(SenderConstraint::DpopKey(thumbprint)),
+        Some(SenderConstraint::Certificate(thumbprint)),
+    ];
+    for (at, bound_to) in (0..).map(later).zip(constraints) {
+        let code = offline_code(at);
+        let mut redemption = fixtures::redemption(&code, &world.client, 1);
+        redemption.bound_to = bound_to;
+        assert_eq!(world.store.redeem_code(redemption).await, Ok(Redeemed::Done));
+        let grant = world.store.grant(&code.grant, None, at).await.expect("there").expect("a row");
+        assert_eq!(grant.grant.bound_to, bound_to);
+    }
 }
 
 pub(crate) async fn what_is_refused_for_its_age_is_forgotten(backend: &impl Backend) {

@@ -1,9 +1,11 @@
-//! The server's signing keys: made when they are missing, and read again when they change.
+//! The server's keys, which sign and decrypt: made when they are missing, and read again when they
+//! change.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_authority::Authority;
+use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
 use keystile_store::SqliteStore;
 
@@ -11,7 +13,7 @@ use crate::refusal::{Outcome, Refusal};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Loads the keys. Those that are made in microseconds are made here, if they are missing.
+/// Loads the keys. Those that sign and are made in microseconds are made here, if they are missing.
 pub async fn load(authority: &Authority) -> Outcome {
     let missing = load_all(authority).await?.into_iter().filter(|algorithm| !algorithm.is_rsa());
     let mut made = false;
@@ -28,7 +30,7 @@ pub async fn load(authority: &Authority) -> Outcome {
 async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
     let keys = authority.load_keys().await.map_err(|error| {
         Refusal::new(format!(
-            "the signing keys cannot be loaded: {error} They are bound to the issuer too, which \
+            "the keys cannot be loaded: {error} They are bound to the issuer too, which \
              is {} now.",
             authority.policy().issuer
         ))
@@ -36,7 +38,7 @@ async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
     Ok(keys.missing())
 }
 
-/// In the background: makes the RSA keys if they are missing, which takes a tenth of a second
+/// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
 /// each, and loads the keys again whenever another process has changed something.
 pub fn keep_up(authority: &Arc<Authority>, store: &SqliteStore) {
     let (authority, store) = (Arc::clone(authority), store.clone());
@@ -48,7 +50,7 @@ pub fn keep_up(authority: &Arc<Authority>, store: &SqliteStore) {
             if seen != Some(changes) {
                 match authority.load_keys().await {
                     Ok(_) => seen = Some(changes),
-                    Err(error) => tracing::error!(%error, "the signing keys cannot be loaded"),
+                    Err(error) => tracing::error!(%error, "the keys cannot be loaded"),
                 }
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -62,6 +64,12 @@ async fn make_missing(authority: &Authority) {
             tracing::error!("no {algorithm} key could be made: {}", problem.words());
         }
     }
+    for key_type in authority.keys().missing_for_decryption() {
+        if let Err(problem) = make_for_decryption(authority, key_type).await {
+            let key_type = key_type.as_str();
+            tracing::error!("no {key_type} key for decryption could be made: {}", problem.words());
+        }
+    }
 }
 
 async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
@@ -69,5 +77,13 @@ async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
     authority.add_key(key).await?;
     authority.load_keys().await?;
     tracing::info!(%algorithm, "a signing key is made");
+    Ok(())
+}
+
+async fn make_for_decryption(authority: &Authority, key_type: KeyType) -> Outcome {
+    let key = tokio::task::spawn_blocking(move || DecryptionKey::generate(key_type)).await??;
+    authority.add_decryption_key(key).await?;
+    authority.load_keys().await?;
+    tracing::info!(key_type = key_type.as_str(), "a key for decryption is made");
     Ok(())
 }
