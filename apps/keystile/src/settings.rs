@@ -17,6 +17,7 @@ mod storage;
 mod table_of_errors;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trusted_issuers;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use keystile_protocol::Issuer;
 use keystile_server::FaceSettings;
 
 pub use addresses::TlsFiles;
+pub(crate) use clients::unknown_api;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;
@@ -94,7 +96,7 @@ impl Settings {
         let listen = listen(file.listen.as_deref(), &issuer, &root)?;
         let mtls_listen = mtls::listen(file.mtls.as_ref(), tls.as_ref(), &root)?;
         let proxy = proxy(&file.proxy, &root.key("proxy"))?;
-        let mut policy = policy(&file, issuer, &root)?;
+        let mut policy = policy(&file, issuer, source)?;
         policy.mutual_tls =
             mtls::mutual_tls(file.mtls.as_ref(), tls.as_ref(), &proxy, &policy.issuer, source)?;
         Ok(Self {
@@ -151,10 +153,12 @@ fn issuer(text: Option<&str>, root: &Place<'_>) -> Result<Issuer, SettingsError>
     Issuer::try_from(text).or_else(|problem| root.key("issuer").wrong(problem))
 }
 
-fn policy(file: &File, issuer: Issuer, root: &Place<'_>) -> Result<Policy, SettingsError> {
+fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, SettingsError> {
+    let root = &source.root();
     let mut policy = Policy::new(issuer);
     scopes::add_scopes(&mut policy, &file.scopes, root)?;
     scopes::add_apis(&mut policy, &file.apis, root)?;
+    trusted_issuers::add(&mut policy, &file.trusted_issuers, source)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.sign_up = file.accounts.sign_up;

@@ -174,6 +174,8 @@ pub enum OnceKind {
     ClientAssertion,
     /// A DPoP proof (RFC 9449 section 11.1).
     DpopProof,
+    /// An assertion that is a grant (RFC 7523 section 3).
+    AssertionGrant,
 }
 
 impl UsedOnce {
@@ -182,6 +184,7 @@ impl UsedOnce {
         let purpose: u8 = match kind {
             OnceKind::ClientAssertion => 1,
             OnceKind::DpopProof => 2,
+            OnceKind::AssertionGrant => 3,
         };
         let key = sha256([&[purpose], &sha256(signer)[..], jti.as_bytes()].concat());
         Self { kind, key, expires_at }

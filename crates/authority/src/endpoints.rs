@@ -10,6 +10,7 @@ mod device;
 mod device_authorization;
 mod encryption;
 mod introspect;
+mod life;
 mod logos;
 mod logout;
 mod logout_messages;

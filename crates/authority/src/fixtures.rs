@@ -17,7 +17,7 @@ use crate::ids::{AccountId, GrantId, SessionId};
 use crate::pending::{
     Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled, PresentedCode,
 };
-use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition};
+use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition, TokenForm};
 use crate::records::{
     About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
     OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
@@ -68,6 +68,7 @@ pub fn client() -> Client {
         several_audiences: false,
         openid: OpenIdOptions::default(),
         apis: Vec::new(),
+        introspection_algorithm: None,
         dpop_bound_access_tokens: false,
         certificate_bound_access_tokens: false,
         profile: None,
@@ -82,6 +83,7 @@ pub fn client() -> Client {
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
         encryption: crate::records::ClientEncryption::default(),
+        token_exchange: crate::records::ExchangePolicy::default(),
     }
 }
 
@@ -104,8 +106,13 @@ pub fn policy() -> Policy {
         Api {
             audience: "https://photos.example".into(),
             scopes: scope("photos:read photos:order"),
+            tokens: TokenForm::Jwt,
         },
-        Api { audience: "https://mail.example".into(), scopes: scope("mail:read") },
+        Api {
+            audience: "https://mail.example".into(),
+            scopes: scope("mail:read"),
+            tokens: TokenForm::Jwt,
+        },
     ];
     policy
 }
@@ -358,6 +365,8 @@ pub fn access_token_claims() -> AccessTokenClaims {
         acr: None,
         gid: None,
         cnf: None,
+        act: None,
+        may_act: None,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod incident;
 pub mod keys;
 pub mod logout_message;
 pub mod mint;
+pub mod opaque_token;
 pub mod pending;
 pub mod policy;
 pub mod ports;

@@ -6,12 +6,16 @@ use std::time::Duration;
 use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation, SenderConstraint};
 use keystile_protocol::encoding::base64url;
 use keystile_protocol::jose::{Algorithm, JoseError};
-use keystile_protocol::messages::{Audience, IdTokenClaims, ResponseClaims, access_token_hash};
+use keystile_protocol::messages::{
+    Audience, INTROSPECTION_JWT, IdTokenClaims, IntrospectionClaims, IntrospectionResponse,
+    ResponseClaims, access_token_hash,
+};
+use keystile_protocol::token_exchange::Actor;
 use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
-use crate::records::UserClaims;
+use crate::records::{Client, UserClaims};
 use crate::rules::fapi2;
 use crate::rules::redirect::Reply;
 
@@ -47,40 +51,50 @@ pub struct AccessToken<'a> {
     pub audience: Vec<String>,
     /// When the user was authenticated.
     pub auth_time: Option<Timestamp>,
-    /// How strongly, where that was asked for.
-    pub acr: Option<&'static str>,
+    /// How strongly: an API may need to know (RFC 9470 section 6).
+    pub acr: Option<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
     /// 16 random bytes.
     pub jti: [u8; 16],
     /// What it is bound to (RFC 9449 section 6, RFC 8705 section 3).
     pub bound_to: Option<SenderConstraint>,
+    /// Who acts (RFC 8693 section 4.1).
+    pub act: Option<Actor>,
+    /// Who may come to (RFC 8693 section 4.4).
+    pub may_act: Option<Actor>,
 }
 
-/// Signs an access token (RFC 9068).
-pub fn access_token(
+/// What an access token says (RFC 9068 section 2.2), whatever its form.
+pub fn access_token_claims(
     token: AccessToken<'_>,
     issuer: &Issuer,
-    keys: &Keys,
-    lifetimes: &Lifetimes,
     now: Timestamp,
-) -> Result<String, MintError> {
-    let key =
-        keys.signing(ACCESS_TOKEN_ALGORITHM).ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
-    let claims = AccessTokenClaims {
+) -> AccessTokenClaims {
+    AccessTokenClaims {
         iss: issuer.clone(),
         sub: token.subject,
         aud: Audience::from(token.audience),
-        exp: now.plus(lifetimes.access_token).seconds(),
+        exp: token.expires_at.seconds(),
         iat: now.seconds(),
         nbf: None,
         jti: base64url(token.jti),
         client_id: token.client.clone(),
         scope: token.scope,
         auth_time: token.auth_time.map(Timestamp::seconds),
-        acr: token.acr.map(str::to_owned),
+        acr: token.acr,
         gid: token.grant,
         cnf: token.bound_to.map(Confirmation::from),
-    };
-    Ok(key.sign(access_token::TYPE, &claims)?)
+        act: token.act,
+        may_act: token.may_act,
+    }
+}
+
+/// Signs an access token (RFC 9068).
+pub fn access_token(claims: &AccessTokenClaims, keys: &Keys) -> Result<String, MintError> {
+    let key =
+        keys.signing(ACCESS_TOKEN_ALGORITHM).ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
+    Ok(key.sign(access_token::TYPE, claims)?)
 }
 
 /// How long an authorization response is good as a JWT: "a maximum lifetime of 10 minutes is
@@ -126,6 +140,8 @@ pub struct IdToken<'a> {
     pub sid: [u8; 16],
     /// The access token beside it.
     pub access_token: &'a str,
+    /// Of which grant (`gid`), for when it is exchanged.
+    pub grant: String,
     /// Claims about the user that were asked for here.
     pub user: UserClaims,
 }
@@ -133,13 +149,14 @@ pub struct IdToken<'a> {
 /// Signs an ID token (OpenID Connect Core 1.0 section 2). Claims about the user stay at
 /// userinfo, unless the `claims` parameter asks for them here.
 pub fn id_token(
-    token: IdToken<'_>,
+    mut token: IdToken<'_>,
     issuer: &Issuer,
     keys: &Keys,
     lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Result<String, MintError> {
     let key = keys.signing(token.algorithm).ok_or(MintError::NotReady(token.algorithm))?;
+    token.user.insert("gid".to_owned(), token.grant.into());
     let claims = IdTokenClaims {
         iss: issuer.clone(),
         sub: token.subject,
@@ -156,6 +173,26 @@ pub fn id_token(
         user: token.user,
     };
     Ok(key.sign(ID_TOKEN_TYPE, &claims)?)
+}
+
+/// Signs an answer to an introspection request (RFC 9701 section 5): with RS256 unless the client's
+/// metadata say otherwise (section 6).
+pub fn introspection(
+    answer: IntrospectionResponse,
+    client: &Client,
+    issuer: &Issuer,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<String, MintError> {
+    let algorithm = client.introspection_algorithm.unwrap_or(Algorithm::RS256);
+    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    let claims = IntrospectionClaims {
+        iss: issuer.clone(),
+        aud: client.id.to_string(),
+        iat: now.seconds(),
+        token_introspection: answer,
+    };
+    Ok(key.sign(INTROSPECTION_JWT, &claims)?)
 }
 
 /// Signs what userinfo says: `iss` and `aud` say from whom and for whom (OpenID Connect Core 1.0

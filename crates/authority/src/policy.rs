@@ -4,10 +4,11 @@ mod registration;
 
 use std::time::Duration;
 
-use keystile_protocol::{Issuer, Scope};
+use keystile_protocol::{ClientId, Issuer, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Authorities;
+use crate::records::{GrantType, KeySource};
 
 pub use registration::{RegistrationMode, RegistrationPolicy};
 
@@ -34,6 +35,8 @@ pub struct Policy {
     pub registration: RegistrationPolicy,
     /// Client certificates, where a listener or a proxy asks for them (RFC 8705).
     pub mutual_tls: Option<MutualTls>,
+    /// Others whose word about our users is a grant (RFC 7523 section 2.1).
+    pub trusted_issuers: Vec<TrustedIssuer>,
 }
 
 /// How clients come with certificates (RFC 8705).
@@ -69,6 +72,48 @@ pub struct Api {
     pub audience: String,
     /// The scopes that are its own.
     pub scopes: Scope,
+    /// What its access tokens look like.
+    #[serde(default)]
+    pub tokens: TokenForm,
+}
+
+/// What an access token looks like to the API that it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenForm {
+    /// A JWT (RFC 9068), which the API verifies by itself.
+    #[default]
+    Jwt,
+    /// Says nothing: the API asks about it (RFC 7662).
+    Opaque,
+}
+
+/// An issuer whose assertions about our users clients may bring (RFC 7523 section 2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// Its `iss`, compared as a string.
+    pub issuer: String,
+    /// Its public keys.
+    pub keys: KeySource,
+    /// What `aud` has to be, where that is neither our issuer nor our token endpoint.
+    pub audience: Option<String>,
+    /// The claim that says whom it is about.
+    pub subject_claim: String,
+    /// What stands in that claim.
+    pub subject_is: SubjectIs,
+    /// The clients that may bring its assertions.
+    pub clients: Vec<ClientId>,
+    /// All that clients may get for them.
+    pub scope: Scope,
+}
+
+/// By which of its names an assertion calls an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectIs {
+    /// Our own `sub`.
+    Sub,
+    /// What the user types to sign in.
+    Username,
 }
 
 /// How long things live.
@@ -193,6 +238,7 @@ impl Policy {
             require_pushed_requests: false,
             sign_up: false,
             mutual_tls: None,
+            trusted_issuers: Vec::new(),
             registration: RegistrationPolicy::default(),
         }
     }
@@ -207,6 +253,18 @@ impl Policy {
     /// The scope of that name.
     pub fn scope(&self, name: &str) -> Option<&ScopeDefinition> {
         self.scopes.iter().find(|scope| scope.name == name)
+    }
+
+    /// What a token for these audiences looks like: opaque if one of them wants it so.
+    pub fn token_form<'a>(&self, audiences: impl IntoIterator<Item = &'a str>) -> TokenForm {
+        let wants = |name| self.api(name).is_some_and(|api| api.tokens == TokenForm::Opaque);
+        if audiences.into_iter().any(wants) { TokenForm::Opaque } else { TokenForm::Jwt }
+    }
+
+    /// The grants that work here.
+    pub fn grant_types(&self) -> impl Iterator<Item = GrantType> {
+        let assertions = !self.trusted_issuers.is_empty();
+        GrantType::ALL.into_iter().filter(move |grant| assertions || *grant != GrantType::JwtBearer)
     }
 
     /// The API of that name.

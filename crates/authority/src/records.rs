@@ -7,7 +7,9 @@ use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::encoding::equal_in_constant_time;
 use keystile_protocol::jose::encryption::{Encryption, KeyType, SharedKey};
 use keystile_protocol::jose::{Algorithm, JwkSet};
-use keystile_protocol::{ClientId, RedirectUri, Scope, Secret, Timestamp};
+use keystile_protocol::{
+    ClientId, RedirectUri, Scope, Secret, Timestamp, jwt_bearer, token_exchange,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, GrantId, SessionId};
@@ -15,6 +17,7 @@ use crate::rules::asked_claims::AskedClaims;
 use crate::rules::mutual_tls;
 
 pub use crate::logout_message::LogoutChannels;
+pub use crate::rules::exchange_policy::{ExchangeMode, ExchangePolicy};
 
 /// A registered client (RFC 6749 section 2, RFC 7591 section 2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,9 @@ pub struct Client {
     /// The APIs that this client is the face of: it may introspect the tokens for them.
     #[serde(default)]
     pub apis: Vec<String>,
+    /// `introspection_signed_response_alg`, where it is not the standard's default.
+    #[serde(default)]
+    pub introspection_algorithm: Option<Algorithm>,
     /// Whether its access tokens are always bound to a key (RFC 9449 section 5.2).
     #[serde(default)]
     pub dpop_bound_access_tokens: bool,
@@ -95,6 +101,9 @@ pub struct Client {
     /// What is encrypted between it and us.
     #[serde(default)]
     pub encryption: ClientEncryption,
+    /// What it may exchange tokens for, and who may exchange its own (RFC 8693).
+    #[serde(default)]
+    pub token_exchange: ExchangePolicy,
 }
 
 /// What is encrypted to a client, and what it may encrypt by a shared key (OpenID Connect Dynamic
@@ -321,12 +330,22 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8628 section 3.4.
     DeviceCode,
+    /// RFC 7523 section 2.1.
+    JwtBearer,
+    /// RFC 8693.
+    TokenExchange,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
+    pub const ALL: [Self; 6] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::JwtBearer,
+        Self::TokenExchange,
+    ];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -335,7 +354,14 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::JwtBearer => jwt_bearer::GRANT_TYPE,
+            Self::TokenExchange => token_exchange::GRANT_TYPE,
         }
+    }
+
+    /// Whether it is for clients alone that prove who they are.
+    pub const fn needs_proof(self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::JwtBearer | Self::TokenExchange)
     }
 
     /// The grant type of that name.

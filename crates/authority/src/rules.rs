@@ -3,6 +3,7 @@
 
 pub mod acr;
 pub mod asked_claims;
+mod assertion;
 pub mod claims;
 pub mod client_assertion;
 pub mod client_auth;
@@ -15,8 +16,10 @@ pub mod device;
 pub mod dpop;
 pub mod dynamic_registration;
 pub mod encryption;
+pub mod exchange_policy;
 pub mod fapi2;
 pub mod introspect;
+pub mod jwt_bearer;
 pub mod logo;
 pub mod logout;
 pub mod logout_channels;
@@ -38,3 +41,4 @@ pub mod sector;
 pub mod sender_constraint;
 pub mod sign_up;
 pub mod subject;
+pub mod token_exchange;

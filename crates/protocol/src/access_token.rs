@@ -9,6 +9,7 @@ use crate::client_certificate::ClientCertificate;
 use crate::jose::{Algorithm, JoseError, KeySet, SignedToken, Thumbprint};
 use crate::messages::Audience;
 use crate::time::Timestamp;
+use crate::token_exchange::Actor;
 use crate::values::{ClientId, Issuer, Scope};
 
 /// The `typ` of such a token (RFC 9068 section 2.1).
@@ -49,6 +50,12 @@ pub struct AccessTokenClaims {
     /// What its sender has to prove; a bearer token has none (RFC 7800 section 3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// Who acts for the subject (RFC 8693 section 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    /// The one who may come to act for the subject (RFC 8693 section 4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<Actor>,
 }
 
 /// What a sender-constrained token is bound to.
@@ -235,6 +242,8 @@ mod tests {
             acr: None,
             gid: None,
             cnf: None,
+            act: None,
+            may_act: None,
         }
     }
 

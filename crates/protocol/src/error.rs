@@ -44,6 +44,8 @@ pub enum ErrorCode {
     RegistrationNotSupported,
     InvalidRequestUri,
     InvalidRequestObject,
+    // RFC 9470 section 3
+    InsufficientUserAuthentication,
     // OpenID Connect Core Unmet Authentication Requirements 1.0
     UnmetAuthenticationRequirements,
     // RFC 7591 section 3.2.2
@@ -84,6 +86,7 @@ impl ErrorCode {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::InvalidRequestObject => "invalid_request_object",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidClientMetadata => "invalid_client_metadata",
@@ -126,6 +129,7 @@ impl ErrorCode {
             | Self::RegistrationNotSupported
             | Self::InvalidRequestUri
             | Self::InvalidRequestObject => "OpenID Connect Core 1.0 section 3.1.2.6",
+            Self::InsufficientUserAuthentication => "RFC 9470 section 3",
             Self::UnmetAuthenticationRequirements => {
                 "OpenID Connect Core Unmet Authentication Requirements 1.0"
             }
@@ -189,6 +193,7 @@ mod tests {
             ErrorCode::InvalidDpopProof,
             ErrorCode::AccessDenied,
             ErrorCode::InvalidTarget,
+            ErrorCode::InsufficientUserAuthentication,
         ] {
             assert_eq!(serde_json::to_value(code).expect("plain enum"), code.as_str());
             assert_eq!(ErrorCode::from_name(code.as_str()), Some(code));

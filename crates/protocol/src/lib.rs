@@ -12,12 +12,14 @@ pub mod dpop;
 pub mod encoding;
 pub mod error;
 pub mod jose;
+pub mod jwt_bearer;
 pub mod logout_token;
 pub mod messages;
 pub mod params;
 pub mod redirect_uri;
 pub mod seal;
 pub mod time;
+pub mod token_exchange;
 pub mod values;
 
 pub use client_certificate::{ClientCertificate, ClientCertificateError};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_token::Confirmation;
 use crate::jose::Algorithm;
+use crate::token_exchange::Actor;
 use crate::values::{ClientId, Issuer, Scope, Secret};
 
 /// One or several audiences; one is written as a plain string (RFC 7519 section 4.1.3).
@@ -62,6 +63,9 @@ pub struct TokenResponse {
     /// Who the user is, where `openid` was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<Secret>,
+    /// What kind of token came of an exchange (RFC 8693 section 2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<String>,
 }
 
 /// The claims of an ID token (OpenID Connect Core 1.0 section 2).
@@ -185,6 +189,33 @@ pub struct IntrospectionResponse {
     pub jti: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// RFC 9470 section 6.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<Actor>,
+}
+
+/// The media type of an introspection answer that is a JWT, and with that its `typ` (RFC 9701
+/// section 5).
+pub const INTROSPECTION_JWT: &str = "token-introspection+jwt";
+
+/// The answer to an introspection request as a JWT (RFC 9701 section 5). It has neither `sub` nor
+/// `exp` of its own, so that nobody takes it for an access token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntrospectionClaims {
+    /// Who answers.
+    pub iss: Issuer,
+    /// Who asked.
+    pub aud: String,
+    /// Seconds since 1970, when it was answered.
+    pub iat: i64,
+    /// The answer.
+    pub token_introspection: IntrospectionResponse,
 }
 
 /// What an authorization server says of itself (RFC 8414 section 2, OpenID Connect Discovery 1.0
@@ -234,6 +265,9 @@ pub struct Metadata {
     pub revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub introspection_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    /// RFC 9701 section 7.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introspection_signing_alg_values_supported: Vec<String>,
     /// RFC 9449 section 5.1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dpop_signing_alg_values_supported: Vec<String>,

@@ -10,6 +10,7 @@ use keystile_protocol::jose::JoseError;
 use keystile_protocol::{Issuer, Scope, Timestamp, ValueError};
 
 use crate::keys::KeyCache;
+use crate::rules::Authentication;
 use crate::token::Token;
 use crate::{AccessTokenClaims, Algorithm, ClientCertificate, Refusal, rules};
 
@@ -27,6 +28,7 @@ const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorith
 pub struct Guard {
     shared: Arc<Shared>,
     required: Scope,
+    authentication: Authentication,
 }
 
 #[derive(Clone, Debug)]
@@ -112,11 +114,35 @@ impl Guard {
     /// put together, and not while serving.
     pub fn require(&self, scopes: &str) -> Self {
         match Scope::try_from(scopes) {
-            Ok(more) => {
-                Self { shared: Arc::clone(&self.shared), required: self.required.union(&more) }
-            }
+            Ok(more) => Self { required: self.required.union(&more), ..self.clone() },
             Err(problem) => panic!("'{scopes}' cannot be required as a scope: {problem}"),
         }
+    }
+
+    /// The same guard, which also asks that the user was authenticated in one of these ways
+    /// (`acr`), instead of those that it asked for before. A token that does not say so is answered
+    /// with 401 `insufficient_user_authentication` (RFC 9470 section 3).
+    ///
+    /// # Panics
+    /// When it is given none, or what cannot stand in a challenge: at start, while routes are put
+    /// together, and not while serving.
+    pub fn require_acr(&self, values: &[&str]) -> Self {
+        assert!(
+            !values.is_empty() && values.iter().all(|value| is_acr(value)),
+            "{values:?} cannot be required as acr values"
+        );
+        let mut stricter = self.clone();
+        stricter.authentication.acr_values = values.iter().map(|v| (*v).to_owned()).collect();
+        stricter
+    }
+
+    /// The same guard, which also asks that the user was authenticated within this time, if it did
+    /// not ask for less already (RFC 9470 section 3).
+    pub fn require_max_age(&self, max_age: Duration) -> Self {
+        let mut stricter = self.clone();
+        let known = stricter.authentication.max_age;
+        stricter.authentication.max_age = Some(known.map_or(max_age, |known| known.min(max_age)));
+        stricter
     }
 
     /// The API's name in challenges.
@@ -136,20 +162,26 @@ impl Guard {
     /// The same guard for an API whose metadata are there.
     pub(crate) fn with_metadata(&self, url: String) -> Self {
         let shared = Shared { metadata: Some(url), ..(*self.shared).clone() };
-        Self { shared: Arc::new(shared), required: self.required.clone() }
+        Self { shared: Arc::new(shared), ..self.clone() }
     }
 
     /// Decides about a request by its head; a good one gets its [`Token`].
     pub(crate) async fn admit(&self, head: &mut Parts) -> Result<(), Refusal> {
         if let Some(token) = self.already_passed(head) {
-            return rules::check_scope(token.scope(), &self.required);
+            return self.allow(token.claims());
         }
         let certificate = head.extensions.get();
         let claims = self.believe(&head.headers, head.uri.query(), certificate).await?;
-        rules::check_scope(&claims.scope, &self.required)?;
+        self.allow(&claims)?;
         head.extensions.insert(Token::from_claims(claims));
         head.extensions.insert(Passed(Arc::clone(&self.shared)));
         Ok(())
+    }
+
+    /// Whether a believed token is enough here.
+    fn allow(&self, claims: &AccessTokenClaims) -> Result<(), Refusal> {
+        rules::check_scope(&claims.scope, &self.required)?;
+        rules::check_authentication(claims, &self.authentication, self.shared.leeway, now())
     }
 
     fn already_passed<'r>(&self, head: &'r Parts) -> Option<&'r Token> {
@@ -220,8 +252,17 @@ impl GuardBuilder {
         let (audience, algorithms, leeway) = (self.audience, self.algorithms, self.leeway);
         let metadata = None;
         let shared = Shared { issuer, audience, algorithms, leeway, keys, metadata };
-        Ok(Guard { shared: Arc::new(shared), required: Scope::empty() })
+        Ok(Guard {
+            shared: Arc::new(shared),
+            required: Scope::empty(),
+            authentication: Authentication::default(),
+        })
     }
+}
+
+/// One value, as it stands in a challenge among others (RFC 9470 section 3).
+fn is_acr(text: &str) -> bool {
+    is_audience(text) && !text.contains(' ')
 }
 
 /// It also becomes the realm of challenges, a quoted string.
@@ -253,6 +294,13 @@ mod tests {
         assert!(matches!(good().algorithms(&[]).build(), Err(BuildError::NoAlgorithm)));
         let hour = Duration::from_hours(1);
         assert!(matches!(good().leeway(hour).build(), Err(BuildError::Leeway(_))));
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot be required as acr values")]
+    fn acr_values_that_cannot_be_asked_for_are_refused_at_start() {
+        let guard = Guard::builder("https://login.example", "https://api.example").build();
+        let _ = guard.expect("good").require_acr(&["gold silver"]);
     }
 
     #[test]

@@ -41,6 +41,7 @@
 //! | two `Authorization` headers, a malformed or oversize one, a token in query or form | 400 `invalid_request` |
 //! | a token that is not believed: [`AccessTokenError`] says why | 401 `invalid_token` |
 //! | a good token that does not allow this | 403 `insufficient_scope`, with `scope` |
+//! | a good token whose user has to be authenticated again, or better | 401 `insufficient_user_authentication`, with `acr_values` and `max_age` (RFC 9470) |
 //! | anything, while no keys are at hand | 503 with `Retry-After` |
 //!
 //! # The issuer's keys

@@ -7,6 +7,8 @@ use keystile_protocol::jose::JoseError;
 use keystile_protocol::{ErrorCode, ProtocolError, Scope};
 use serde_json::json;
 
+use crate::rules::Authentication;
+
 /// Seconds after which a client may come again while the issuer's keys are away.
 const RETRY_AFTER: &str = "5";
 
@@ -32,6 +34,15 @@ pub enum Refusal {
         /// The first of them that the token lacks.
         missing: String,
     },
+    /// The token is good, and its user was not authenticated as strongly or as lately as is needed
+    /// here: the client may send its user to sign in again (RFC 9470 section 3).
+    #[error("{problem}")]
+    InsufficientUserAuthentication {
+        /// What is needed here.
+        required: Authentication,
+        /// What it lacks.
+        problem: &'static str,
+    },
     /// The issuer's keys cannot be had, so that no token can be verified.
     #[error("access tokens cannot be verified at the moment: the issuer's keys are not at hand")]
     KeysAway,
@@ -51,7 +62,9 @@ impl Refusal {
     /// The status of the answer.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::NoCredentials | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+            Self::NoCredentials
+            | Self::InvalidToken(_)
+            | Self::InsufficientUserAuthentication { .. } => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::InsufficientScope { .. } => StatusCode::FORBIDDEN,
             Self::KeysAway => StatusCode::SERVICE_UNAVAILABLE,
@@ -65,6 +78,9 @@ impl Refusal {
             Self::InvalidRequest(_) => Some(ErrorCode::InvalidRequest),
             Self::InvalidToken(_) => Some(ErrorCode::InvalidToken),
             Self::InsufficientScope { .. } => Some(ErrorCode::InsufficientScope),
+            Self::InsufficientUserAuthentication { .. } => {
+                Some(ErrorCode::InsufficientUserAuthentication)
+            }
             Self::KeysAway => Some(ErrorCode::TemporarilyUnavailable),
         }
     }
@@ -75,7 +91,8 @@ impl Refusal {
 
     /// The value of `WWW-Authenticate`; none where no other credentials would help.
     ///
-    /// `realm` has the characters of RFC 6750's `scope` and `error_description` alone.
+    /// `realm` and `acr_values` have the characters of RFC 6750's `scope` and `error_description`
+    /// alone.
     pub fn challenge(&self, realm: &str) -> Option<String> {
         if matches!(self, Self::KeysAway) {
             return None;
@@ -92,6 +109,14 @@ impl Refusal {
         }
         if let Self::InsufficientScope { required, .. } = self {
             add("scope", required.as_str());
+        }
+        if let Self::InsufficientUserAuthentication { required, .. } = self {
+            if !required.acr_values.is_empty() {
+                add("acr_values", &required.acr_values.join(" "));
+            }
+            if let Some(max_age) = required.max_age {
+                add("max_age", &max_age.as_secs().to_string());
+            }
         }
         Some(challenge)
     }

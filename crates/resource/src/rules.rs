@@ -11,6 +11,8 @@
 //! assert_eq!(rules::bearer_token(&headers, Some("page=2")), Ok("abc"));
 //! ```
 
+use std::time::Duration;
+
 use http::{HeaderMap, header};
 use keystile_protocol::access_token::AccessTokenError;
 pub use keystile_protocol::access_token::{Expectations, verify};
@@ -95,6 +97,39 @@ fn is_b64token(token: &str) -> bool {
 /// Whether form encoded text (a query, a form body) has a parameter `access_token`.
 pub fn names_a_token(encoded: &[u8]) -> bool {
     url::form_urlencoded::parse(encoded).any(|(name, _)| name == "access_token")
+}
+
+/// What is asked of the authentication of the user behind a token (RFC 9470).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authentication {
+    /// How strong it has to be: one of these, the one to prefer first. Any will do if there are
+    /// none.
+    pub acr_values: Vec<String>,
+    /// How old it may be.
+    pub max_age: Option<Duration>,
+}
+
+/// The user was authenticated as strongly and as lately as is required (RFC 9470 section 3). A
+/// token that does not say so is not enough. `leeway` is how far clocks may differ.
+pub fn check_authentication(
+    claims: &AccessTokenClaims,
+    required: &Authentication,
+    leeway: Duration,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let refused = |problem| {
+        Err(Refusal::InsufficientUserAuthentication { required: required.clone(), problem })
+    };
+    let strong = |acr: &String| required.acr_values.contains(acr);
+    if !required.acr_values.is_empty() && !claims.acr.as_ref().is_some_and(strong) {
+        return refused("a different authentication level is required (RFC 9470 section 3)");
+    }
+    let Some(max_age) = required.max_age else { return Ok(()) };
+    let authenticated = claims.auth_time.map(Timestamp::from_seconds);
+    if authenticated.is_some_and(|at| now.since(at) <= max_age.saturating_add(leeway)) {
+        return Ok(());
+    }
+    refused("more recent authentication is required (RFC 9470 section 3)")
 }
 
 /// Every scope that is required was granted.
@@ -182,5 +217,35 @@ mod tests {
         let refusal = Refusal::InsufficientScope { required: scope("a d"), missing: "d".into() };
         assert_eq!(check_scope(&scope("a b"), &scope("a d")), Err(refusal));
         assert!(check_scope(&scope("photos:read2"), &scope("photos:read")).is_err());
+    }
+
+    fn claims(acr: Option<&str>, auth_time: Option<i64>) -> AccessTokenClaims {
+        let claims = serde_json::json!({
+            "iss": "https://login.example", "sub": "alice", "aud": "a", "exp": 2, "iat": 1,
+            "jti": "j", "client_id": "c", "acr": acr, "auth_time": auth_time,
+        });
+        serde_json::from_value(claims).expect("claims")
+    }
+
+    #[test]
+    fn the_authentication_is_strong_and_new_enough_rfc_9470_section_3() {
+        let now = Timestamp::from_seconds(1000);
+        let check = |claims: &AccessTokenClaims, acr_values: &[&str], max_age: Option<u64>| {
+            let acr_values = acr_values.iter().map(|value| (*value).to_owned()).collect();
+            let max_age = max_age.map(Duration::from_secs);
+            let required = Authentication { acr_values, max_age };
+            check_authentication(claims, &required, Duration::from_secs(5), now).is_ok()
+        };
+        let told = claims(Some("silver"), Some(900));
+        assert!(check(&told, &[], None) && check(&claims(None, None), &[], None));
+        assert!(check(&told, &["gold", "silver"], None));
+        assert!(!check(&told, &["gold"], None));
+        assert!(!check(&told, &["silver gold"], None));
+        assert!(!check(&claims(None, Some(900)), &["silver"], None), "it does not say");
+        assert!(check(&told, &[], Some(100)) && check(&told, &[], Some(95)), "leeway");
+        assert!(!check(&told, &[], Some(94)));
+        assert!(!check(&claims(Some("silver"), None), &[], Some(1_000_000)), "it does not say");
+        assert!(check(&claims(None, Some(1003)), &[], Some(0)), "a clock that goes before ours");
+        assert!(!check(&told, &["silver"], Some(10)), "both are needed");
     }
 }

@@ -39,10 +39,23 @@ fn client(
     mutual_tls::is_offered(&client, policy)
         .or_else(|error| place.key(error.member).wrong(error.problem))?;
     scopes::known(&client.scope, policy, &place.key("scope"))?;
-    if let Some(unknown) = client.apis.iter().find(|api| policy.api(api).is_none()) {
-        return place.key("apis").wrong(format!(
-            "there is no API '{unknown}'; an [[apis]] table with that audience makes one"
-        ));
+    if let Some((member, problem)) = unknown_api(&client, policy) {
+        return place.key(member).wrong(problem);
     }
     Ok(client)
+}
+
+/// What is wrong with a client that names an API which does not exist, and in which member.
+pub(crate) fn unknown_api(client: &Client, policy: &Policy) -> Option<(&'static str, String)> {
+    let named = [("apis", &client.apis), ("token_exchange", &client.token_exchange.audiences)];
+    named.into_iter().find_map(|(member, apis)| {
+        let unknown = apis.iter().find(|api| policy.api(api).is_none())?;
+        Some((
+            member,
+            format!(
+                "there is no API '{unknown}'; an [[apis]] table with that audience in the \
+                 configuration file makes one"
+            ),
+        ))
+    })
 }

@@ -33,6 +33,8 @@ pub struct File {
     pub scopes: Vec<Scope>,
     /// APIs that access tokens are for.
     pub apis: Vec<Api>,
+    /// Issuers whose word about users is a grant (RFC 7523).
+    pub trusted_issuers: Vec<TrustedIssuer>,
     /// Certificate and key; without them something before the server does TLS.
     pub tls: Option<Tls>,
     /// Client certificates on a listener of their own.
@@ -102,6 +104,8 @@ pub struct Api {
     pub audience: String,
     /// The scopes that are its own.
     pub scopes: Tokens,
+    /// What its access tokens look like: `jwt`, or `opaque` for an API that asks about each.
+    pub tokens: Option<String>,
 }
 
 /// A list of tokens, or text with spaces between them.
@@ -112,6 +116,16 @@ pub enum Tokens {
     List(Vec<String>),
     /// `"a b"`
     Text(String),
+}
+
+impl Tokens {
+    /// As a scope.
+    pub(super) fn scope(&self) -> Result<keystile_protocol::Scope, keystile_protocol::ValueError> {
+        match self {
+            Self::List(list) => list.join(" ").try_into(),
+            Self::Text(text) => text.as_str().try_into(),
+        }
+    }
 }
 
 impl Default for Tokens {
@@ -140,6 +154,30 @@ pub struct Registration {
     pub per_network: Option<u32>,
     /// Open registrations in all that nobody has used yet.
     pub unused_at_most: Option<u32>,
+}
+
+/// `[[trusted_issuers]]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrustedIssuer {
+    /// What stands in `iss` of its assertions.
+    pub issuer: String,
+    /// Its public keys: `{ keys = [ ... ] }`.
+    pub jwks: Option<serde_json::Value>,
+    /// A file with them, JSON, instead.
+    pub jwks_file: Option<PathBuf>,
+    /// Where they are, instead.
+    pub jwks_uri: Option<String>,
+    /// What `aud` of its assertions is, where that is neither our issuer nor our token endpoint.
+    pub audience: Option<String>,
+    /// The claim that says whom an assertion is about; `sub` otherwise.
+    pub subject_claim: Option<String>,
+    /// What stands in that claim: `sub` (our own for the account) or `username`.
+    pub subject_is: Option<String>,
+    /// The clients that may bring its assertions.
+    pub clients: Vec<String>,
+    /// All that clients may get for them.
+    pub scope: Tokens,
 }
 
 /// `[tls]`

@@ -1,6 +1,6 @@
 //! `[[scopes]]` and `[[apis]]`.
 
-use keystile_authority::policy::{Api, Policy, STANDARD_SCOPES, ScopeDefinition};
+use keystile_authority::policy::{Api, Policy, STANDARD_SCOPES, ScopeDefinition, TokenForm};
 use keystile_protocol::Scope;
 
 use super::file;
@@ -62,7 +62,8 @@ pub(super) fn add_apis(
         let place = root.key("apis").index(index);
         check_audience(&api.audience, policy, &place.key("audience"))?;
         let scopes = api_scopes(&api.scopes, policy, &place.key("scopes"))?;
-        policy.apis.push(Api { audience: api.audience.clone(), scopes });
+        let tokens = token_form(api.tokens.as_deref(), &place.key("tokens"))?;
+        policy.apis.push(Api { audience: api.audience.clone(), scopes, tokens });
     }
     Ok(())
 }
@@ -99,13 +100,17 @@ pub(super) fn of_tokens(
     policy: &Policy,
     place: &Place<'_>,
 ) -> Result<Scope, SettingsError> {
-    let text = match tokens {
-        file::Tokens::List(list) => list.join(" "),
-        file::Tokens::Text(text) => text.clone(),
-    };
-    let scopes = Scope::try_from(text).or_else(|problem| place.wrong(problem))?;
+    let scopes = tokens.scope().or_else(|problem| place.wrong(problem))?;
     known(&scopes, policy, place)?;
     Ok(scopes)
+}
+
+fn token_form(name: Option<&str>, place: &Place<'_>) -> Result<TokenForm, SettingsError> {
+    match name {
+        None | Some("jwt") => Ok(TokenForm::Jwt),
+        Some("opaque") => Ok(TokenForm::Opaque),
+        Some(other) => place.wrong(format!("'{other}' is neither jwt nor opaque")),
+    }
 }
 
 /// Every scope that is named somewhere has its words for the consent page.

@@ -23,9 +23,23 @@ fn wrong(text: &str) -> (String, String) {
     (place, error.problem)
 }
 
+/// A text, its mistake's place, and words of what is said about it.
+type Case<'a> = (&'a str, &'a str, &'a [&'a str]);
+
+fn each_is_named(cases: &[Case<'_>]) {
+    for (text, place, words) in cases {
+        let (at, problem) = wrong(text);
+        assert_eq!(&at, place, "{text}\n{problem}");
+        for word in *words {
+            assert!(problem.contains(word), "{text}\n{problem}\nlacks {word}");
+        }
+        assert!(!problem.contains("12345"), "{problem}");
+    }
+}
+
 #[test]
 fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
-    let cases: &[(&str, &str, &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         // Unknown keys, with the nearest known one.
         ("lisen = \"127.0.0.1:1\"", "2:1", &["'lisen'", "nearest known key is 'listen'"]),
         ("[stor]\nurl = \"x\"", "2:2", &["'stor'", "'store'"]),
@@ -127,14 +141,36 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[log]\nformat = \"xml\"", "3:1", &["'xml'", "text nor json"]),
         ("[log]\nfilter = \"keystile=loud\"", "3:1", &["such as info"]),
     ];
-    for (text, place, words) in cases {
-        let (at, problem) = wrong(text);
-        assert_eq!(&at, place, "{text}\n{problem}");
-        for word in *words {
-            assert!(problem.contains(word), "{text}\n{problem}\nlacks {word}");
-        }
-        assert!(!problem.contains("12345"), "{problem}");
-    }
+    each_is_named(cases);
+}
+
+#[test]
+fn mistakes_about_whom_to_believe_are_named_too() {
+    each_is_named(&[
+        // Trusted issuers.
+        ("[[trusted_issuers]]\njwk = 1", "3:1", &["'jwk'", "'jwks'"]),
+        ("[[trusted_issuers]]\njwks = { keys = [] }", "2:1", &["issuer: it is missing"]),
+        ("[[trusted_issuers]]\nissuer = \"http://localhost:4000\"", "3:1", &["this server itself"]),
+        ("[[trusted_issuers]]\nissuer = \"x\"", "2:1", &["clients", "may bring"]),
+        ("[[trusted_issuers]]\nissuer = \"x\"\nclients = [\"a\"]", "2:1", &["jwks_file"]),
+        (
+            "[[trusted_issuers]]\nissuer = \"x\"\nclients = [\"a\"]\njwks = { keys = [] }",
+            "5:1",
+            &["jwks", "1 to 20 keys"],
+        ),
+        (
+            "[[trusted_issuers]]\nissuer = \"x\"\nclients = [\"a\"]\njwks_file = \"none.json\"",
+            "5:1",
+            &["none.json"],
+        ),
+        ("[[apis]]\naudience = \"https://a\"\ntokens = \"saml\"", "4:1", &["'saml'", "opaque"]),
+        // Token exchange.
+        (
+            "[[clients]]\nclient_id = \"a\"\n[clients.token_exchange]\naudience = []",
+            "5:1",
+            &["'audience'", "'audiences'"],
+        ),
+    ]);
 }
 
 #[test]
@@ -173,6 +209,11 @@ fn names_that_point_nowhere_are_found() {
     assert!(problem.contains("no scope 'phtos:read'"), "{problem}");
     let (at, problem) = wrong(&format!("{CLIENT}apis = [\"https://photos.example\"]"));
     assert_eq!(at, "6:1");
+    assert!(problem.contains("no API 'https://photos.example'"), "{problem}");
+    let exchange = "grant_types = [\"urn:ietf:params:oauth:grant-type:token-exchange\"]\n\
+                    [clients.token_exchange]\naudiences = [\"https://photos.example\"]";
+    let (at, problem) = wrong(&format!("{CLIENT}{exchange}"));
+    assert_eq!(at, "7:10");
     assert!(problem.contains("no API 'https://photos.example'"), "{problem}");
     let (at, problem) = wrong(&format!("{CLIENT}{CLIENT}"));
     assert_eq!(at, "7:1");

@@ -118,7 +118,7 @@ impl Authority {
         let open =
             |keys: &KeySet| request_object::open(object, params, beside, client, keys, issuer, now);
         let code = ErrorCode::InvalidRequestObject;
-        let opened = self.verified(client, object, code, open).await?;
+        let opened = self.verified(client.keys.as_ref(), object, code, open).await?;
         Ok((opened.params, Origin::RequestObject(opened.expires_at)))
     }
 

@@ -101,12 +101,12 @@ impl Authority {
         };
         match (&known.kind, &presented.proof) {
             (ClientKind::PrivateKeyJwt { .. }, Proof::Assertion(assertion)) => {
-                self.verified(known, assertion.expose(), code, prove).await
+                self.verified(known.keys.as_ref(), assertion.expose(), code, prove).await
             }
             (ClientKind::MutualTls { certificate, .. }, Proof::None)
                 if *certificate == ExpectedCertificate::SelfSigned =>
             {
-                self.with_keys(known, code, prove, |_| true).await
+                self.with_keys(known.keys.as_ref(), code, prove, |_| true).await
             }
             _ => prove(&KeySet::default()),
         }

@@ -1,4 +1,5 @@
-//! A client's public keys, wherever they are: registered with it, or at its `jwks_uri`.
+//! The public keys of a client or of a trusted issuer, wherever they are: registered with it, or at its
+//! `jwks_uri`.
 
 use std::borrow::Cow;
 
@@ -7,17 +8,17 @@ use keystile_protocol::{ErrorCode, ProtocolError};
 
 use super::Authority;
 use crate::ports::{DocumentError, Fetched};
-use crate::records::{Client, KeySource};
+use crate::records::KeySource;
 use crate::rules::client_keys;
 
 impl Authority {
-    /// The client's keys, for whatever they are needed. Kept ones serve while they may: nobody
-    /// waits for a client's server then.
-    pub async fn client_keys<'a>(
+    /// Somebody's keys, for whatever they are needed. Kept ones serve while they may: nobody waits
+    /// for another's server then.
+    pub(super) async fn keys_of<'a>(
         &self,
-        client: &'a Client,
+        source: Option<&'a KeySource>,
     ) -> Result<Cow<'a, JwkSet>, DocumentError> {
-        match &client.keys {
+        match source {
             None => Ok(Cow::Owned(JwkSet::default())),
             Some(KeySource::Inline(set)) => Ok(Cow::Borrowed(set)),
             Some(KeySource::Remote(url)) => {
@@ -27,32 +28,32 @@ impl Authority {
         }
     }
 
-    /// Verifies what a client signed. If none of its keys did sign it, they are fetched anew, not
-    /// too often, since the client may have others by now. Errors about the keys get `code`.
+    /// Verifies what the owner of these keys signed. If none of them did sign it, they are fetched
+    /// anew, not too often, since the owner may have others by now. Errors about the keys get `code`.
     pub(super) async fn verified<T: Send>(
         &self,
-        client: &Client,
+        source: Option<&KeySource>,
         jwt: &str,
         code: ErrorCode,
         verify: impl Fn(&KeySet) -> Result<T, ProtocolError> + Send + Sync,
     ) -> Result<T, ProtocolError> {
         let others = |keys: &KeySet| client_keys::wants_other_keys(jwt, keys);
-        self.with_keys(client, code, verify, others).await
+        self.with_keys(source, code, verify, others).await
     }
 
-    /// Verifies what a client's keys have to do with, and once more with newer ones where it
+    /// Verifies what somebody's keys have to do with, and once more with newer ones where it
     /// failed and `wants_others` says that these might be others by now.
     pub(super) async fn with_keys<T: Send>(
         &self,
-        client: &Client,
+        source: Option<&KeySource>,
         code: ErrorCode,
         verify: impl Fn(&KeySet) -> Result<T, ProtocolError> + Send + Sync,
         wants_others: impl Fn(&KeySet) -> bool + Send + Sync,
     ) -> Result<T, ProtocolError> {
         let told = |error| not_to_be_had(&error, code);
-        let keys = KeySet::from_jwks(&*self.client_keys(client).await.map_err(told)?);
+        let keys = KeySet::from_jwks(&*self.keys_of(source).await.map_err(told)?);
         let result = verify(&keys);
-        match &client.keys {
+        match source {
             Some(KeySource::Remote(url)) if result.is_err() && wants_others(&keys) => {
                 let newer = self.documents.newer(url, &client_keys::KEEPING).await;
                 match newer.and_then(|document| read(&document)) {
@@ -72,6 +73,6 @@ fn read(document: &Fetched) -> Result<Cow<'static, JwkSet>, DocumentError> {
 
 pub(super) fn not_to_be_had(error: &DocumentError, code: ErrorCode) -> ProtocolError {
     let code = if *error == DocumentError::Busy { ErrorCode::TemporarilyUnavailable } else { code };
-    let words = format!("the client's keys cannot be had from its jwks_uri: {}", error.told());
+    let words = format!("the keys cannot be had from their jwks_uri: {}", error.told());
     ProtocolError::new(code, words)
 }

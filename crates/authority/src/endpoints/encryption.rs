@@ -47,7 +47,7 @@ impl Authority {
         encryption: Encryption,
         now: Timestamp,
     ) -> Result<EncryptionKey, ProtocolError> {
-        let keys = self.client_keys(client).await;
+        let keys = self.keys_of(client.keys.as_ref()).await;
         let keys = keys.map_err(|error| not_to_be_had(&error, ErrorCode::InvalidRequest))?;
         encryption::key(client, &keys, encryption.alg, now)
     }

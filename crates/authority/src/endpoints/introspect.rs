@@ -8,6 +8,8 @@ use keystile_protocol::messages::{Audience, IntrospectionResponse};
 use super::Authority;
 use super::answer::EndpointError;
 use super::client::ClientRequest;
+use super::life::Life;
+use crate::mint;
 use crate::records::Client;
 use crate::refresh_token::{Binding, PresentedRefreshToken};
 use crate::rules::introspect;
@@ -20,14 +22,36 @@ impl Authority {
     ) -> Result<IntrospectionResponse, EndpointError> {
         let now = self.clock.now();
         let caller = self.authenticated(request, now).await?;
-        let token = request.required("token")?;
+        self.known_of(request.required("token")?, caller.client(), now).await
+    }
+
+    /// The same, signed for whoever asks (RFC 9701).
+    pub async fn introspect_signed(
+        &self,
+        request: &ClientRequest<'_>,
+    ) -> Result<String, EndpointError> {
+        let now = self.clock.now();
+        let caller = self.authenticated(request, now).await?;
+        let client = caller.client();
+        let answer = self.known_of(request.required("token")?, client, now).await?;
+        Ok(mint::introspection(answer, client, &self.policy.issuer, &self.keys(), now)?)
+    }
+
+    async fn known_of(
+        &self,
+        token: &str,
+        caller: &Client,
+        now: Timestamp,
+    ) -> Result<IntrospectionResponse, EndpointError> {
         if let Some(presented) = PresentedRefreshToken::parse(token) {
-            return self.introspect_refresh_token(&presented, caller.client(), now).await;
+            return self.introspect_refresh_token(&presented, caller, now).await;
         }
         let Ok(claims) = self.believed(token, now) else {
             return Ok(introspect::inactive());
         };
-        if !introspect::may_ask(caller.client(), &claims) || !self.is_alive(&claims, now).await? {
+        let alive = introspect::may_ask(caller, &claims)
+            && !matches!(self.life((&*claims).into(), now).await?, Life::Ended);
+        if !alive {
             return Ok(introspect::inactive());
         }
         Ok(introspect::active(Arc::unwrap_or_clone(claims), None))

@@ -9,7 +9,6 @@ use keystile_protocol::messages::Metadata;
 
 use super::Authority;
 use crate::policy::MutualTls;
-use crate::records::GrantType;
 use crate::rules::mutual_tls::{BY_AUTHORITY, SELF_SIGNED};
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
@@ -56,6 +55,7 @@ impl Authority {
             prompts.push("create".to_owned());
         }
         claims_supported.extend(claims::supported().map(str::to_owned));
+        let grant_types = self.policy.grant_types();
         Metadata {
             issuer: issuer.clone(),
             authorization_endpoint: issuer.endpoint(paths::AUTHORIZE),
@@ -69,7 +69,7 @@ impl Authority {
             scopes_supported: self.policy.scopes.iter().map(|scope| scope.name.clone()).collect(),
             response_types_supported: names(&["code"]),
             response_modes_supported: ResponseMode::NAMES.map(|(name, _)| name.to_owned()).into(),
-            grant_types_supported: GrantType::ALL.map(|g| g.as_str().to_owned()).into(),
+            grant_types_supported: grant_types.map(|grant| grant.as_str().to_owned()).collect(),
             subject_types_supported: names(&["public", "pairwise"]),
             id_token_signing_alg_values_supported: algorithms(),
             userinfo_signing_alg_values_supported: algorithms(),
@@ -79,6 +79,7 @@ impl Authority {
             token_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             revocation_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             introspection_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
+            introspection_signing_alg_values_supported: algorithms(),
             dpop_signing_alg_values_supported: signed_with(&dpop::ALGORITHMS),
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,

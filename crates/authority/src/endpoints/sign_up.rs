@@ -33,7 +33,7 @@ impl Authority {
             return self.go_on(returned, Posted::Nothing, browser, now).await;
         }
         let mut cookies = Cookies::default();
-        let made = match self.account_of(&form, browser, now).await {
+        let made = match self.made_of(&form, browser, now).await {
             Ok(Ok(account)) => self
                 .open_session(&account, browser, &mut cookies, now)
                 .await
@@ -51,7 +51,7 @@ impl Authority {
     }
 
     /// The rule is asked first and the network's bound second: a mistyped form costs nothing.
-    async fn account_of(
+    async fn made_of(
         &self,
         form: &SignUpForm,
         browser: &Browser,

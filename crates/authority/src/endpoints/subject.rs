@@ -37,6 +37,24 @@ impl Authority {
         if client.openid.sector.is_none() {
             return grant.to_string();
         }
+        self.sealed_grant_name(grant, now)
+    }
+
+    /// `gid` of a token that comes of another: sealed anew where that one's was.
+    pub(super) fn next_grant_name(
+        &self,
+        gid: &str,
+        grant: &GrantId,
+        client: &Client,
+        now: Timestamp,
+    ) -> String {
+        match GrantId::from_text(gid) {
+            Some(_) => self.grant_name(grant, client, now),
+            None => self.sealed_grant_name(grant, now),
+        }
+    }
+
+    fn sealed_grant_name(&self, grant: &GrantId, now: Timestamp) -> String {
         let (bytes, nonce) = (grant.as_bytes().to_vec(), self.entropy.bytes());
         let sealed = self.seals.seal_bytes(GRANT_PURPOSE, bytes, NO_EPOCH, now, nonce);
         keystile_protocol::encoding::base64url(sealed)

@@ -3,6 +3,8 @@
 mod client_credentials;
 mod code;
 mod device;
+mod exchange;
+mod jwt_bearer;
 mod refresh;
 mod tokens;
 
@@ -38,11 +40,12 @@ impl Authority {
     pub async fn token(&self, request: &ClientRequest<'_>) -> Result<TokenResponse, EndpointError> {
         let now = self.clock.now();
         let grant_type = request.required("grant_type")?;
-        let Some(grant_type) = GrantType::from_name(grant_type) else {
-            let known = GrantType::ALL.map(GrantType::as_str).join(", ");
+        let Some(grant_type) = self.policy.grant_types().find(|one| one.as_str() == grant_type)
+        else {
+            let names: Vec<_> = self.policy.grant_types().map(GrantType::as_str).collect();
             return Err(EndpointError::protocol(
                 ErrorCode::UnsupportedGrantType,
-                format!("grant_type is none of {known}"),
+                format!("grant_type is none of {}", names.join(", ")),
             ));
         };
         let client = self.proved(request, now).await?;
@@ -65,6 +68,8 @@ impl Authority {
                 self.refresh(request, &caller, now).await
             }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
+            GrantType::JwtBearer => self.for_assertion(request, &caller, now).await,
+            GrantType::TokenExchange => self.exchange(request, &caller, now).await,
         }
     }
 

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystile_protocol::access_token::{self, AccessTokenClaims, Expectations};
+use keystile_protocol::access_token::{self, AccessTokenClaims, AccessTokenError, Expectations};
 use keystile_protocol::dpop::Expected;
+use keystile_protocol::jose::JoseError;
 use keystile_protocol::{ClientCertificate, ErrorCode, Timestamp};
 
 use super::Authority;
 use super::answer::EndpointError;
+use super::life::Life;
 use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
+use crate::opaque_token;
 use crate::records::{Client, UserClaims};
 use crate::rules::dpop::Scheme;
 use crate::rules::{asked_claims, claims, dpop, sender_constraint};
@@ -58,15 +61,16 @@ impl Authority {
             ));
         }
         let ended = || invalid("the token was revoked or its grant has ended");
-        let grant = token.gid.as_deref().and_then(|gid| self.named_grant(gid)).ok_or_else(ended)?;
-        let state = self.store.grant(&grant, Some(&token.jti), now).await?.ok_or_else(ended)?;
-        if !state.alive || state.token_revoked {
+        let Life::OfGrant(grant) = self.life((&*token).into(), now).await? else {
             return Err(ended());
-        }
-        let account = self.store.account(&state.grant.account).await?.ok_or_else(ended)?;
-        let client = self.store.client(&state.grant.client, false).await?.ok_or_else(ended)?;
+        };
+        let account = self.store.account(&grant.account).await?.ok_or_else(ended)?;
+        let client = self.store.client(&token.client_id, false).await?.ok_or_else(ended)?;
         let mut claims = claims::userinfo(&token.sub, &account.claims, &token.scope);
-        asked_claims::give(&mut claims, &state.grant.claims.userinfo, &account.claims);
+        if grant.client == client.id {
+            // Claims that were asked for one by one were asked for by that client.
+            asked_claims::give(&mut claims, &grant.claims.userinfo, &account.claims);
+        }
         self.told_as_wanted(claims, &client, now).await
     }
 
@@ -116,13 +120,14 @@ impl Authority {
         }
     }
 
-    /// An access token that we signed and that has not expired. Whether it is still alive is the
-    /// store's to say. The signature is checked once; what can change is checked each time.
+    /// An access token that we signed or sealed and that has not expired. Whether it is still alive
+    /// is the store's to say. Signature or seal are checked once; what can change is checked each
+    /// time.
     pub(super) fn believed(
         &self,
         token: &str,
         now: Timestamp,
-    ) -> Result<Arc<AccessTokenClaims>, access_token::AccessTokenError> {
+    ) -> Result<Arc<AccessTokenClaims>, AccessTokenError> {
         let expected = Expectations {
             issuer: &self.policy.issuer,
             audience: None,
@@ -130,25 +135,13 @@ impl Authority {
             leeway: LEEWAY,
         };
         let claims = self.recognised.or_verify(token, || {
+            if opaque_token::has_form(token) {
+                return opaque_token::open(token, &self.seals)
+                    .ok_or(AccessTokenError::Jose(JoseError::Malformed));
+            }
             access_token::verify(token, self.keys().verifying(), &expected, now)
         })?;
         access_token::check_claims(&claims, &expected, now)?;
         Ok(claims)
-    }
-
-    /// Whether a believed token is still alive.
-    pub(super) async fn is_alive(
-        &self,
-        token: &AccessTokenClaims,
-        now: Timestamp,
-    ) -> Result<bool, EndpointError> {
-        match &token.gid {
-            None => Ok(!self.store.token_revoked(&token.jti).await?),
-            Some(grant) => {
-                let Some(grant) = self.named_grant(grant) else { return Ok(false) };
-                let state = self.store.grant(&grant, Some(&token.jti), now).await?;
-                Ok(state.is_some_and(|state| state.alive && !state.token_revoked))
-            }
-        }
     }
 }

@@ -1,25 +1,21 @@
 //! Is this assertion the client's own, for this server, now, and once? (RFC 7523 section 3, OpenID
 //! Connect Core 1.0 section 9, FAPI 2.0 Security Profile section 5.3.2.1.)
 
-use std::time::Duration;
-
 use keystile_protocol::client_assertion::{ClientAssertionClaims, TYPE};
-use keystile_protocol::jose::{JoseError, KeySet, SignedToken};
-use keystile_protocol::messages::Audience;
+use keystile_protocol::jose::{KeySet, SignedToken};
 use keystile_protocol::{ClientId, ErrorCode, Issuer, Params, ProtocolError, Timestamp};
 
 use crate::decisions::{OnceKind, UsedOnce};
 use crate::records::{Client, Profile};
+use crate::rules::assertion::{AT_MOST, Kind};
 use crate::rules::client_keys;
 
-/// Longest assertion that is looked at, in bytes.
-const AT_MOST: usize = 8 * 1024;
-/// Longest `jti`, in bytes.
-const JTI_AT_MOST: usize = 256;
-/// How far clocks may differ.
-const LEEWAY: Duration = Duration::from_secs(10);
-/// How far ahead `exp` may lie: its `jti` is remembered until then.
-const LIFE_AT_MOST: Duration = Duration::from_secs(3600);
+/// With the name of RFC 7523's successor for its `typ`.
+const KIND: Kind = Kind {
+    name: "client assertion",
+    error: ErrorCode::InvalidClient,
+    typ: Some("client-authentication+jwt"),
+};
 
 /// Whom an assertion may be for.
 #[derive(Clone, Copy, Debug)]
@@ -49,14 +45,14 @@ pub fn presented<'a>(
         }
     };
     if assertion.len() > AT_MOST {
-        return Err(invalid_client("the client assertion is too long"));
+        return Err(KIND.refused(" is too long"));
     }
     let unverified: ClientAssertionClaims = SignedToken::parse(assertion)
         .and_then(|token| token.unverified_claims())
-        .map_err(|problem| refused(&problem))?;
-    let subject = unverified.sub.ok_or_else(|| missing("sub"))?;
-    let subject = ClientId::new(subject)
-        .map_err(|problem| invalid_client(&format!("the client assertion's sub: {problem}")))?;
+        .map_err(|problem| KIND.unbelieved(&problem))?;
+    let subject = unverified.sub.ok_or_else(|| KIND.missing("sub"))?;
+    let subject =
+        ClientId::new(subject).map_err(|problem| KIND.refused(format!("'s sub: {problem}")))?;
     if named.is_some_and(|named| *named != subject) {
         return Err(invalid_client(
             "client_id differs from the client assertion's sub (RFC 7521 section 4.2)",
@@ -73,87 +69,36 @@ pub fn verify(
     recipient: &Recipient<'_>,
     now: Timestamp,
 ) -> Result<UsedOnce, ProtocolError> {
-    let token = SignedToken::parse(assertion).map_err(|problem| refused(&problem))?;
-    is_no_other_kind(token.header.typ.as_deref())?;
+    let token = SignedToken::parse(assertion).map_err(|problem| KIND.unbelieved(&problem))?;
+    KIND.is_no_other(token.header.typ.as_deref())?;
     let claims: ClientAssertionClaims = token
         .verify(keys, &client_keys::algorithms(client))
-        .map_err(|problem| refused(&problem))?;
+        .map_err(|problem| KIND.unbelieved(&problem))?;
     for (name, value) in [("iss", &claims.iss), ("sub", &claims.sub)] {
-        if value.as_ref().ok_or_else(|| missing(name))? != client.id.as_str() {
-            let words = format!("the client assertion's {name} is not the client_id");
-            return Err(invalid_client(&format!("{words} (RFC 7523 section 3)")));
+        if value.as_ref().ok_or_else(|| KIND.missing(name))? != client.id.as_str() {
+            return Err(
+                KIND.refused(format!("'s {name} is not the client_id (RFC 7523 section 3)"))
+            );
         }
     }
-    is_for_us(claims.aud.as_ref(), client.profile, recipient)?;
-    let end = in_time(&claims, now)?;
-    let jti = claims.jti.filter(|jti| !jti.is_empty()).ok_or_else(|| missing("jti"))?;
-    if jti.len() > JTI_AT_MOST {
-        return Err(invalid_client("the client assertion's jti is too long"));
-    }
-    Ok(UsedOnce::new(OnceKind::ClientAssertion, client.id.as_str().as_bytes(), &jti, end))
+    is_for_us(&claims, client.profile, recipient)?;
+    let (end, jti) = (KIND.in_time(&claims, now)?, KIND.jti(&claims)?);
+    Ok(UsedOnce::new(OnceKind::ClientAssertion, client.id.as_str().as_bytes(), jti, end))
 }
 
-/// Without a `typ`, `JWT`, and the name of RFC 7523's successor are taken; a JWT that says that it
-/// is something else is not (RFC 8725 section 3.11).
-fn is_no_other_kind(typ: Option<&str>) -> Result<(), ProtocolError> {
-    let typ = typ.unwrap_or("JWT").to_ascii_lowercase();
-    let typ = typ.strip_prefix("application/").unwrap_or(&typ);
-    if typ.ends_with("+jwt") && typ != "client-authentication+jwt" {
-        return Err(invalid_client("the client assertion's typ is that of another kind of JWT"));
-    }
-    Ok(())
-}
-
-/// One string: a list could name another server too, which could then use it here.
 fn is_for_us(
-    audience: Option<&Audience>,
+    claims: &ClientAssertionClaims,
     profile: Option<Profile>,
     recipient: &Recipient<'_>,
 ) -> Result<(), ProtocolError> {
-    let named = match audience {
-        None => return Err(missing("aud")),
-        Some(Audience::Many(_)) => {
-            let words =
-                format!("the client assertion's aud is a list; send '{}'", recipient.issuer);
-            return Err(invalid_client(&words));
-        }
-        Some(Audience::One(named)) => named,
-    };
-    let endpoint = profile != Some(Profile::Fapi2) && recipient.endpoints.contains(named);
-    if named != recipient.issuer.as_str() && !endpoint {
-        let words = format!("the client assertion's aud is not '{}'", recipient.issuer);
-        return Err(invalid_client(&words));
+    let issuer = recipient.issuer.as_str();
+    let named = KIND.audience(claims, issuer)?;
+    let endpoint =
+        profile != Some(Profile::Fapi2) && recipient.endpoints.iter().any(|e| e == named);
+    if named != issuer && !endpoint {
+        return Err(KIND.refused(format!("'s aud is not '{issuer}'")));
     }
     Ok(())
-}
-
-/// Until when its `jti` has to be remembered.
-fn in_time(claims: &ClientAssertionClaims, now: Timestamp) -> Result<Timestamp, ProtocolError> {
-    let exp = Timestamp::from_seconds(claims.exp.ok_or_else(|| missing("exp"))?);
-    let end = exp.plus(LEEWAY);
-    if end <= now {
-        return Err(invalid_client("the client assertion has expired (RFC 7523 section 3)"));
-    }
-    if exp > now.plus(LIFE_AT_MOST) {
-        return Err(invalid_client(
-            "the client assertion's exp is more than an hour ahead; make one for each request",
-        ));
-    }
-    for (name, seconds) in [("nbf", claims.nbf), ("iat", claims.iat)] {
-        if seconds.is_some_and(|from| Timestamp::from_seconds(from) > now.plus(LEEWAY)) {
-            let words = format!("the client assertion's {name} lies ahead: do the clocks differ?");
-            return Err(invalid_client(&words));
-        }
-    }
-    Ok(end)
-}
-
-fn missing(claim: &str) -> ProtocolError {
-    invalid_client(&format!("the client assertion has no '{claim}' (RFC 7523 section 3)"))
-}
-
-fn refused(problem: &JoseError) -> ProtocolError {
-    invalid_client(&format!("the client assertion is refused: {problem} (RFC 7523 section 3)"))
 }
 
 fn invalid_client(words: &str) -> ProtocolError {
@@ -166,6 +111,8 @@ fn invalid_request(words: &str) -> ProtocolError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use keystile_protocol::jose::{Algorithm, JwkSet, SigningKey};
     use serde_json::{Value, json};
 

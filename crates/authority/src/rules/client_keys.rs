@@ -141,21 +141,34 @@ fn can_verify(keys: &JwkSet) -> bool {
 /// `jwks`: public keys alone, one of which at least can be used. Those that a client's certificates
 /// have need not verify anything (RFC 8705 section 2.2).
 fn keys(jwks: &serde_json::Value, of_certificates: bool) -> Result<JwkSet, MetadataError> {
-    let Some(members) = members(jwks).filter(|keys| !keys.is_empty()) else {
-        return wrong("jwks", format!("it has a member 'keys' with 1 to {KEYS_AT_MOST} keys"));
-    };
-    let public = |(index, member): (usize, &serde_json::Value)| {
-        Jwk::public_alone(member)
-            .or_else(|problem| wrong("jwks", format!("key {index}: {problem}")))
-    };
-    let keys = members.iter().enumerate().map(public).collect::<Result<Vec<_>, _>>()?;
-    let keys = JwkSet { keys };
+    let keys = public_keys(jwks).or_else(|problem| wrong("jwks", problem))?;
     let usable = of_certificates || can_verify(&keys) || encryption::has_key(&keys);
     if !usable {
         let problem = format!("none of the keys can verify a signature or encrypt; {USABLE}");
         return wrong("jwks", problem);
     }
     Ok(keys)
+}
+
+/// A set of public keys alone, one of which can verify a signature; otherwise what is wrong.
+pub fn verifying_keys(jwks: &serde_json::Value) -> Result<JwkSet, String> {
+    let keys = public_keys(jwks)?;
+    if can_verify(&keys) {
+        return Ok(keys);
+    }
+    Err(format!("none of the keys can verify a signature; {USABLE}"))
+}
+
+/// A set of public keys alone; otherwise what is wrong.
+fn public_keys(jwks: &serde_json::Value) -> Result<JwkSet, String> {
+    let Some(members) = members(jwks).filter(|keys| !keys.is_empty()) else {
+        return Err(format!("it has a member 'keys' with 1 to {KEYS_AT_MOST} keys"));
+    };
+    let public = |(index, member): (usize, &serde_json::Value)| {
+        Jwk::public_alone(member).map_err(|problem| format!("key {index}: {problem}"))
+    };
+    let keys = members.iter().enumerate().map(public).collect::<Result<_, _>>()?;
+    Ok(JwkSet { keys })
 }
 
 #[cfg(test)]

@@ -86,6 +86,11 @@ pub fn used_before(kind: OnceKind) -> ProtocolError {
             "the DPoP proof's jti was used before; make a proof for each request (RFC 9449 \
              section 11.1)",
         ),
+        OnceKind::AssertionGrant => ProtocolError::new(
+            ErrorCode::InvalidGrant,
+            "the assertion's jti was used before; get another one from its issuer (RFC 7523 \
+             section 3)",
+        ),
     }
 }
 

@@ -25,7 +25,7 @@ const NETWORK_COUNTS_FOR: Duration = Duration::from_secs(3600);
 /// What a client may say of itself; whatever else it says is ignored ("the authorization server
 /// MUST ignore any client metadata sent by the client that it does not understand", RFC 7591
 /// section 2). Members of ours are not among them: nobody makes themselves trusted.
-const MEMBERS: [&str; 50] = [
+const MEMBERS: [&str; 51] = [
     "application_type",
     "authorization_encrypted_response_alg",
     "authorization_encrypted_response_enc",
@@ -45,6 +45,7 @@ const MEMBERS: [&str; 50] = [
     "id_token_encrypted_response_enc",
     "id_token_signed_response_alg",
     "initiate_login_uri",
+    "introspection_signed_response_alg",
     "jwks",
     "jwks_uri",
     "logo_uri",
@@ -79,7 +80,7 @@ const MEMBERS: [&str; 50] = [
 ];
 
 /// Members that the operator alone says, or that we make.
-const NOT_THEIRS: [&str; 10] = [
+const NOT_THEIRS: [&str; 11] = [
     "allow_direct_encryption",
     "allow_embedded_browser",
     "apis",
@@ -89,6 +90,7 @@ const NOT_THEIRS: [&str; 10] = [
     "profile",
     "require_pkce",
     "several_audiences",
+    "token_exchange",
     "trusted",
 ];
 
@@ -451,6 +453,7 @@ pub fn replaced(mut new: Client, current: &Client) -> (Client, bool) {
     new.several_audiences = current.several_audiences;
     new.apis = current.apis.clone();
     new.profile = current.profile;
+    new.token_exchange = current.token_exchange.clone();
     new.about.operator = current.about.operator.clone();
     new.open_registration = current.open_registration;
     if new.about.logo_uri == current.about.logo_uri {
@@ -547,7 +550,7 @@ mod tests {
         let said = with(json!({
             "client_id": "app", "client_secret": "x", "trusted": true, "apis": ["https://a"],
             "require_pkce": false, "allow_embedded_browser": true, "several_audiences": true,
-            "operator": "the bank", "profile": "fapi2", "client_name#ja": "\u{5199}\u{771f}",
+            "operator": "the bank", "profile": "fapi2", "token_exchange": { "audiences": ["https://a"] }, "client_name#ja": "\u{5199}\u{771f}",
             "nonsense": { "a": [1] }, "tos_uri": null, "client_name": "App",
         }));
         let (client, told) = registers(&said, &policy()).expect("good");

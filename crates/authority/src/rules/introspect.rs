@@ -32,6 +32,10 @@ pub fn active(claims: AccessTokenClaims, username: Option<String>) -> Introspect
         iat: Some(claims.iat),
         jti: Some(claims.jti),
         cnf: claims.cnf,
+        acr: claims.acr,
+        auth_time: claims.auth_time,
+        act: claims.act,
+        may_act: claims.may_act,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::records::{
     Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
+use crate::rules::exchange_policy::{self, ExchangeMetadata};
 use crate::rules::{
     client_facts, client_keys, encryption, fapi2, logout_channels, mutual_tls, request_uri, sector,
 };
@@ -52,6 +53,7 @@ pub struct ClientMetadata {
     pub tls_client_certificate_bound_access_tokens: bool,
     pub id_token_signed_response_alg: Option<String>,
     pub userinfo_signed_response_alg: Option<String>,
+    pub introspection_signed_response_alg: Option<String>,
     pub subject_type: Option<String>,
     pub sector_identifier_uri: Option<String>,
     pub application_type: Option<String>,
@@ -91,6 +93,8 @@ pub struct ClientMetadata {
     pub several_audiences: bool,
     /// Ours: the audiences of the APIs that this client is the face of.
     pub apis: Vec<String>,
+    /// Ours: what it may exchange tokens for (RFC 8693).
+    pub token_exchange: Option<ExchangeMetadata>,
 }
 
 /// Why metadata are refused: which member, and what is wrong with it.
@@ -117,8 +121,9 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     mutual_tls::nothing_unused(metadata, &kind)?;
     let grant_types = grant_types(metadata)?;
     let public = matches!(kind, ClientKind::Public { .. });
-    if public && grant_types.contains(&GrantType::ClientCredentials) {
-        return wrong("grant_types", "client_credentials needs a client with a secret");
+    if let Some(grant) = grant_types.iter().find(|grant| public && grant.needs_proof()) {
+        let problem = format!("{} needs a client that proves who it is", grant.as_str());
+        return wrong("grant_types", problem);
     }
     let redirect_uris = redirect_uris(metadata, native, development)?;
     let keys = client_keys::registered(metadata, development)?;
@@ -135,6 +140,10 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         allow_embedded_browser: metadata.allow_embedded_browser,
         several_audiences: metadata.several_audiences,
         apis: metadata.apis.clone(),
+        introspection_algorithm: signed_with(
+            "introspection_signed_response_alg",
+            metadata.introspection_signed_response_alg.as_deref(),
+        )?,
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
         certificate_bound_access_tokens: metadata.tls_client_certificate_bound_access_tokens,
         profile: metadata.profile,
@@ -155,6 +164,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         require_signed_request_object: metadata.require_signed_request_object,
         require_pushed_requests: metadata.require_pushed_authorization_requests,
         logout: logout_channels::register(metadata, development)?,
+        token_exchange: exchange_policy::register(metadata, &grant_types)?,
         id,
         kind,
         grant_types,
@@ -292,7 +302,7 @@ fn post_logout_uris(
 
 /// An address that is called by us or by a page of ours: https, and http on this machine for a
 /// development issuer.
-pub(super) fn called_uri(
+pub fn called_uri(
     member: &'static str,
     uri: &str,
     development: bool,
@@ -447,6 +457,10 @@ mod tests {
         assert_eq!(
             member(|m| m.authorization_signed_response_alg = set("HS256")),
             "authorization_signed_response_alg"
+        );
+        assert_eq!(
+            member(|m| m.introspection_signed_response_alg = set("none")),
+            "introspection_signed_response_alg"
         );
     }
 

@@ -9,6 +9,7 @@ use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, 
 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
+use crate::rules::acr;
 use crate::rules::asked_claims::{self, Wishes};
 use crate::rules::fapi2;
 use crate::rules::redirect::ResponseMode;
@@ -72,7 +73,8 @@ pub fn check(
     let scope = scope::requested(optional(params, "scope")?, client, policy)?;
     let resources = params.all("resource").map_err(invalid_request)?;
     let resources = scope::resources(&resources, policy)?;
-    scope::audience(&scope, &resources, client, policy)?;
+    let audience = scope::audience(&scope, &resources, client, policy)?;
+    acr::is_enough_for_apis(params, &audience, policy)?;
     let wishes = asked_claims::check(params, &scope, client)?;
     Ok(ValidRequest {
         challenge: challenge(params, client)?,
@@ -329,10 +331,8 @@ mod tests {
 
     #[test]
     fn unknown_parameters_and_hints_break_nothing_rfc_6749_3_1() {
-        let query = format!(
-            "{GOOD}&x=1&x=2&display=page&claims_locales=de&acr_values=1&login_hint={}",
-            "h".repeat(500)
-        );
+        let query =
+            format!("{GOOD}&x=1&x=2&display=page&claims_locales=de&login_hint={}", "h".repeat(500));
         assert_eq!(checked(&query, &fixtures::client()).expect("good").login_hint, None);
     }
 

@@ -6,3 +6,4 @@ mod issuer;
 mod keys;
 mod refusals;
 mod scopes;
+mod step_up;

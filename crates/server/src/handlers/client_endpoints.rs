@@ -1,7 +1,7 @@
 //! `/token`, `/par`, `/device_authorization`, `/revoke`, `/introspect`: what clients call, with their credentials.
 
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{ClientRequest, EndpointError, paths};
 use keystile_protocol::{ClientCertificate, ErrorCode, ProtocolError};
@@ -64,15 +64,42 @@ pub(crate) async fn introspect(State(face): State<SharedFace>, request: Request)
         Ok(received) => received,
         Err(response) => return response,
     };
-    match face.authority.introspect(&received.client_request(paths::INTROSPECT)).await {
-        Ok(answer) => json::private(StatusCode::OK, &answer),
-        Err(error) => json::endpoint_error(&face, error, true),
-    }
+    let (request, authority) = (received.client_request(paths::INTROSPECT), &face.authority);
+    let answered = if prefers_jwt(&received.headers) {
+        let signed = authority.introspect_signed(&request).await;
+        signed.map(|token| json::private_jwt(token, SIGNED_INTROSPECTION))
+    } else {
+        let plain = authority.introspect(&request).await;
+        plain.map(|answer| json::private(StatusCode::OK, &answer))
+    };
+    answered.unwrap_or_else(|error| json::endpoint_error(&face, error, true))
+}
+
+/// The media type by which an API asks for a signed answer (RFC 9701 section 4).
+const SIGNED_INTROSPECTION: &str = "application/token-introspection+jwt";
+
+/// Whether the signed answer is asked for by its name, and not less than plain JSON.
+fn prefers_jwt(headers: &HeaderMap) -> bool {
+    let signed = quality(headers, SIGNED_INTROSPECTION);
+    signed.is_some_and(|wanted| {
+        wanted > 0.0 && quality(headers, "application/json").is_none_or(|plain| plain <= wanted)
+    })
+}
+
+/// How much a media type is wanted, if it is named (RFC 9110 section 12.5.1).
+fn quality(headers: &HeaderMap, media_type: &str) -> Option<f32> {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).find_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next()?.eq_ignore_ascii_case(media_type);
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
+        named.then(|| weight.unwrap_or(1.0))
+    })
 }
 
 /// A request whose form could be read.
 struct Received {
-    headers: axum::http::HeaderMap,
+    headers: HeaderMap,
     params: keystile_protocol::Params,
     network: String,
     certificate: Option<ClientCertificate>,
@@ -109,4 +136,38 @@ impl Received {
 /// For handlers that find their own errors.
 pub(crate) fn invalid_request(words: &str) -> EndpointError {
     EndpointError::protocol(ErrorCode::InvalidRequest, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_answer_is_asked_for_by_its_name_rfc_9701_4() {
+        let of = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            prefers_jwt(&headers)
+        };
+        for jwt in [
+            "application/token-introspection+jwt",
+            "Application/Token-Introspection+JWT ; q=0.5",
+            "application/json;q=0.5, application/token-introspection+jwt",
+            "*/*, application/token-introspection+jwt",
+        ] {
+            assert!(of(jwt), "{jwt}");
+        }
+        for plain in [
+            "",
+            "*/*",
+            "application/*",
+            "application/json",
+            "application/jwt",
+            "application/token-introspection+jwt;q=0",
+            "application/json, application/token-introspection+jwt;q=0.9",
+        ] {
+            assert!(!of(plain), "{plain}");
+        }
+        assert!(!prefers_jwt(&HeaderMap::new()));
+    }
 }

@@ -58,7 +58,7 @@ async fn answer(
     let presented = PresentedToken { token, scheme, dpop, certificate, method };
     match face.authority.userinfo(presented).await {
         Ok(Userinfo::Plain(claims)) => json::private(StatusCode::OK, &claims),
-        Ok(Userinfo::Jwt(token)) => json::private_jwt(token),
+        Ok(Userinfo::Jwt(token)) => json::private_jwt(token, "application/jwt"),
         Err(error) => json::token_error(face, scheme, Some(error)),
     }
 }

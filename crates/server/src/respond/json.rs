@@ -25,12 +25,12 @@ pub(crate) fn private(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// A signed or encrypted answer that is not to be kept (OpenID Connect Core 1.0 section 5.3.2).
-pub(crate) fn private_jwt(token: String) -> Response {
+/// A signed or encrypted answer that is not to be kept.
+pub(crate) fn private_jwt(token: String, media_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(token));
     headers::private_json(response.headers_mut());
-    let jwt = HeaderValue::from_static("application/jwt");
-    response.headers_mut().insert(header::CONTENT_TYPE, jwt);
+    let media_type = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     response
 }
 

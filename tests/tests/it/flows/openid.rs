@@ -224,7 +224,7 @@ async fn acr_is_told_when_it_is_asked_for_oidc_core_5_5_1_1() {
     let mut browser = Browser::new();
     let tokens = tokens_with(&app, &mut browser, &[]).await;
     assert!(tokens.claims("id_token").get("acr").is_none(), "nobody asked");
-    assert!(tokens.claims("access_token").get("acr").is_none());
+    assert_eq!(tokens.claims("access_token")["acr"], acr, "RFC 9470 section 6");
     let essential = |value: &str| {
         json!({"id_token": {"acr": {"essential": true, "values": [value]}}}).to_string()
     };

@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use keystile_authority::endpoints::{check_sector, fetch_logo};
 use keystile_authority::ports::{Logos, Registry, Store};
 use keystile_authority::records::{Client, GrantType};
+use keystile_authority::rules::exchange_policy::ExchangeMetadata;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 use keystile_protocol::Secret;
 use keystile_store::SqliteStore;
@@ -16,7 +17,7 @@ use crate::entropy::client_secret;
 use crate::outbound::HttpOutbound;
 use crate::output;
 use crate::refusal::{Outcome, Refusal, refuse};
-use crate::settings::{Settings, unknown_scope};
+use crate::settings::{Settings, unknown_api, unknown_scope};
 
 #[derive(Debug, Args)]
 pub(in crate::command_line) struct Add {
@@ -81,6 +82,12 @@ pub(in crate::command_line) struct Add {
     /// An API that it is the face of, by audience: it may introspect tokens for it (repeat)
     #[arg(long, value_name = "AUDIENCE")]
     api: Vec<String>,
+    /// An API that it may get tokens for by token exchange, by audience (repeat)
+    #[arg(long, value_name = "AUDIENCE")]
+    exchange_audience: Vec<String>,
+    /// A client whose tokens it may exchange, beside its own and those for its APIs (repeat)
+    #[arg(long, value_name = "CLIENT_ID")]
+    exchange_subject_client: Vec<String>,
     /// Who runs it, for the consent page
     #[arg(long)]
     operator: Option<String>,
@@ -174,11 +181,8 @@ impl Add {
         if let Some(problem) = unknown_scope(&client.scope, policy) {
             return refuse(format!("the client is refused: {problem}"));
         }
-        if let Some(unknown) = client.apis.iter().find(|api| policy.api(api).is_none()) {
-            return refuse(format!(
-                "the client is refused: there is no API '{unknown}'; an [[apis]] table with that \
-                 audience in the configuration file makes one"
-            ));
+        if let Some((_, problem)) = unknown_api(&client, policy) {
+            return refuse(format!("the client is refused: {problem}"));
         }
         Ok(client)
     }
@@ -222,6 +226,11 @@ impl Add {
             trusted: self.trusted,
             allow_embedded_browser: self.allow_embedded_browser,
             apis: self.api.clone(),
+            token_exchange: Some(ExchangeMetadata {
+                audiences: self.exchange_audience.clone(),
+                subject_clients: self.exchange_subject_client.clone(),
+                ..ExchangeMetadata::default()
+            }),
             ..ClientMetadata::default()
         }
     }

@@ -1,6 +1,8 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
-use keystile_authority::records::{Client, ClientKind, ExpectedCertificate, GrantType, KeySource};
+use keystile_authority::records::{
+    Client, ClientKind, ExchangePolicy, ExpectedCertificate, GrantType, KeySource,
+};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::jose::encryption::Encryption;
@@ -45,6 +47,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "id_token_signed_response_alg": client.id_token_algorithm.as_str(),
         "subject_type": if client.openid.sector.is_some() { "pairwise" } else { "public" },
         "userinfo_signed_response_alg": client.openid.userinfo_algorithm.map(Algorithm::as_str),
+        "introspection_signed_response_alg": client.introspection_algorithm.map(Algorithm::as_str),
         "application_type": if client.is_native() { "native" } else { "web" },
         "require_pkce": client.must_use_pkce(),
         "trusted": client.trusted,
@@ -89,6 +92,9 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
     {
         let (member, text) = name.registered();
         described[member] = text.into();
+    }
+    if client.token_exchange != ExchangePolicy::default() {
+        described["token_exchange"] = json!(client.token_exchange);
     }
     let (about, logout) = (&client.about, &client.logout);
     let pages = [

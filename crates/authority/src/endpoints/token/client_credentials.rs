@@ -4,6 +4,7 @@ use keystile_protocol::Timestamp;
 use keystile_protocol::messages::TokenResponse;
 
 use super::Caller;
+use super::tokens::response;
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::mint::AccessToken;
@@ -20,6 +21,7 @@ impl Authority {
         let scope = client_credentials::grant(request.scope()?, client, &self.policy)?;
         let resources = self.resources(request)?;
         let audience = scope::audience(&scope, &resources, client, &self.policy)?;
+        let life = self.policy.lifetimes.access_token;
         let token = AccessToken {
             subject: client.id.to_string(),
             client: &client.id,
@@ -28,9 +30,12 @@ impl Authority {
             audience,
             auth_time: None,
             acr: None,
+            expires_at: now.plus(life),
             jti: self.entropy.bytes(),
             bound_to: caller.bound_to,
+            act: None,
+            may_act: None,
         };
-        Ok(self.response(self.sign(token, now)?, scope, caller.bound_to))
+        Ok(response(self.access_token(token, now)?, scope, caller.bound_to, life))
     }
 }

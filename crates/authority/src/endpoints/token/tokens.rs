@@ -1,7 +1,10 @@
 //! What every grant ends in: its tokens, signed.
 
+use std::time::Duration;
+
 use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::messages::TokenResponse;
+use keystile_protocol::token_exchange::Actor;
 use keystile_protocol::{ErrorCode, Nonce, Scope, Secret, Timestamp};
 
 use super::Caller;
@@ -10,6 +13,8 @@ use crate::endpoints::answer::{EndpointError, Fault};
 use crate::endpoints::{Authority, ClientRequest};
 use crate::ids::{AccountId, GrantId};
 use crate::mint::{self, AccessToken, IdToken};
+use crate::opaque_token;
+use crate::policy::TokenForm;
 use crate::records::{Client, UserClaims};
 use crate::refresh_token::{self, Binding};
 use crate::rules::asked_claims::{self, AskedClaims};
@@ -81,18 +86,23 @@ impl Authority {
             self.store.note_first_use(&client.id, now).await?;
         }
         let subject = self.subject(&facts.account, client)?;
-        let acr = if facts.claims.acr() { acr::of(&facts.methods) } else { None };
-        let access_token = self.sign(
+        let acr = acr::of(&facts.methods);
+        let expires_at = now.plus(self.policy.lifetimes.access_token);
+        let grant = self.grant_name(&facts.grant, client, now);
+        let access_token = self.access_token(
             AccessToken {
                 subject: subject.clone(),
                 client: &client.id,
-                grant: Some(self.grant_name(&facts.grant, client, now)),
+                grant: Some(grant.clone()),
                 scope: scope::for_audience(&facts.scope, &facts.audience, &self.policy),
                 audience: facts.audience,
                 auth_time: Some(facts.auth_time),
-                acr,
+                acr: acr.map(str::to_owned),
+                expires_at,
                 jti: self.entropy.bytes(),
                 bound_to: facts.bound_to,
+                act: None,
+                may_act: may_act(client),
             },
             now,
         )?;
@@ -105,9 +115,10 @@ impl Authority {
                 auth_time: facts.auth_time,
                 user: self.claims_in_id_token(&facts.account, &facts.claims).await?,
                 methods: facts.methods,
-                acr,
+                acr: acr.filter(|_| facts.claims.acr()),
                 sid: facts.sid,
                 access_token: &access_token,
+                grant,
             };
             let policy = &self.policy;
             let token =
@@ -116,7 +127,8 @@ impl Authority {
         } else {
             None
         };
-        let mut response = self.response(access_token, facts.scope, facts.bound_to);
+        let life = expires_at.since(now);
+        let mut response = response(access_token, facts.scope, facts.bound_to, life);
         response.id_token = id_token.map(Secret::new);
         Ok(response)
     }
@@ -137,13 +149,19 @@ impl Authority {
         Ok(claims)
     }
 
-    pub(super) fn sign(
+    /// An access token in the form that its audiences want.
+    pub(super) fn access_token(
         &self,
         token: AccessToken<'_>,
         now: Timestamp,
     ) -> Result<String, EndpointError> {
-        let Self { policy, .. } = self;
-        Ok(mint::access_token(token, &policy.issuer, &self.keys(), &policy.lifetimes, now)?)
+        let claims = mint::access_token_claims(token, &self.policy.issuer, now);
+        match self.policy.token_form(claims.aud.iter()) {
+            TokenForm::Jwt => Ok(mint::access_token(&claims, &self.keys())?),
+            TokenForm::Opaque => {
+                Ok(opaque_token::seal(&claims, &self.seals, now, self.entropy.bytes()))
+            }
+        }
     }
 
     pub(super) fn refresh_token(
@@ -158,20 +176,27 @@ impl Authority {
         refresh_token::issue(&self.seals, grant, generation, binding, now)
             .ok_or_else(|| Fault::Broken("there is no master key".into()).into())
     }
+}
 
-    pub(super) fn response(
-        &self,
-        access_token: String,
-        scope: Scope,
-        bound_to: Option<SenderConstraint>,
-    ) -> TokenResponse {
-        TokenResponse {
-            access_token: Secret::new(access_token),
-            token_type: sender_constraint::token_type(bound_to).to_owned(),
-            expires_in: Some(self.policy.lifetimes.access_token.as_secs()),
-            refresh_token: None,
-            scope: Some(scope),
-            id_token: None,
-        }
+/// Who may exchange the tokens of a client's users (RFC 8693 section 4.4).
+pub(super) fn may_act(client: &Client) -> Option<Actor> {
+    client.token_exchange.may_act.as_ref().map(|who| Actor::new(who.as_str()))
+}
+
+/// The answer with an access token that lives that long.
+pub(super) fn response(
+    access_token: String,
+    scope: Scope,
+    bound_to: Option<SenderConstraint>,
+    life: Duration,
+) -> TokenResponse {
+    TokenResponse {
+        access_token: Secret::new(access_token),
+        token_type: sender_constraint::token_type(bound_to).to_owned(),
+        expires_in: Some(life.as_secs()),
+        refresh_token: None,
+        scope: Some(scope),
+        id_token: None,
+        issued_token_type: None,
     }
 }
