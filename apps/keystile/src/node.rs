@@ -13,6 +13,7 @@ use keystile_store::{Options, SqliteStore};
 use crate::apply::{Applied, apply};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
+use crate::logos;
 use crate::logout_worker;
 use crate::master_key;
 use crate::outbound::{HttpOutbound, KeptDocuments};
@@ -59,6 +60,7 @@ impl Node {
         server_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);
         sector_check::start(&authority, &settings.clients);
+        logos::start(&authority, &settings.clients);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
         Ok(Self { authority, store })
     }

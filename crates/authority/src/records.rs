@@ -72,6 +72,12 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
+    /// What its authorization requests ask for where they say nothing.
+    #[serde(default)]
+    pub defaults: RequestDefaults,
+    /// Whether a stranger registered it: it goes if nobody uses it.
+    #[serde(default)]
+    pub open_registration: bool,
     /// `jwks` or `jwks_uri`: where its public keys are.
     #[serde(default, alias = "jwks")]
     pub keys: Option<KeySource>,
@@ -132,11 +138,26 @@ pub struct OpenIdOptions {
     pub userinfo_algorithm: Option<Algorithm>,
 }
 
+/// What an authorization request asks for where it says nothing (OpenID Connect Dynamic Client
+/// Registration 1.0 section 2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestDefaults {
+    /// `default_max_age`, in seconds.
+    pub max_age: Option<u64>,
+    /// `default_acr_values`.
+    pub acr_values: Vec<String>,
+}
+
 /// What a client says of itself for people (RFC 7591 section 2).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Its home page.
     pub client_uri: Option<String>,
+    /// Where its logo is.
+    pub logo_uri: Option<String>,
+    /// The name of our copy of that logo, once there is one.
+    pub logo: Option<String>,
     /// What it does with the user's data.
     pub policy_uri: Option<String>,
     /// Its terms of service.
@@ -362,6 +383,11 @@ impl Client {
     /// Whether it has no secret.
     pub fn is_public(&self) -> bool {
         matches!(self.kind, ClientKind::Public { .. })
+    }
+
+    /// Whether it has a client secret.
+    pub fn has_secret(&self) -> bool {
+        matches!(self.kind, ClientKind::Confidential { .. })
     }
 
     /// Whether it is a native app (RFC 8252).

@@ -4,8 +4,8 @@ use keystile_authority::ports::{StoreError, Stored};
 use keystile_authority::records::Client;
 use keystile_protocol::ClientId;
 
-use crate::meta;
 use crate::statements::{Fields, Statements, params, to_json};
+use crate::{logos, meta, registrations};
 
 /// The format that this release writes.
 const FORMAT: i64 = 1;
@@ -51,6 +51,8 @@ pub(crate) async fn remove(db: &mut impl Statements, id: &ClientId) -> Stored<bo
         return Ok(false);
     }
     db.execute("DELETE FROM consents WHERE client = $1", params![id]).await?;
+    registrations::forget(db, id).await?;
+    logos::forget(db, id).await?;
     meta::note_change(db).await?;
     Ok(true)
 }

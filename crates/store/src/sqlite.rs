@@ -2,12 +2,14 @@
 //! answered is on disk.
 
 mod db;
+mod logos;
 mod logout_outbox;
 mod memory;
 mod open;
 mod parking;
 mod pending;
 mod readers;
+mod registrations;
 mod registry;
 mod store;
 mod sweeper;

@@ -43,7 +43,7 @@ fn printer() -> App {
     App {
         name: text("Photo Printer"),
         domain: Some(text("print.example")),
-        logo: None,
+        logo: Some(text("/logos/AAECAwQFBgcICQoLDA0ODw")),
         operator: Some(text("Print & Paper Ltd")),
         policy: Some(text("https://print.example/privacy")),
         terms: Some(text("https://print.example/terms")),

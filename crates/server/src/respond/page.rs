@@ -61,7 +61,8 @@ pub(crate) fn page_with(
 
 /// An app, as pages show it.
 pub(crate) fn app(client: &Client) -> App {
-    let home = client.about.client_uri.as_deref();
+    // A stranger names any home page; answers go to its redirect URI alone.
+    let home = client.about.client_uri.as_deref().filter(|_| !client.open_registration);
     let address = home.or_else(|| client.redirect_uris.first().map(RedirectUri::as_str));
     let domain = address.and_then(|address| {
         let (_, rest) = address.split_once("://")?;
@@ -70,7 +71,7 @@ pub(crate) fn app(client: &Client) -> App {
     App {
         name: client.name.clone(),
         domain,
-        logo: None,
+        logo: client.about.logo.as_ref().map(|name| format!("/logos/{name}")),
         operator: client.about.operator.clone(),
         policy: client.about.policy_uri.clone(),
         terms: client.about.tos_uri.clone(),

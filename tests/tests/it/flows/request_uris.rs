@@ -49,7 +49,7 @@ fn object(app: &App, change: &Value) -> Value {
     object
 }
 
-fn jwt(object: impl Into<String>) -> Document {
+fn jwt(object: impl AsRef<[u8]>) -> Document {
     Document::new("application/oauth-authz-req+jwt", object)
 }
 

@@ -100,6 +100,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
         ("client_uri", &about.client_uri),
+        ("logo_uri", &about.logo_uri),
         ("policy_uri", &about.policy_uri),
         ("tos_uri", &about.tos_uri),
         ("operator", &about.operator),

@@ -44,7 +44,7 @@ pub struct App {
     pub name: String,
     /// The domain that it belongs to.
     pub domain: Option<String>,
-    /// The path of its logo on our own origin.
+    /// The path of its logo below that of the issuer.
     pub logo: Option<String>,
     /// Who runs it.
     pub operator: Option<String>,

@@ -1,0 +1,68 @@
+//! `authority`'s port [`Registrations`].
+
+use async_trait::async_trait;
+use keystile_authority::ports::{Registrations, Stored};
+use keystile_authority::registered::{
+    Admission, ChangedRegistration, InitialAccessToken, NewRegistration, Registered, Registration,
+};
+use keystile_protocol::{ClientId, Timestamp};
+
+use super::SqliteStore;
+use crate::{initial_access_tokens, registrations};
+
+#[async_trait]
+impl Registrations for SqliteStore {
+    async fn may_register(&self, admission: &Admission) -> Stored<Registered> {
+        self.read(async |db| registrations::admitted(db, admission).await)
+    }
+
+    async fn register(&self, new: NewRegistration) -> Stored<Registered> {
+        self.write(async move |db| registrations::add(db, &new).await).await
+    }
+
+    async fn registration(&self, client: &ClientId) -> Stored<Option<Registration>> {
+        self.read(async |db| registrations::find(db, client).await)
+    }
+
+    async fn change_registration(&self, changed: ChangedRegistration) -> Stored<bool> {
+        let done = self.write(async move |db| registrations::change(db, &changed).await).await;
+        self.inner.memory.look();
+        done
+    }
+
+    async fn remove_registration(&self, client: &ClientId, token_digest: [u8; 32]) -> Stored<bool> {
+        let client = client.clone();
+        let removed = async move |db: &mut super::db::Db<'_>| {
+            registrations::remove(db, &client, &token_digest).await
+        };
+        let removed = self.write(removed).await;
+        self.inner.memory.look();
+        removed
+    }
+
+    async fn note_first_use(&self, client: &ClientId, now: Timestamp) -> Stored<()> {
+        if !self.read(async |db| registrations::never_used(db, client).await)? {
+            return Ok(());
+        }
+        let client = client.clone();
+        self.write(async move |db| registrations::note_first_use(db, &client, now).await).await
+    }
+
+    async fn add_initial_access_token(
+        &self,
+        digest: [u8; 32],
+        token: &InitialAccessToken,
+    ) -> Stored<()> {
+        let token = token.clone();
+        self.write(async move |db| initial_access_tokens::add(db, &digest, &token).await).await
+    }
+
+    async fn initial_access_tokens(&self, now: Timestamp) -> Stored<Vec<InitialAccessToken>> {
+        self.read(async |db| initial_access_tokens::all(db, now).await)
+    }
+
+    async fn revoke_initial_access_token(&self, name: &str) -> Stored<bool> {
+        let name = name.to_owned();
+        self.write(async move |db| initial_access_tokens::remove(db, &name).await).await
+    }
+}
