@@ -79,6 +79,7 @@ pub fn client() -> Client {
         about: About::default(),
         defaults: crate::records::RequestDefaults::default(),
         open_registration: false,
+        pkce_waived: false,
         keys: None,
         request_uris: Vec::new(),
         request_object_algorithm: None,

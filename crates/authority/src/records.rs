@@ -78,6 +78,9 @@ pub struct Client {
     /// Whether a stranger registered it: it goes if nobody uses it.
     #[serde(default)]
     pub open_registration: bool,
+    /// A public client that a test bench let register without PKCE; no other way leads here.
+    #[serde(default)]
+    pub pkce_waived: bool,
     /// `jwks` or `jwks_uri`: where its public keys are.
     #[serde(default, alias = "jwks")]
     pub keys: Option<KeySource>,
@@ -401,7 +404,7 @@ impl Client {
             ClientKind::Confidential { require_pkce, .. }
             | ClientKind::PrivateKeyJwt { require_pkce, .. }
             | ClientKind::MutualTls { require_pkce, .. } => require_pkce,
-            ClientKind::Public { .. } => true,
+            ClientKind::Public { .. } => !self.pkce_waived,
         }
     }
 
