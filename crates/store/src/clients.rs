@@ -1,7 +1,7 @@
 //! Clients, each a JSON record with a format number.
 
 use keystile_authority::ports::{StoreError, Stored};
-use keystile_authority::records::Client;
+use keystile_authority::records::{Client, ClientOrigin};
 use keystile_protocol::ClientId;
 
 use crate::statements::{Fields, Statements, params, to_json};
@@ -39,6 +39,10 @@ const PUT: &str = "
 
 pub(crate) async fn put(db: &mut impl Statements, client: &Client) -> Stored<()> {
     meta::note_change(db).await?;
+    if client.origin == ClientOrigin::Operator {
+        // Whatever it was before: it is not swept with strangers' clients.
+        registrations::forget(db, &client.id).await?;
+    }
     let record = to_json(client)?;
     let told_of_logout = client.logout.backchannel_uri.is_some();
     let params = params![&client.id, client.enabled, FORMAT, &record, told_of_logout];

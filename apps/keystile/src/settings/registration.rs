@@ -26,6 +26,7 @@ pub(super) fn policy(
         require_pkce: table.require_pkce.unwrap_or(default.require_pkce),
         per_network: table.per_network.unwrap_or(default.per_network),
         unused_at_most: table.unused_at_most.unwrap_or(default.unused_at_most),
+        client_id_metadata_documents: table.client_id_metadata_documents,
     })
 }
 

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use keystile_authority::ports::{Registrations, Stored};
 use keystile_authority::registered::{
-    Admission, ChangedRegistration, InitialAccessToken, NewRegistration, Registered, Registration,
+    Admission, ApprovedClient, ChangedRegistration, InitialAccessToken, NewRegistration,
+    Registered, Registration,
 };
 use keystile_protocol::{ClientId, Timestamp};
 
 use super::SqliteStore;
-use crate::{initial_access_tokens, registrations};
+use crate::{clients, initial_access_tokens, registrations};
 
 #[async_trait]
 impl Registrations for SqliteStore {
@@ -38,6 +39,20 @@ impl Registrations for SqliteStore {
         let removed = self.write(removed).await;
         self.inner.memory.look();
         removed
+    }
+
+    async fn keep_approved_client(&self, approved: ApprovedClient) -> Stored<()> {
+        let id = &approved.client.id;
+        let known = self.read(async |db| clients::find(db, id).await)?;
+        if known.as_ref() == Some(&approved.client) {
+            return Ok(());
+        }
+        let keep = async move |db: &mut super::db::Db<'_>| {
+            registrations::keep_approved(db, &approved).await
+        };
+        let kept = self.write(keep).await;
+        self.inner.memory.look();
+        kept
     }
 
     async fn note_first_use(&self, client: &ClientId, now: Timestamp) -> Stored<()> {

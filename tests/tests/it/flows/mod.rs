@@ -3,6 +3,7 @@
 mod account;
 mod bad_input;
 mod client_assertions;
+mod client_documents;
 mod client_keys;
 mod code_grant;
 mod demo;
