@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod explain;
+mod key;
 mod registration_token;
 mod user;
 
@@ -53,6 +54,9 @@ enum Command {
     /// Add, list and remove users, and set their passwords
     #[command(subcommand)]
     User(user::UserCommand),
+    /// List the keys that tokens are signed with, and make new ones
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Tell what happened under a reference number that an error page showed
     Explain(explain::Explain),
 }
@@ -107,6 +111,7 @@ impl Command {
             Self::Client(command) => run_async(command.run()),
             Self::RegistrationToken(command) => run_async(command.run()),
             Self::User(command) => run_async(command.run()),
+            Self::Key(command) => run_async(command.run()),
             Self::Explain(explain) => run_async(explain.run()),
         }
     }

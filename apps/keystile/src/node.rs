@@ -73,7 +73,8 @@ pub fn open_store(settings: &Settings) -> Outcome<SqliteStore> {
     })
 }
 
-async fn master_keys(settings: &Settings, store: &SqliteStore) -> Outcome<Vec<MasterKey>> {
+/// The master keys; made, where there are none and nothing was sealed with others yet.
+pub async fn master_keys(settings: &Settings, store: &SqliteStore) -> Outcome<Vec<MasterKey>> {
     if let Some(keys) = master_key::from_environment()? {
         return Ok(keys);
     }

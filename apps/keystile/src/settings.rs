@@ -7,6 +7,7 @@
 mod addresses;
 mod bounds;
 mod clients;
+mod details;
 pub mod file;
 mod mtls;
 mod registration;
@@ -29,6 +30,7 @@ use keystile_server::FaceSettings;
 
 pub use addresses::TlsFiles;
 pub(crate) use clients::unknown_api;
+pub(crate) use details::unknown_type;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;
@@ -158,11 +160,14 @@ fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, Settin
     let mut policy = Policy::new(issuer);
     scopes::add_scopes(&mut policy, &file.scopes, root)?;
     scopes::add_apis(&mut policy, &file.apis, root)?;
+    details::add_types(&mut policy, &file.authorization_details, root)?;
     trusted_issuers::add(&mut policy, &file.trusted_issuers, source)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
+    policy.dpop_nonces = file.dpop.nonces;
     policy.sign_up = file.accounts.sign_up;
     policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
+    policy.parking = bounds::parking(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
     policy.registration =
         registration::policy(&file.registration, &policy, &root.key("registration"))?;

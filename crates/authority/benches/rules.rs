@@ -73,8 +73,9 @@ fn signed(criterion: &mut Criterion) {
     let urls = [url.to_owned()];
     let expected = Expected { method: "POST", urls: &urls, access_token: None };
     criterion.bench_function("verify a DPoP proof, ES256", |bencher| {
-        bencher
-            .iter(|| dpop::proved(&[black_box(proof.as_bytes())], &expected, NOW).expect("good"));
+        bencher.iter(|| {
+            dpop::proved(&[black_box(proof.as_bytes())], &expected, None, NOW).expect("good")
+        });
     });
 
     let client = fixtures::signing_client(&key);

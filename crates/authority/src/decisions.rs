@@ -3,9 +3,9 @@
 
 use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::{ClientId, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ClientId, Scope, Timestamp};
 
-use crate::ids::{AccountId, GrantId, SessionId};
+use crate::ids::{AccountId, GrantId, ParkedId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
 
 /// A code that may be redeemed: the birth of a grant (RFC 6749 section 4.1.3).
@@ -36,6 +36,7 @@ pub struct Redemption {
     /// Whether the client has to be added to the session's list.
     pub first_in_session: bool,
     pub claims: AskedClaims,
+    pub details: AuthorizationDetails,
     /// What the refresh token is bound to.
     pub bound_to: Option<SenderConstraint>,
     /// What this request may be the first to use, or nothing is redeemed.
@@ -189,4 +190,33 @@ impl UsedOnce {
         let key = sha256([&[purpose], &sha256(signer)[..], jti.as_bytes()].concat());
         Self { kind, key, expires_at }
     }
+}
+
+/// Something too large to travel, to be kept for a while if there is room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Park {
+    /// What its reference names.
+    pub id: ParkedId,
+    /// Who takes up the room.
+    pub owner: String,
+    /// What is kept.
+    pub content: String,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// Now: what has expired takes up no room.
+    pub at: Timestamp,
+    /// How much one owner may keep.
+    pub per_owner: u32,
+    /// Of how much in all.
+    pub in_all: u32,
+}
+
+/// What became of a [`Park`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parked {
+    /// It is kept, and on disk.
+    Done,
+    /// There is no room.
+    Full,
 }

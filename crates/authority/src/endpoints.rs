@@ -16,6 +16,7 @@ mod logos;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod parking;
 mod pushed_request;
 mod registration;
 mod resume;

@@ -8,12 +8,14 @@ use keystile_protocol::encoding::{base64url, sha256};
 use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
-use keystile_protocol::{ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp};
+use keystile_protocol::{
+    AuthorizationDetails, ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp,
+};
 
 use crate::decisions::{
-    ConsentGiven, OnceKind, Redemption, Rotation, SessionOpened, SignedUp, UsedOnce,
+    ConsentGiven, OnceKind, Park, Redemption, Rotation, SessionOpened, SignedUp, UsedOnce,
 };
-use crate::ids::{AccountId, GrantId, SessionId};
+use crate::ids::{AccountId, GrantId, ParkedId, SessionId};
 use crate::pending::{
     Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled, PresentedCode,
 };
@@ -28,11 +30,13 @@ use crate::registered::{
 use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
+use crate::rules::details_types::{DetailsType, Field, Kind, TextRule};
+use crate::rules::details_words::Sentence;
 use crate::rules::device::{self, DeviceRequest};
 use crate::rules::logo::{Logo, PictureKind};
 use crate::rules::request::{Prompt, ValidRequest};
 use crate::rules::sign_up::{self, SignUpFields};
-use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
+use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin, ParamsAt};
 use crate::user_code::UserCode;
 
 pub const SECRET: &str = "a client secret of forty-three characters ok";
@@ -86,10 +90,11 @@ pub fn client() -> Client {
         logout: crate::records::LogoutChannels::default(),
         encryption: crate::records::ClientEncryption::default(),
         token_exchange: crate::records::ExchangePolicy::default(),
+        authorization_details_types: Vec::new(),
     }
 }
 
-/// Two APIs with scopes of their own.
+/// Two APIs with scopes of their own, one without, and two types of authorization details.
 pub fn policy() -> Policy {
     let mut policy = Policy::new(Issuer::try_from("https://login.example").expect("good"));
     let own = |name: &str, optional| ScopeDefinition {
@@ -115,14 +120,77 @@ pub fn policy() -> Policy {
             scopes: scope("mail:read"),
             tokens: TokenForm::Jwt,
         },
+        Api {
+            audience: "https://pay.example".into(),
+            scopes: Scope::empty(),
+            tokens: TokenForm::Jwt,
+        },
     ];
+    let mailbox = DetailsType {
+        name: "mailbox".into(),
+        title: "Look into a mailbox".into(),
+        sentence: None,
+        locations: Vec::new(),
+        client_credentials: true,
+        fields: Vec::new(),
+    };
+    policy.details_types = vec![payment_type(), mailbox];
     policy
+}
+
+/// A type with every kind of field.
+pub fn payment_type() -> DetailsType {
+    let any = |at_most| TextRule { at_most, values: Vec::new() };
+    let field =
+        |name: &str, required, kind| Field { name: name.into(), label: None, required, kind };
+    let labelled = |label: &str, field| Field { label: Some(label.into()), ..field };
+    let amount = Kind::Object(vec![
+        field("currency", true, Kind::Text(any(3))),
+        field("amount", true, Kind::Text(any(20))),
+    ]);
+    let account = vec![labelled("IBAN", field("iban", true, Kind::Text(any(34))))];
+    let actions = TextRule { values: vec!["initiate".into(), "status".into()], ..any(20) };
+    let document =
+        vec![field("hash", true, Kind::Text(any(64))), field("label", false, Kind::Text(any(100)))];
+    let fields = vec![
+        field("instructedAmount", true, amount),
+        field("creditorName", true, Kind::Text(any(70))),
+        labelled("Account of the payee", field("creditorAccount", false, Kind::Object(account))),
+        field("actions", false, Kind::Texts(actions)),
+        labelled("Right away", field("urgent", false, Kind::Boolean)),
+        field("copies", false, Kind::Number),
+        field("documents", false, Kind::Objects(document)),
+    ];
+    let sentence = "Pay {instructedAmount.amount} {instructedAmount.currency} to {creditorName}.";
+    DetailsType {
+        name: "payment_initiation".into(),
+        title: "Make a payment".into(),
+        sentence: Some(Sentence::parse(sentence, &fields).expect("good")),
+        locations: vec!["https://pay.example".into()],
+        client_credentials: false,
+        fields,
+    }
+}
+
+/// A detail of [`payment_type`].
+pub fn payment() -> serde_json::Value {
+    serde_json::json!({
+        "type": "payment_initiation",
+        "instructedAmount": { "currency": "EUR", "amount": "123.50" },
+        "creditorName": "Merchant A",
+    })
+}
+
+/// A list of one such detail.
+pub fn payments() -> AuthorizationDetails {
+    serde_json::from_value(serde_json::json!([payment()])).expect("details")
 }
 
 pub fn valid_request(text: &str) -> ValidRequest {
     ValidRequest {
         scope: scope(text),
         resources: Vec::new(),
+        details: AuthorizationDetails::default(),
         nonce: None,
         challenge: Some(verifier().challenge()),
         dpop_key: None,
@@ -179,7 +247,7 @@ pub fn consent_page(signed_in: &SignedIn, client: &Client, shown: [u8; 16]) -> C
     ConsentPage {
         interaction: Interaction {
             format: FORMAT,
-            destination: Destination::Client(String::new(), Origin::Plain),
+            destination: Destination::Client(ParamsAt::Here(String::new()), Origin::Plain),
             requested_at: Timestamp::default(),
             browser: [0; 16],
         },
@@ -215,6 +283,7 @@ pub fn code(approved_at: Timestamp) -> Code {
         claims: AskedClaims::default(),
         dpop_key: None,
         approval: None,
+        details: AuthorizationDetails::default(),
     }
 }
 
@@ -255,7 +324,11 @@ pub fn presented_code(now: Timestamp, byte: u8) -> PresentedCode {
 pub fn pending(now: Timestamp, byte: u8) -> PendingOpened {
     let mut client = client();
     client.grant_types.push(GrantType::DeviceCode);
-    let request = DeviceRequest { scope: scope("openid offline_access"), resources: Vec::new() };
+    let request = DeviceRequest {
+        scope: scope("openid offline_access"),
+        resources: Vec::new(),
+        details: AuthorizationDetails::default(),
+    };
     let user_code = UserCode::from_random([byte; 16]);
     let codes = (&presented_code(now, byte), user_code);
     device::wait(request, &client, codes, "192.0.2.0", &policy(), now)
@@ -290,6 +363,13 @@ pub fn signing_client(key: &SigningKey) -> Client {
 
 pub fn used_once(kind: OnceKind, jti: &str, expires_at: Timestamp) -> UsedOnce {
     UsedOnce::new(kind, b"signer", jti, expires_at)
+}
+
+/// Something to keep for a minute, in a room of so many for its owner and in all.
+pub fn park(id: ParkedId, owner: &str, content: &str, at: Timestamp, room: (u32, u32)) -> Park {
+    let (per_owner, in_all) = room;
+    let expires_at = at.plus(std::time::Duration::from_secs(60));
+    Park { id, owner: owner.into(), content: content.into(), expires_at, at, per_owner, in_all }
 }
 
 /// A picture's first bytes.
@@ -346,6 +426,7 @@ pub fn grant(now: Timestamp) -> Grant {
         scope: scope("openid photos:read"),
         resources: Vec::new(),
         claims: AskedClaims::default(),
+        details: AuthorizationDetails::default(),
         auth_time: now,
         methods: vec!["pwd".into()],
         expires_at: now.plus(Lifetimes::default().refresh),
@@ -372,6 +453,7 @@ pub fn access_token_claims() -> AccessTokenClaims {
         acr: None,
         gid: None,
         cnf: None,
+        authorization_details: AuthorizationDetails::default(),
         act: None,
         may_act: None,
     }

@@ -68,6 +68,10 @@ id! {
     /// What a user allowed a client once: the origin of all tokens that come from it.
     GrantId
 }
+id! {
+    /// Something that waits in the store because it is too large to travel.
+    ParkedId
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use keystile_protocol::messages::{
     ResponseClaims, access_token_hash,
 };
 use keystile_protocol::token_exchange::Actor;
-use keystile_protocol::{ClientId, Issuer, Nonce, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Nonce, Scope, Timestamp};
 
 use crate::keys::Keys;
 use crate::policy::Lifetimes;
@@ -59,6 +59,8 @@ pub struct AccessToken<'a> {
     pub jti: [u8; 16],
     /// What it is bound to (RFC 9449 section 6, RFC 8705 section 3).
     pub bound_to: Option<SenderConstraint>,
+    /// For what beside the scope.
+    pub details: AuthorizationDetails,
     /// Who acts (RFC 8693 section 4.1).
     pub act: Option<Actor>,
     /// Who may come to (RFC 8693 section 4.4).
@@ -85,6 +87,7 @@ pub fn access_token_claims(
         acr: token.acr,
         gid: token.grant,
         cnf: token.bound_to.map(Confirmation::from),
+        authorization_details: token.details,
         act: token.act,
         may_act: token.may_act,
     }
@@ -140,8 +143,8 @@ pub struct IdToken<'a> {
     pub sid: [u8; 16],
     /// The access token beside it.
     pub access_token: &'a str,
-    /// Of which grant (`gid`), for when it is exchanged.
-    pub grant: String,
+    /// Of which grant (`gid`), where it may be exchanged.
+    pub grant: Option<String>,
     /// Claims about the user that were asked for here.
     pub user: UserClaims,
 }
@@ -156,7 +159,9 @@ pub fn id_token(
     now: Timestamp,
 ) -> Result<String, MintError> {
     let key = keys.signing(token.algorithm).ok_or(MintError::NotReady(token.algorithm))?;
-    token.user.insert("gid".to_owned(), token.grant.into());
+    if let Some(grant) = token.grant {
+        token.user.insert("gid".to_owned(), grant.into());
+    }
     let claims = IdTokenClaims {
         iss: issuer.clone(),
         sub: token.subject,

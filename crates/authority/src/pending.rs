@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use keystile_protocol::encoding::{base64url, equal_in_constant_time, from_base64url, sha256};
-use keystile_protocol::{ClientId, Scope, Secret, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ClientId, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::decisions::ConsentGiven;
@@ -28,6 +28,8 @@ pub struct Pending {
     pub scope: Scope,
     /// For which APIs, where the client says so.
     pub resources: Vec<String>,
+    /// For what beside the scope (RFC 9396).
+    pub details: AuthorizationDetails,
     /// From when on its codes are good for nothing.
     pub expires_at: Timestamp,
     /// How the client polls.

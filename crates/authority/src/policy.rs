@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::Authorities;
 use crate::records::{GrantType, KeySource};
+use crate::rules::details_types::DetailsType;
 
 pub use registration::{RegistrationMode, RegistrationPolicy};
 
@@ -21,6 +22,8 @@ pub struct Policy {
     pub scopes: Vec<ScopeDefinition>,
     /// The APIs that access tokens are for.
     pub apis: Vec<Api>,
+    /// The types of authorization details that exist (RFC 9396).
+    pub details_types: Vec<DetailsType>,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// How fast passwords may be guessed; nothing switches it off (for a test bench).
@@ -31,6 +34,10 @@ pub struct Policy {
     pub require_pushed_requests: bool,
     /// Whether people may make accounts for themselves (`prompt=create`).
     pub sign_up: bool,
+    /// Whether DPoP proofs need a nonce of ours (RFC 9449 section 8).
+    pub dpop_nonces: bool,
+    /// How much waits in the store because it is too large to travel.
+    pub parking: ParkingRoom,
     /// Whether clients may register themselves, and as what.
     pub registration: RegistrationPolicy,
     /// Client certificates, where a listener or a proxy asks for them (RFC 8705).
@@ -214,6 +221,21 @@ impl Default for Guessing {
     }
 }
 
+/// Room for large pushed requests and codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParkingRoom {
+    /// Of one client; of one network, for public clients.
+    pub per_client: u32,
+    /// In all.
+    pub in_all: u32,
+}
+
+impl Default for ParkingRoom {
+    fn default() -> Self {
+        Self { per_client: 2_000, in_all: 10_000 }
+    }
+}
+
 /// Scopes that OpenID Connect Core 1.0 sections 5.4 and 11 define.
 pub const STANDARD_SCOPES: [&str; 6] =
     ["openid", "profile", "email", "address", "phone", "offline_access"];
@@ -232,13 +254,16 @@ impl Policy {
             issuer,
             scopes: scopes.to_vec(),
             apis: Vec::new(),
+            details_types: Vec::new(),
             lifetimes: Lifetimes::default(),
             guessing: Some(Guessing::default()),
             waiting: WaitingLimits::default(),
             require_pushed_requests: false,
             sign_up: false,
+            dpop_nonces: false,
             mutual_tls: None,
             trusted_issuers: Vec::new(),
+            parking: ParkingRoom::default(),
             registration: RegistrationPolicy::default(),
         }
     }
@@ -270,5 +295,10 @@ impl Policy {
     /// The API of that name.
     pub fn api(&self, audience: &str) -> Option<&Api> {
         self.apis.iter().find(|api| api.audience == audience)
+    }
+
+    /// The type of authorization details of that name.
+    pub fn details_type(&self, name: &str) -> Option<&DetailsType> {
+        self.details_types.iter().find(|known| known.name == name)
     }
 }

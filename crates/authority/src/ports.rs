@@ -5,6 +5,7 @@ mod documents;
 mod logos;
 mod logout_outbox;
 mod outbound;
+mod parking;
 mod pending;
 mod registrations;
 
@@ -28,6 +29,7 @@ pub use documents::{DocumentError, Documents, Keeping};
 pub use logos::Logos;
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
+pub use parking::Parking;
 pub use pending::PendingAuthorizations;
 pub use registrations::{OPEN_STAYS, Registrations};
 
@@ -51,7 +53,7 @@ pub type Stored<T> = Result<T, StoreError>;
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
 pub trait Store:
-    LogoutOutbox + PendingAuthorizations + Registrations + Logos + Send + Sync
+    LogoutOutbox + Parking + PendingAuthorizations + Registrations + Logos + Send + Sync
 {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
@@ -173,6 +175,8 @@ pub trait Registry: Send + Sync {
     async fn set_claims(&self, account: &AccountId, claims: &UserClaims) -> Stored<()>;
     /// Removes an account; its sessions and grants are dead. False if there is none.
     async fn remove_account(&self, id: &AccountId) -> Stored<bool>;
+    /// Adds a signing key after others of its algorithm, however new those are.
+    async fn rotate_key(&self, key: &StoredKey) -> Stored<()>;
     /// The incident of that reference.
     async fn incident(&self, reference: &str) -> Stored<Option<Incident>>;
 }

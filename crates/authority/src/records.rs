@@ -8,7 +8,8 @@ use keystile_protocol::encoding::equal_in_constant_time;
 use keystile_protocol::jose::encryption::{Encryption, KeyType, SharedKey};
 use keystile_protocol::jose::{Algorithm, JwkSet};
 use keystile_protocol::{
-    ClientId, RedirectUri, Scope, Secret, Timestamp, jwt_bearer, token_exchange,
+    AuthorizationDetails, ClientId, RedirectUri, Scope, Secret, Timestamp, jwt_bearer,
+    token_exchange,
 };
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +99,9 @@ pub struct Client {
     /// How it is told that a session has ended.
     #[serde(default)]
     pub logout: LogoutChannels,
+    /// `authorization_details_types` (RFC 9396 section 10): all that it may ask for.
+    #[serde(default)]
+    pub authorization_details_types: Vec<String>,
     /// What is encrypted between it and us.
     #[serde(default)]
     pub encryption: ClientEncryption,
@@ -549,6 +553,8 @@ pub struct Grant {
     pub resources: Vec<String>,
     /// The claims that were asked for one by one.
     pub claims: AskedClaims,
+    /// What was allowed beside the scope (RFC 9396).
+    pub details: AuthorizationDetails,
     /// When the user was authenticated.
     pub auth_time: Timestamp,
     /// By which means.

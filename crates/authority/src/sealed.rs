@@ -3,10 +3,10 @@
 
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::seal::Sealable;
-use keystile_protocol::{ClientId, CodeChallenge, Nonce, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ClientId, CodeChallenge, Nonce, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, GrantId, SessionId};
+use crate::ids::{AccountId, GrantId, ParkedId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
 
 /// The format that this release writes.
@@ -52,10 +52,26 @@ pub struct Code {
     pub dpop_key: Option<Thumbprint>,
     /// Which approval this is of a request that was pushed: all of them share one grant.
     pub approval: Option<[u8; 16]>,
+    /// What was allowed beside the scope (RFC 9396).
+    #[serde(with = "as_json")]
+    pub details: AuthorizationDetails,
 }
 
 impl Sealable for Code {
     const PURPOSE: &'static str = "code";
+}
+
+/// A code that is too long to travel: it waits in the store, and this is what is redeemed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedCode {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// Where it is.
+    pub id: ParkedId,
+}
+
+impl Sealable for ParkedCode {
+    const PURPOSE: &'static str = "parked-code";
 }
 
 /// An authorization request that waits for login or consent. It carries the question, never an
@@ -79,13 +95,22 @@ impl Sealable for Interaction {
 /// Where a sign-in leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
-    /// To the client, by this authorization request (form encoded, as received or as it stood in
-    /// a request object or a pushed request).
-    Client(String, Origin),
+    /// To the client, by this authorization request (as received, or as it stood in a request
+    /// object or a pushed request).
+    Client(ParamsAt, Origin),
     /// To the user's own account page.
     Account,
     /// To what a device waits for (RFC 8628 section 3.3).
     Device(GrantId),
+}
+
+/// Where the parameters of a request stand that waits, form encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParamsAt {
+    /// Here.
+    Here(String),
+    /// In the store, since they are too large to travel.
+    Parked(ParkedId),
 }
 
 /// How an authorization request came, as far as that bounds it.
@@ -106,15 +131,15 @@ pub enum Origin {
 }
 
 /// A pushed authorization request: what stands behind its `request_uri` (RFC 9126 section 2.2).
-/// Nothing is stored.
+/// Nothing is stored, unless it is large.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushedRequest {
     /// [`FORMAT`].
     pub format: u8,
     /// Who pushed it, and may use it.
     pub client: ClientId,
-    /// Its parameters, form encoded, without credentials and without a request object.
-    pub params: String,
+    /// Its parameters, without credentials and without a request object.
+    pub params: ParamsAt,
     /// The grant that it leads to.
     pub grant: GrantId,
     /// Until when it can arrive at the authorization endpoint.
@@ -178,6 +203,19 @@ impl Sealable for FormToken {
     const PURPOSE: &'static str = "csrf";
 }
 
+/// A nonce for DPoP proofs (RFC 9449 section 8): when it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DpopNonce {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// When.
+    pub made_at: Timestamp,
+}
+
+impl Sealable for DpopNonce {
+    const PURPOSE: &'static str = "dpop-nonce";
+}
+
 /// A cookie of a browser that signed in before: its attempts have a bucket of their own, so that
 /// an account under attack stays open to its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,4 +230,29 @@ pub struct KnownBrowser {
 
 impl Sealable for KnownBrowser {
     const PURPOSE: &'static str = "known-browser";
+}
+
+/// JSON as text: a compact form that does not describe itself cannot hold what has any shape.
+mod as_json {
+    use keystile_protocol::AuthorizationDetails;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        details: &AuthorizationDetails,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = if details.is_empty() { String::new() } else { details.to_json() };
+        text.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<AuthorizationDetails, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(AuthorizationDetails::default());
+        }
+        serde_json::from_str(&text).map_err(Error::custom)
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::authorization_details::AuthorizationDetails;
 use crate::client_certificate::ClientCertificate;
 use crate::jose::{Algorithm, JoseError, KeySet, SignedToken, Thumbprint};
 use crate::messages::Audience;
@@ -50,6 +51,9 @@ pub struct AccessTokenClaims {
     /// What its sender has to prove; a bearer token has none (RFC 7800 section 3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// What it allows beside its scope (RFC 9396 section 9.1).
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
     /// Who acts for the subject (RFC 8693 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Actor>,
@@ -242,6 +246,7 @@ mod tests {
             acr: None,
             gid: None,
             cnf: None,
+            authorization_details: AuthorizationDetails::default(),
             act: None,
             may_act: None,
         }

@@ -38,6 +38,9 @@ pub struct DpopClaims {
     /// SHA-256 of the access token beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ath: Option<String>,
+    /// What the recipient asked for with its last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
 }
 
 /// What a proof has to be about.
@@ -60,6 +63,8 @@ pub struct Proved {
     pub jti: String,
     /// From when on it is refused for its age.
     pub expires_at: Timestamp,
+    /// What its recipient gave out before, where it did.
+    pub nonce: Option<String>,
 }
 
 /// Why a proof is not believed.
@@ -127,7 +132,7 @@ pub fn verify(proof: &str, expected: &Expected<'_>, now: Timestamp) -> Result<Pr
             return Err(DpopError::Token);
         }
     }
-    Ok(Proved { key, jti, expires_at: made_at.plus(WINDOW) })
+    Ok(Proved { key, jti, expires_at: made_at.plus(WINDOW), nonce: claims.nonce })
 }
 
 /// `ath`: the hash of the access token that a proof goes with.

@@ -26,6 +26,7 @@ pub enum ErrorCode {
     InsufficientScope,
     // RFC 9449 section 12.2
     InvalidDpopProof,
+    UseDpopNonce,
     // RFC 8628 section 3.5
     AuthorizationPending,
     SlowDown,
@@ -34,6 +35,8 @@ pub enum ErrorCode {
     UnsupportedTokenType,
     // RFC 8707 section 2
     InvalidTarget,
+    // RFC 9396 section 5
+    InvalidAuthorizationDetails,
     // OpenID Connect Core 1.0 section 3.1.2.6
     InteractionRequired,
     LoginRequired,
@@ -72,11 +75,13 @@ impl ErrorCode {
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
             Self::ExpiredToken => "expired_token",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InteractionRequired => "interaction_required",
             Self::LoginRequired => "login_required",
             Self::AccountSelectionRequired => "account_selection_required",
@@ -114,12 +119,13 @@ impl ErrorCode {
                 "RFC 6749 section 5.2"
             }
             Self::InvalidToken | Self::InsufficientScope => "RFC 6750 section 3.1",
-            Self::InvalidDpopProof => "RFC 9449 section 12.2",
+            Self::InvalidDpopProof | Self::UseDpopNonce => "RFC 9449 section 12.2",
             Self::AuthorizationPending | Self::SlowDown | Self::ExpiredToken => {
                 "RFC 8628 section 3.5"
             }
             Self::UnsupportedTokenType => "RFC 7009 section 2.2.1",
             Self::InvalidTarget => "RFC 8707 section 2",
+            Self::InvalidAuthorizationDetails => "RFC 9396 section 5",
             Self::InteractionRequired
             | Self::LoginRequired
             | Self::AccountSelectionRequired
@@ -191,6 +197,7 @@ mod tests {
         for code in [
             ErrorCode::InvalidRequestUri,
             ErrorCode::InvalidDpopProof,
+            ErrorCode::UseDpopNonce,
             ErrorCode::AccessDenied,
             ErrorCode::InvalidTarget,
             ErrorCode::InsufficientUserAuthentication,

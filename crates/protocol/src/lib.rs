@@ -6,6 +6,7 @@
 //! cryptographic library.
 
 pub mod access_token;
+pub mod authorization_details;
 pub mod client_assertion;
 pub mod client_certificate;
 pub mod dpop;
@@ -22,6 +23,7 @@ pub mod time;
 pub mod token_exchange;
 pub mod values;
 
+pub use authorization_details::AuthorizationDetails;
 pub use client_certificate::{ClientCertificate, ClientCertificateError};
 pub use error::{ErrorCode, ProtocolError};
 pub use params::{ParamError, Params};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::Confirmation;
+use crate::authorization_details::AuthorizationDetails;
 use crate::jose::Algorithm;
 use crate::token_exchange::Actor;
 use crate::values::{ClientId, Issuer, Scope, Secret};
@@ -60,6 +61,9 @@ pub struct TokenResponse {
     /// What was granted. May be absent if it is what was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    /// What the access token is good for beside its scope (RFC 9396 section 7).
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
     /// Who the user is, where `openid` was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<Secret>,
@@ -189,6 +193,9 @@ pub struct IntrospectionResponse {
     pub jti: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// RFC 9396 section 9.2.
+    #[serde(default, skip_serializing_if = "AuthorizationDetails::is_empty")]
+    pub authorization_details: AuthorizationDetails,
     /// RFC 9470 section 6.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
@@ -317,6 +324,9 @@ pub struct Metadata {
     pub authorization_encryption_alg_values_supported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authorization_encryption_enc_values_supported: Vec<String>,
+    /// RFC 9396 section 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details_types_supported: Vec<String>,
     #[serde(default)]
     pub claims_parameter_supported: bool,
     #[serde(default)]

@@ -98,4 +98,6 @@ pub use token::{Token, Unguarded};
 
 pub use keystile_protocol::access_token::{AccessTokenClaims, AccessTokenError};
 pub use keystile_protocol::jose::Algorithm;
-pub use keystile_protocol::{ClientCertificate, ClientCertificateError, ErrorCode, Scope};
+pub use keystile_protocol::{
+    AuthorizationDetails, ClientCertificate, ClientCertificateError, ErrorCode, Scope,
+};

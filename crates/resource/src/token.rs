@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 use keystile_protocol::{ErrorCode, ProtocolError};
 
-use crate::{AccessTokenClaims, Scope};
+use crate::{AccessTokenClaims, AuthorizationDetails, Scope};
 
 /// A verified access token, as an extractor. It holds the claims; the token itself is not kept.
 ///
@@ -47,6 +47,11 @@ impl Token {
     /// Whether it allows this one.
     pub fn allows(&self, scope: &str) -> bool {
         self.0.scope.contains(scope)
+    }
+
+    /// What it allows beside its scopes (RFC 9396), such as one payment.
+    pub fn authorization_details(&self) -> &AuthorizationDetails {
+        &self.0.authorization_details
     }
 
     /// All its claims.

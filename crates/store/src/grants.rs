@@ -40,17 +40,18 @@ macro_rules! alive {
 const REDEEM: &str = concat!(
     "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
              resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt,
-             claims, dpop_key, approval, certificate)
+             claims, dpop_key, approval, certificate, authorization_details)
      AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20))
+                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21))
      INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
                          keep_until, salt, claims, dpop_key, approval, certificate,
+                         authorization_details,
                          generation, rotated_at, last_used)
      SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
             g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
             g.expires_at, g.keep_until, g.salt, g.claims, g.dpop_key,
-            g.approval, g.certificate, 0, g.created_at, g.created_at
+            g.approval, g.certificate, g.authorization_details, 0, g.created_at, g.created_at
      FROM g WHERE ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
@@ -89,6 +90,7 @@ async fn insert(
     new: &Redemption,
 ) -> Stored<Option<([u8; 16], Option<i64>, bool)>> {
     let claims = (!new.claims.is_empty()).then(|| to_json(&new.claims)).transpose()?;
+    let details = (!new.details.is_empty()).then(|| new.details.to_json());
     let (resources, methods) = (to_json(&new.resources)?, to_json(&new.methods)?);
     let (key, certificate) = match new.bound_to {
         None => (None, None),
@@ -116,6 +118,7 @@ async fn insert(
         key.as_ref().map(Thumbprint::as_bytes),
         new.approval.as_ref(),
         certificate.as_ref().map(Thumbprint::as_bytes),
+        details.as_deref(),
     ];
     db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?, row.flag()?))).await
 }
@@ -124,7 +127,7 @@ const FIND: &str = concat!(
     "SELECT g.id, g.account, g.client, g.offline, g.session, g.sid, g.scope, g.resources,
             g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used, g.salt,
             COALESCE(g.claims, '{}'),
-            g.dpop_key, g.certificate,
+            g.dpop_key, g.certificate, COALESCE(g.authorization_details, '[]'),
             CASE WHEN g.revoked_at IS NULL AND ",
     alive!("$2"),
     " THEN 1 ELSE 0 END,
@@ -164,6 +167,7 @@ fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
         salt: row.array()?,
         claims: row.json()?,
         bound_to: bound_to(row)?,
+        details: row.json()?,
     };
     Ok(GrantNow { grant, alive: row.flag()?, token_revoked: row.flag()? })
 }

@@ -33,6 +33,15 @@ const ADD: &str = "
     WHERE NOT EXISTS (SELECT 1 FROM signing_keys k
                       WHERE k.algorithm = $2 AND k.created_at > $5)";
 
+/// Adds a key after others of its algorithm, by the operator's word.
+pub(crate) async fn rotate(db: &mut impl Statements, key: &StoredKey) -> Stored<()> {
+    let sql = "INSERT INTO signing_keys (kid, algorithm, sealed, created_at) \
+               VALUES ($1, $2, $3, $4)";
+    let algorithm = key.algorithm.as_str();
+    db.execute(sql, params![&key.kid, algorithm, key.sealed.as_slice(), key.created_at]).await?;
+    meta::note_change(db).await
+}
+
 pub(crate) async fn add(db: &mut impl Statements, key: &StoredKey) -> Stored<()> {
     let algorithm = key.algorithm.as_str();
     let since = key.created_at.minus(MEANWHILE);

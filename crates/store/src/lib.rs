@@ -6,6 +6,7 @@
 //! file, migrations) lies in [`sqlite`].
 
 mod accounts;
+mod approved_clients;
 mod clients;
 mod consents;
 mod decryption_keys;
@@ -16,6 +17,7 @@ mod keys;
 mod logos;
 mod logout_messages;
 mod meta;
+mod parked;
 mod pending;
 mod registrations;
 mod revoked_tokens;

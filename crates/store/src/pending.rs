@@ -24,8 +24,9 @@ const IN_ALL: &str = "SELECT COUNT(*) FROM pending_authorizations WHERE expires_
 
 const OPEN: &str = "
     INSERT INTO pending_authorizations (id, secret_digest, user_code, client, network, scope,
-                                        resources, expires_at, poll_every, polled_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                        resources, expires_at, poll_every, polled_at,
+                                        authorization_details)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (user_code) DO NOTHING";
 
 /// Nobody writes meanwhile: writers take turns.
@@ -41,6 +42,7 @@ pub(crate) async fn open(db: &mut impl Statements, opened: &PendingOpened) -> St
         return Ok(Opened::Full);
     }
     let resources = to_json(&pending.resources)?;
+    let details = (!pending.details.is_empty()).then(|| pending.details.to_json());
     let row = params![
         &pending.grant,
         &pending.secret_digest,
@@ -52,6 +54,7 @@ pub(crate) async fn open(db: &mut impl Statements, opened: &PendingOpened) -> St
         pending.expires_at,
         millis(pending.pace.interval),
         pending.pace.last_poll,
+        details.as_deref(),
     ];
     match db.execute(OPEN, row).await? {
         0 => Ok(Opened::CodeTaken),
@@ -68,7 +71,8 @@ macro_rules! find {
     ($which:literal) => {
         concat!(
             "SELECT id, secret_digest, user_code, client, scope, resources, expires_at, poll_every,
-                    polled_at, approval, answered_by, redeemed_at
+                    polled_at, approval, answered_by, redeemed_at,
+                    COALESCE(authorization_details, '[]')
              FROM pending_authorizations WHERE ",
             $which
         )
@@ -101,6 +105,7 @@ fn read(row: &mut Fields<'_>) -> Stored<Pending> {
         },
         answer: answer(row.maybe_text()?, row.maybe_array()?)?,
         redeemed: row.maybe_int()?.is_some(),
+        details: row.json()?,
     })
 }
 

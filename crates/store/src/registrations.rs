@@ -1,9 +1,8 @@
 //! Clients that registered themselves: each has its row among the clients, and one here.
 
 use keystile_authority::ports::Stored;
-use keystile_authority::records::ClientOrigin;
 use keystile_authority::registered::{
-    Admission, ApprovedClient, ChangedRegistration, NewRegistration, Registered, Registration,
+    Admission, ChangedRegistration, NewRegistration, Registered, Registration,
 };
 use keystile_protocol::{ClientId, Timestamp};
 
@@ -16,7 +15,7 @@ const OF_NETWORK: &str = "
 
 const UNUSED: &str = "
     SELECT COUNT(*) FROM (SELECT 1 AS one FROM registrations
-    WHERE origin = 'open' AND used_at IS NULL LIMIT $1) t";
+    WHERE network IS NOT NULL AND used_at IS NULL LIMIT $1) t";
 
 /// Whether there is room; nothing is written.
 pub(crate) async fn admitted(
@@ -42,24 +41,24 @@ pub(crate) async fn admitted(
 }
 
 const ADD: &str = "
-    INSERT INTO registrations (client, origin, token_digest, metadata, created_at, network)
-    VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT INTO registrations (client, token_digest, metadata, created_at, network)
+    VALUES ($1, $2, $3, $4, $5)";
 
 pub(crate) async fn add(db: &mut impl Statements, new: &NewRegistration) -> Stored<Registered> {
     match admitted(db, &new.admission).await? {
         Registered::Done => {}
         no_room => return Ok(no_room),
     }
-    let (origin, network) = match &new.admission {
+    let network = match &new.admission {
         Admission::Token { digest, .. } => {
             initial_access_tokens::use_up(db, digest).await?;
-            ("token", None)
+            None
         }
-        Admission::Open { network, .. } => ("open", Some(network)),
+        Admission::Open { network, .. } => Some(network),
     };
     let Registration { client, token_digest, metadata, created_at } = &new.registration;
     let metadata = to_json(metadata)?;
-    let row = params![client, origin, token_digest, &metadata, *created_at, network];
+    let row = params![client, token_digest, &metadata, *created_at, network];
     db.execute(ADD, row).await?;
     clients::put(db, &new.client).await?;
     if let Some(logo) = &new.logo {
@@ -68,27 +67,8 @@ pub(crate) async fn add(db: &mut impl Statements, new: &NewRegistration) -> Stor
     Ok(Registered::Done)
 }
 
-const APPROVE: &str = "
-    INSERT INTO registrations (client, origin, created_at) VALUES ($1, 'document', $2)
-    ON CONFLICT (client) DO NOTHING";
-
-/// A client of a metadata document, as it is now.
-pub(crate) async fn keep_approved(
-    db: &mut impl Statements,
-    approved: &ApprovedClient,
-) -> Stored<()> {
-    let ApprovedClient { client, at, .. } = approved;
-    match clients::find(db, &client.id).await? {
-        Some(known) if known.origin != ClientOrigin::Document => return Ok(()),
-        _ => {}
-    }
-    db.execute(APPROVE, params![&client.id, *at]).await?;
-    clients::put(db, client).await
-}
-
-const FIND: &str = "
-    SELECT client, token_digest, metadata, created_at FROM registrations
-    WHERE client = $1 AND token_digest IS NOT NULL";
+const FIND: &str =
+    "SELECT client, token_digest, metadata, created_at FROM registrations WHERE client = $1";
 
 pub(crate) async fn find(
     db: &mut impl Statements,
@@ -149,7 +129,7 @@ pub(crate) async fn forget(db: &mut impl Statements, client: &ClientId) -> Store
 
 const NEVER_USED: &str = "
     SELECT COUNT(*) FROM registrations
-    WHERE client = $1 AND origin <> 'token' AND used_at IS NULL";
+    WHERE client = $1 AND network IS NOT NULL AND used_at IS NULL";
 
 /// Asked of a reader: nearly always there is nothing to note.
 pub(crate) async fn never_used(db: &mut impl Statements, client: &ClientId) -> Stored<bool> {
@@ -166,13 +146,13 @@ pub(crate) async fn note_first_use(
     db.execute(sql, params![client, now]).await.map(drop)
 }
 
-/// Strangers' clients that nobody has used and that are older than `$1`.
+/// The open registrations that nobody has used and that are older than `$1`.
 macro_rules! abandoned {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
             "(SELECT client FROM registrations
-              WHERE origin IN ('open', 'document') AND used_at IS NULL AND created_at < $1
+              WHERE network IS NOT NULL AND used_at IS NULL AND created_at < $1
               ORDER BY created_at LIMIT $2)",
             $after
         )

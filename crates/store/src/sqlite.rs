@@ -6,6 +6,7 @@ mod logos;
 mod logout_outbox;
 mod memory;
 mod open;
+mod parking;
 mod pending;
 mod readers;
 mod registrations;

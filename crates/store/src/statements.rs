@@ -2,7 +2,7 @@
 //!
 //! SQL is written once, with `$n` for the n-th parameter.
 
-use keystile_authority::ids::{AccountId, GrantId, SessionId};
+use keystile_authority::ids::{AccountId, GrantId, ParkedId, SessionId};
 use keystile_authority::ports::{StoreError, Stored};
 use keystile_protocol::{ClientId, Scope, Timestamp};
 use serde::Serialize;
@@ -127,7 +127,7 @@ macro_rules! id_values {
         }
     )*};
 }
-id_values!(AccountId, GrantId, SessionId);
+id_values!(AccountId, GrantId, ParkedId, SessionId);
 
 /// A row of a backend.
 pub(crate) trait Columns {

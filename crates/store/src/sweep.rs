@@ -24,9 +24,11 @@ pub struct Swept {
     pub tokens: usize,
     /// Assertions and proofs that are refused for their age and are forgotten.
     pub used_once: usize,
+    /// Parked requests and codes for which nobody can come any more.
+    pub parked: usize,
     /// Authorizations that waited for a user's word and are forgotten.
     pub pending: usize,
-    /// Open registrations that nobody used, with their clients.
+    /// Strangers' clients that nobody used.
     pub registrations: usize,
     /// Whether the step reached the end of what there is to look at; the next begins anew.
     pub finished: bool,
@@ -38,6 +40,7 @@ impl std::ops::AddAssign for Swept {
         self.sessions += more.sessions;
         self.tokens += more.tokens;
         self.used_once += more.used_once;
+        self.parked += more.parked;
         self.pending += more.pending;
         self.registrations += more.registrations;
         self.finished = more.finished;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keystile_authority::policy::{Guessing, Lifetimes, Rate, WaitingLimits};
+use keystile_authority::policy::{Guessing, Lifetimes, ParkingRoom, Rate, WaitingLimits};
 use keystile_server::FaceLimits;
 
 use super::file;
@@ -16,6 +16,8 @@ const CODE_AT_MOST: u64 = 60;
 const DEVICE_CODE_AT_MOST: u64 = 1800;
 const TEN_YEARS: u64 = 10 * 365 * 24 * 3600;
 const WORKERS_AT_MOST: usize = 64;
+/// They are counted when one more comes.
+const PARKED_AT_MOST: u32 = 100_000;
 
 pub(super) fn lifetimes(
     table: &file::Lifetimes,
@@ -115,6 +117,22 @@ pub(super) fn face(table: &file::Limits, place: &Place<'_>) -> Result<FaceLimits
             requests,
         )?,
     })
+}
+
+/// Zero parks nothing: large requests and codes are refused.
+pub(super) fn parking(
+    table: &file::Limits,
+    place: &Place<'_>,
+) -> Result<ParkingRoom, SettingsError> {
+    let default = ParkingRoom::default();
+    let room = ParkingRoom {
+        per_client: table.parked_per_client.unwrap_or(default.per_client),
+        in_all: table.parked.unwrap_or(default.in_all),
+    };
+    if room.in_all > PARKED_AT_MOST {
+        return place.key("parked").wrong(format!("it is at most {PARKED_AT_MOST}"));
+    }
+    Ok(room)
 }
 
 pub(super) fn hashing(

@@ -5,8 +5,8 @@ use keystile_authority::records::Client;
 use keystile_authority::rules::mutual_tls;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 
-use super::scopes;
 use super::source::{Place, SettingsError};
+use super::{details, scopes};
 
 /// The clients, each by the rules of registration, with scopes and APIs that exist.
 pub(super) fn clients(
@@ -39,6 +39,9 @@ fn client(
     mutual_tls::is_offered(&client, policy)
         .or_else(|error| place.key(error.member).wrong(error.problem))?;
     scopes::known(&client.scope, policy, &place.key("scope"))?;
+    if let Some(problem) = details::unknown_type(&client.authorization_details_types, policy) {
+        return place.key("authorization_details_types").wrong(problem);
+    }
     if let Some((member, problem)) = unknown_api(&client, policy) {
         return place.key(member).wrong(problem);
     }

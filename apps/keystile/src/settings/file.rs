@@ -23,6 +23,8 @@ pub struct File {
     pub clients: Vec<ClientMetadata>,
     /// Whether every authorization request has to be pushed (RFC 9126).
     pub require_pushed_authorization_requests: bool,
+    /// Proofs of possession (RFC 9449).
+    pub dpop: Dpop,
     /// Clients that register themselves (RFC 7591).
     pub registration: Registration,
     /// Users.
@@ -33,6 +35,8 @@ pub struct File {
     pub scopes: Vec<Scope>,
     /// APIs that access tokens are for.
     pub apis: Vec<Api>,
+    /// Types of authorization details (RFC 9396).
+    pub authorization_details: Vec<DetailsType>,
     /// Issuers whose word about users is a grant (RFC 7523).
     pub trusted_issuers: Vec<TrustedIssuer>,
     /// Certificate and key; without them something before the server does TLS.
@@ -71,6 +75,14 @@ pub struct Keys {
     pub master_key_file: Option<PathBuf>,
 }
 
+/// `[dpop]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dpop {
+    /// Whether proofs need a nonce of the server's.
+    pub nonces: bool,
+}
+
 /// `[accounts]`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -106,6 +118,46 @@ pub struct Api {
     pub scopes: Tokens,
     /// What its access tokens look like: `jwt`, or `opaque` for an API that asks about each.
     pub tokens: Option<String>,
+}
+
+/// `[[authorization_details]]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetailsType {
+    /// Its name in requests.
+    #[serde(rename = "type")]
+    pub name: String,
+    /// What people are asked: "Make a payment".
+    pub title: String,
+    /// The most important of it: "Pay {amount} to {creditorName}". What it does not say stands in a
+    /// table below it.
+    pub words: Option<String>,
+    /// The audiences of the APIs that it is for; without them a request may name any.
+    pub locations: Vec<String>,
+    /// Whether a client may have it for itself, with no user asked.
+    pub client_credentials: bool,
+    /// What may stand in it.
+    pub fields: Vec<DetailsField>,
+}
+
+/// A field of a type of authorization details.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetailsField {
+    /// Its name in requests.
+    pub name: String,
+    /// Its name for people.
+    pub label: Option<String>,
+    /// `text` (the default), `texts`, `number`, `boolean`, `object` or `objects`.
+    pub kind: Option<String>,
+    /// Whether it has to be there.
+    pub required: bool,
+    /// Longest text, in characters.
+    pub max_length: Option<usize>,
+    /// The only texts.
+    pub values: Vec<String>,
+    /// The fields of an object.
+    pub fields: Vec<DetailsField>,
 }
 
 /// A list of tokens, or text with spaces between them.
@@ -256,6 +308,10 @@ pub struct Limits {
     pub waiting_from_network: Option<u32>,
     /// Largest body of a request.
     pub body_bytes: Option<usize>,
+    /// Large pushed requests and codes that wait in the store, of one client.
+    pub parked_per_client: Option<u32>,
+    /// The same in all.
+    pub parked: Option<u32>,
     /// Open connections.
     pub connections: Option<usize>,
     /// Requests under way.

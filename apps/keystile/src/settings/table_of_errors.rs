@@ -174,6 +174,45 @@ fn mistakes_about_whom_to_believe_are_named_too() {
 }
 
 #[test]
+fn the_room_for_what_is_parked_is_bounded() {
+    let (at, problem) = wrong("[limits]\nparked = 100001");
+    assert_eq!(at, "3:1");
+    assert!(problem.contains("at most 100000"), "{problem}");
+    let room = good("[limits]\nparked_per_client = 0").policy.parking;
+    assert_eq!((room.per_client, room.in_all), (0, 10_000));
+}
+
+#[test]
+fn types_of_authorization_details_are_checked() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("[[authorization_details]]\ntitle = \"A\"", "2:1", &["type: it is missing"]),
+        ("[[authorization_details]]\ntype = \"a\"", "2:1", &["title: it is missing"]),
+        ("[[authorization_details]]\ntype = \"a\"\ntitel = \"A\"", "4:1", &["'title'"]),
+        (
+            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\nlocations = [\"https://a\"]",
+            "5:1",
+            &["no API 'https://a'", "[[apis]]"],
+        ),
+        (
+            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\nwords = \"Pay {b}\"",
+            "5:1",
+            &["'b' leads to no field"],
+        ),
+        (
+            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\n\
+             [[authorization_details]]\ntype = \"a\"\ntitle = \"B\"",
+            "6:1",
+            &["two types 'a'"],
+        ),
+    ];
+    for (text, place, words) in cases {
+        let (at, problem) = wrong(text);
+        assert_eq!(&at, place, "{text}\n{problem}");
+        assert!(words.iter().all(|word| problem.contains(word)), "{text}\n{problem}");
+    }
+}
+
+#[test]
 fn what_a_client_names_to_be_fetched_has_an_https_address() {
     for (member, value, word) in [
         ("jwks_uri", "\"http://app.example/keys\"", "'http://app.example/keys'"),
@@ -184,6 +223,46 @@ fn what_a_client_names_to_be_fetched_has_an_https_address() {
         assert_eq!(at, "6:1", "{problem}");
         assert!(problem.starts_with(member) && problem.contains(word), "{problem}");
     }
+}
+
+#[test]
+fn fields_of_authorization_details_are_checked() {
+    let cases: &[(&str, &[&str])] = &[
+        ("{ kind = \"text\" }", &["name: a field has a name"]),
+        ("{ name = \"a.b\" }", &["without ."]),
+        ("{ name = \"type\" }", &["stands in every type"]),
+        ("{ name = \"locations\" }", &["stands in every type"]),
+        ("{ name = \"a\" }, { name = \"a\" }", &["two fields 'a'"]),
+        ("{ name = \"a\", kind = \"date\" }", &["'date' is none of text, texts"]),
+        ("{ name = \"a\", kind = \"number\", max_length = 3 }", &["only text has a length"]),
+        ("{ name = \"a\", kind = \"boolean\", values = [\"x\"] }", &["values to choose from"]),
+        ("{ name = \"a\", max_length = 2001 }", &["1 to 2000"]),
+        ("{ name = \"a\", max_length = 0 }", &["1 to 2000"]),
+        ("{ name = \"a\", kind = \"object\" }", &["an object has fields"]),
+        ("{ name = \"a\", fields = [{ name = \"b\" }] }", &["nothing else has"]),
+        ("{ name = \"actions\" }", &["'actions' is of the kind texts"]),
+        ("{ name = \"identifier\", kind = \"texts\" }", &["'identifier' is of the kind text "]),
+        ("{ name = \"a\", lable = \"A\" }", &["'lable'", "'label'"]),
+    ];
+    for (fields, words) in cases {
+        let text =
+            format!("[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\nfields = [{fields}]");
+        let (at, problem) = wrong(&text);
+        assert!(at.starts_with("5:"), "{text}\n{at}: {problem}");
+        for word in *words {
+            assert!(problem.contains(word), "{text}\n{problem}\nlacks {word}");
+        }
+    }
+    let nested = |levels: usize| {
+        let open = "{ name = \"a\", kind = \"object\", fields = [".repeat(levels);
+        let close = "] }".repeat(levels);
+        format!(
+            "[[authorization_details]]\ntype = \"a\"\ntitle = \"A\"\n\
+             fields = [{open}{{ name = \"b\" }}{close}]"
+        )
+    };
+    assert_eq!(good(&nested(3)).policy.details_types.len(), 1);
+    assert!(wrong(&nested(4)).1.contains("within each other"));
 }
 
 #[test]
@@ -210,6 +289,10 @@ fn names_that_point_nowhere_are_found() {
     let (at, problem) = wrong(&format!("{CLIENT}apis = [\"https://photos.example\"]"));
     assert_eq!(at, "6:1");
     assert!(problem.contains("no API 'https://photos.example'"), "{problem}");
+    let types = "authorization_details_types = [\"payment\"]";
+    let (at, problem) = wrong(&format!("{CLIENT}{types}"));
+    assert_eq!(at, "6:1");
+    assert!(problem.contains("no type 'payment'"), "{problem}");
     let exchange = "grant_types = [\"urn:ietf:params:oauth:grant-type:token-exchange\"]\n\
                     [clients.token_exchange]\naudiences = [\"https://photos.example\"]";
     let (at, problem) = wrong(&format!("{CLIENT}{exchange}"));

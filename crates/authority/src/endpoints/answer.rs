@@ -8,6 +8,7 @@ use crate::incident::Incident;
 use crate::ports::StoreError;
 use crate::records::Client;
 use crate::rules::consent::Permission;
+use crate::rules::details_words::ShownDetail;
 use crate::rules::next_step::LoginReason;
 use crate::rules::redirect::{PageError, Reply};
 use crate::rules::sign_up::{SignUpError, SignUpFields};
@@ -132,6 +133,8 @@ pub struct ConsentView {
     pub username: String,
     /// What is asked for.
     pub permissions: Vec<Permission>,
+    /// What is asked for beside scopes.
+    pub details: Vec<ShownDetail>,
     /// Languages that the client asks for.
     pub ui_locales: Option<String>,
 }

@@ -9,7 +9,7 @@ use keystile_protocol::{ClientId, ErrorCode, Params, ProtocolError, Timestamp};
 use super::Authority;
 use super::answer::{Fault, Outcome};
 use super::authorize::{Asked, Posted, Refused, Stop};
-use crate::ids::GrantId;
+use crate::ids::{GrantId, ParkedId};
 use crate::incident::Incident;
 use crate::mint;
 use crate::ports::{DocumentError, Fetched};
@@ -23,7 +23,8 @@ use crate::sealed::{Origin, PushedRequest};
 impl Authority {
     /// What a request asks, wherever its parameters stand.
     pub(super) async fn arrived(&self, params: Params, now: Timestamp) -> Result<Asked, Stop> {
-        let (params, origin) = match self.pushed_before(&params)? {
+        let mut parked = None;
+        let (params, origin) = match self.pushed_before(&params, &mut parked, now).await? {
             Some(pushed) => pushed,
             // Both together are refused with the other rules about parameters.
             None if params.has("request") != params.has("request_uri") => {
@@ -31,20 +32,24 @@ impl Authority {
             }
             None => (params, Origin::Plain),
         };
-        Ok(Asked { params, origin, requested_at: now, renewed: false, posted: Posted::Nothing })
+        let (requested_at, posted) = (now, Posted::Nothing);
+        Ok(Asked { params, parked, origin, requested_at, renewed: false, posted })
     }
 
-    /// The parameters of a pushed request, if this is one.
-    pub(super) fn pushed_before(
+    /// The parameters of a pushed request, if this is one; `parked` says where they wait, if that is
+    /// the store.
+    pub(super) async fn pushed_before(
         &self,
         params: &Params,
-    ) -> Result<Option<(Params, Origin)>, PageError> {
+        parked: &mut Option<ParkedId>,
+        now: Timestamp,
+    ) -> Result<Option<(Params, Origin)>, Stop> {
         let Some(sealed) = pushed_request::sealed_part(params) else { return Ok(None) };
         let client_id = redirect::client_id(params)?;
         let opened: Option<PushedRequest> = self.open(sealed);
         let PushedRequest { params, grant, expires_at, .. } =
             pushed_request::of_client(opened, &client_id)?;
-        let params = Params::parse(params.as_bytes()).map_err(PageError::Unreadable)?;
+        let params = self.params_at(params, parked, now).await?;
         Ok(Some((params, Origin::Pushed { grant, expires_at })))
     }
 

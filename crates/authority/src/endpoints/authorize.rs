@@ -5,19 +5,22 @@ use keystile_protocol::{ClientId, Params, ProtocolError, Scope, Timestamp};
 
 use super::answer::{Answer, ConsentView, Cookies, Fault, Outcome, SignInError, SignInView};
 use super::{Authority, Browser, ReceivedParams};
+use crate::ids::ParkedId;
 use crate::incident::Incident;
 use crate::records::{Session, SignedIn, Situation};
-use crate::rules::consent;
 use crate::rules::next_step::{ConsentAnswer, LoginReason, Step, decide};
 use crate::rules::redirect::{self, PageError, ReplyTo};
 use crate::rules::request::{self, ValidRequest};
 use crate::rules::sign_up::{SignUpError, SignUpFields};
-use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin};
+use crate::rules::{consent, parking};
+use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin, ParamsAt};
 
 /// An authorization request on its way through the pages.
 pub(super) struct Asked {
     /// As received, or as it stood in a request object or a pushed request.
     pub(super) params: Params,
+    /// Where those wait meanwhile, if that is the store.
+    pub(super) parked: Option<ParkedId>,
     /// How it came.
     pub(super) origin: Origin,
     /// When it came, or became new again.
@@ -30,8 +33,12 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Where a page of it leads.
-    fn destination(&self) -> Destination {
-        Destination::Client(self.params.encode(), self.origin.clone())
+    fn destination(&self) -> Result<Destination, ProtocolError> {
+        let waiting = match self.parked {
+            Some(id) => ParamsAt::Parked(id),
+            None => ParamsAt::Here(parking::travels(&self.params)?),
+        };
+        Ok(Destination::Client(waiting, self.origin.clone()))
     }
 }
 
@@ -112,8 +119,8 @@ impl Authority {
         let now = self.clock.now();
         let stop = match received {
             Err(unreadable) => Stop::Page(PageError::Unreadable(unreadable)),
-            Ok(params) => match self.pushed_before(&params) {
-                Err(error) => error.into(),
+            Ok(params) => match self.pushed_before(&params, &mut None, now).await {
+                Err(stop) => stop,
                 Ok(pushed) => {
                     match self.known_reply_to(&pushed.map_or(params, |(own, _)| own)).await {
                         Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
@@ -170,35 +177,36 @@ impl Authority {
         request.wishes.another_user =
             self.is_another_user(&request.wishes, hinted.as_deref(), &situation, &to.client)?;
         if let Posted::SwitchAccount | Posted::SignInFailed(..) = asked.posted {
-            let page = sign_in_page(asked, to, &request, LoginReason::SelectAccount);
+            let page = sign_in_page(asked, to, &request, LoginReason::SelectAccount)?;
             return Ok(self.with_browser(page, browser, cookies, now));
         }
         if self.wants_sign_up(&asked.posted) {
-            let page = sign_in_page(asked, to, &request, LoginReason::Create);
+            let page = sign_in_page(asked, to, &request, LoginReason::Create)?;
             return Ok(self.sign_up_page(page, &asked.posted, browser, cookies, now));
         }
         let answer = self.consent_answer(asked, to, &request, &situation);
         match decide(&request, &to.client, situation, asked.requested_at, &answer, now) {
             Step::Login(LoginReason::Create) => {
-                let page = sign_in_page(asked, to, &request, LoginReason::Create);
+                let page = sign_in_page(asked, to, &request, LoginReason::Create)?;
                 Ok(self.sign_up_page(page, &asked.posted, browser, cookies, now))
             }
             Step::Login(reason) => {
-                let page = sign_in_page(asked, to, &request, reason);
+                let page = sign_in_page(asked, to, &request, reason)?;
                 Ok(self.with_browser(page, browser, cookies, now))
             }
             Step::Consent(signed_in) => {
-                Ok(self.consent_page(asked, to, &request, &signed_in, browser, cookies, now))
+                Ok(self.consent_page(asked, to, &request, &signed_in, browser, cookies, now)?)
             }
             Step::Issue(signed_in, scope) => {
                 let given = match &answer {
-                    ConsentAnswer::Allowed(allowed) => {
+                    // Details are never remembered; without scopes nothing is.
+                    ConsentAnswer::Allowed(allowed) if !request.scope.is_empty() => {
                         Some(consent::remembered(&signed_in, &to.client, &request, allowed, now))
                     }
                     _ => None,
                 };
                 // Signed, where it has to be, before anything is written.
-                let code = self.code(asked, to, request, &signed_in, scope, now);
+                let code = self.code(asked, to, request, &signed_in, scope, now).await?;
                 let reply = to.clone().code(code, &self.policy.issuer);
                 let reply = self.as_asked(reply, now).await?;
                 redirect::fits(&reply)?;
@@ -303,29 +311,32 @@ impl Authority {
         browser: &Browser,
         cookies: &mut Cookies,
         now: Timestamp,
-    ) -> Outcome {
-        let destination = asked.destination();
+    ) -> Result<Outcome, ProtocolError> {
+        let destination = asked.destination()?;
         let interaction = self.interaction(destination, asked.requested_at, browser, cookies);
         let permissions = consent::permissions(request, &signed_in.consent, &self.policy);
+        let details = consent::details(request, &self.policy);
         let page = ConsentPage {
             session: signed_in.session.id,
             account: signed_in.session.account,
             client: to.client.id.clone(),
-            shown: consent::shown_digest(request, &to.client, &permissions),
+            shown: consent::shown_digest(request, &to.client, &permissions, &details),
             interaction: interaction.clone(),
         };
-        Outcome::Consent(Box::new(ConsentView {
+        Ok(Outcome::Consent(Box::new(ConsentView {
             request: self.seal(&interaction, now),
             page: self.seal(&page, now),
             client: std::sync::Arc::clone(&to.client),
             username: signed_in.username.clone(),
             permissions,
+            details,
             ui_locales: request.ui_locales.clone(),
-        }))
+        })))
     }
 
-    /// Seals the approval. Nothing is written: an unused code leaves nothing to clean.
-    fn code(
+    /// Seals the approval. Nothing is written, unless it is too long for an address: an unused code
+    /// leaves nothing to clean.
+    async fn code(
         &self,
         asked: &Asked,
         to: &ReplyTo,
@@ -333,7 +344,7 @@ impl Authority {
         signed_in: &SignedIn,
         scope: Scope,
         now: Timestamp,
-    ) -> String {
+    ) -> Result<String, Fault> {
         let session = &signed_in.session;
         let (grant, approval) = self.grant_of(&asked.origin, now);
         let code = Code {
@@ -355,8 +366,13 @@ impl Authority {
             approved_at: now,
             first_in_session: !signed_in.client_is_listed,
             approval,
+            details: request.details,
         };
-        self.seal(&code, now).into_string()
+        let sealed = self.seal(&code, now).into_string();
+        if sealed.len() <= parking::CODE_AT_MOST {
+            return Ok(sealed);
+        }
+        self.park_code(&code, &to.client, now).await
     }
 
     /// Notes that a session was used, once in a tenth of its idle lifetime.
@@ -429,13 +445,13 @@ fn sign_in_page(
     to: &ReplyTo,
     request: &ValidRequest,
     reason: LoginReason,
-) -> PageOf {
+) -> Result<PageOf, ProtocolError> {
     let (error, typed) = match &asked.posted {
         Posted::SignInFailed(error, username) => (Some(*error), Some(username.clone())),
         _ => (None, None),
     };
-    PageOf {
-        destination: asked.destination(),
+    Ok(PageOf {
+        destination: asked.destination()?,
         requested_at: asked.requested_at,
         client: Some(std::sync::Arc::clone(&to.client)),
         username: typed.or_else(|| request.login_hint.clone()).unwrap_or_default(),
@@ -443,7 +459,7 @@ fn sign_in_page(
         reason,
         renewed: asked.renewed,
         error,
-    }
+    })
 }
 
 /// A sign-in page before it is sealed.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keystile_protocol::dpop::Expected;
 use keystile_protocol::jose::KeySet;
 use keystile_protocol::{
     ClientCertificate, ErrorCode, ParamError, Params, ProtocolError, Timestamp,
@@ -15,7 +16,8 @@ use crate::decisions::UsedOnce;
 use crate::records::{Client, ClientKind, ExpectedCertificate};
 use crate::rules::client_assertion::Recipient;
 use crate::rules::client_auth::{self, AuthenticatedClient, Facts, Presented, Proof};
-use crate::rules::dpop;
+use crate::rules::dpop::{self, IsFresh, ProvedKey};
+use crate::sealed::{DpopNonce, FORMAT};
 
 /// A request of a client to one of its endpoints.
 #[derive(Debug)]
@@ -111,6 +113,28 @@ impl Authority {
             }
             _ => prove(&KeySet::default()),
         }
+    }
+
+    /// The key that a request proves, with a nonce of ours where the operator wants those.
+    pub(super) fn proved_key(
+        &self,
+        headers: &[&[u8]],
+        expected: &Expected<'_>,
+        now: Timestamp,
+    ) -> Result<Option<ProvedKey>, ProtocolError> {
+        let is_fresh = |nonce: &str| {
+            let opened: Option<DpopNonce> = self.open(nonce);
+            opened.is_some_and(|nonce| now.since(nonce.made_at) < dpop::NONCE_LIFETIME)
+        };
+        let is_fresh: Option<IsFresh<'_>> =
+            if self.policy.dpop_nonces { Some(&is_fresh) } else { None };
+        dpop::proved(headers, expected, is_fresh, now)
+    }
+
+    /// A nonce for the next proof: a sealed moment. Nothing is stored.
+    pub fn dpop_nonce(&self) -> String {
+        let now = self.clock.now();
+        self.seal(&DpopNonce { format: FORMAT, made_at: now }, now).into_string()
     }
 
     /// Uses up assertions and proofs, or says that one came before. `by` is this request's own: it

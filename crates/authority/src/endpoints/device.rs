@@ -13,6 +13,7 @@ use crate::ids::GrantId;
 use crate::pending::{Pending, PendingAnswer};
 use crate::records::{Client, SignedIn};
 use crate::rules::consent::{self, Permission};
+use crate::rules::details_words::ShownDetail;
 use crate::rules::next_step::{ConsentAnswer, LoginReason};
 use crate::rules::pending::{self, Next};
 use crate::sealed::{ConsentPage, Destination, FormKind, FormToken, Interaction};
@@ -66,6 +67,8 @@ pub struct DeviceView {
     pub username: String,
     /// What is asked for.
     pub permissions: Vec<Permission>,
+    /// What is asked for beside scopes.
+    pub details: Vec<ShownDetail>,
 }
 
 /// The page that says what the device is told.
@@ -283,13 +286,14 @@ impl Authority {
         let Waiting { pending, user_code, client } = waiting;
         let request = pending::as_request(pending);
         let permissions = consent::permissions(&request, &signed_in.consent, &self.policy);
+        let details = consent::details(&request, &self.policy);
         let destination = Destination::Device(visit.grant);
         let interaction = self.interaction(destination, visit.requested_at, browser, cookies);
         let page = ConsentPage {
             session: signed_in.session.id,
             account: signed_in.session.account,
             client: client.id.clone(),
-            shown: consent::shown_digest(&request, client, &permissions),
+            shown: consent::shown_digest(&request, client, &permissions, &details),
             interaction: interaction.clone(),
         };
         Outcome::Device(Box::new(DeviceView {
@@ -299,6 +303,7 @@ impl Authority {
             user_code: *user_code,
             username: signed_in.username.clone(),
             permissions,
+            details,
         }))
     }
 }

@@ -26,7 +26,8 @@ impl Authority {
         let caller = self.authenticated(request, now).await?;
         let client = caller.client();
         let resources = request.params.all("resource")?;
-        let asked = device::check(request.scope()?, &resources, client, &self.policy)?;
+        let asked =
+            device::check(request.scope()?, &resources, request.params, client, &self.policy)?;
         for _ in 0..TRIES {
             let grant = GrantId::new(now, self.entropy.bytes());
             let (device_code, presented) = PresentedCode::new(grant, self.entropy.bytes());

@@ -12,7 +12,7 @@ use super::life::Life;
 use crate::mint;
 use crate::records::Client;
 use crate::refresh_token::{Binding, PresentedRefreshToken};
-use crate::rules::introspect;
+use crate::rules::{authorization_details, introspect};
 
 impl Authority {
     /// What a token is worth right now, for those who may know.
@@ -54,7 +54,14 @@ impl Authority {
         if !alive {
             return Ok(introspect::inactive());
         }
-        Ok(introspect::active(Arc::unwrap_or_clone(claims), None))
+        let mut answer = introspect::active(Arc::unwrap_or_clone(claims), None);
+        // An API learns what is meant for it (RFC 9396 section 9.2); a client knows its own.
+        if answer.client_id.as_ref() != Some(&caller.id) {
+            let details = &answer.authorization_details;
+            answer.authorization_details =
+                authorization_details::for_audience(details, &caller.apis, &self.policy);
+        }
+        Ok(answer)
     }
 
     async fn introspect_refresh_token(
@@ -83,7 +90,8 @@ impl Authority {
             sub: Some(self.subject(&grant.account, caller)?),
             aud: Some(Audience::One(self.policy.issuer.to_string())),
             client_id: Some(grant.client),
-            scope: Some(grant.scope),
+            scope: Some(grant.scope).filter(|scope| !scope.is_empty()),
+            authorization_details: grant.details,
             exp: Some(grant.expires_at.seconds()),
             ..IntrospectionResponse::default()
         })

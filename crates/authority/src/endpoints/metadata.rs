@@ -90,6 +90,12 @@ impl Authority {
             acr_values_supported: names(&acr::SUPPORTED),
             prompt_values_supported: prompts,
             ui_locales_supported: Vec::new(),
+            authorization_details_types_supported: self
+                .policy
+                .details_types
+                .iter()
+                .map(|of| of.name.clone())
+                .collect(),
             claims_parameter_supported: true,
             device_authorization_endpoint: at(paths::DEVICE_AUTHORIZATION),
             pushed_authorization_request_endpoint: at(paths::PAR),

@@ -14,18 +14,18 @@ use crate::incident::Reference;
 use crate::records::Client;
 use crate::rules::request_object::Beside;
 use crate::rules::{dpop, pushed_request, redirect, request, request_object};
-use crate::sealed::{FORMAT, PushedRequest};
+use crate::sealed::{FORMAT, ParamsAt, PushedRequest};
 
 impl Authority {
     /// Takes an authorization request before it comes through a browser. What is given back is
-    /// the request itself, sealed: nothing is stored.
+    /// the request itself, sealed: nothing is stored, unless it is large.
     pub async fn push(&self, request: &ClientRequest<'_>) -> Result<PushedResponse, EndpointError> {
         let now = self.clock.now();
         let caller = self.proved(request, now).await?;
         let client = caller.client();
         let urls = self.policy.urls(request.path);
         let expected = Expected { method: "POST", urls: &urls, access_token: None };
-        let key = dpop::proved(&request.dpop, &expected, now)?;
+        let key = self.proved_key(&request.dpop, &expected, now)?;
         let once = caller.once().into_iter().chain(key.map(|key| key.once)).collect();
         self.use_up(once, self.entropy.bytes()).await?;
         let mut params = pushed_request::authorization_request(request.params, &client.id)?;
@@ -44,10 +44,15 @@ impl Authority {
         request::check(&params, client, &self.policy)?;
         let params = params.encode();
         pushed_request::fits(&params)?;
-        Ok(self.pushed(client, params, now))
+        let waiting = if params.len() <= pushed_request::TRAVELS_AT_MOST {
+            ParamsAt::Here(params)
+        } else {
+            self.park_request(params, client, request, now).await?
+        };
+        Ok(self.pushed(client, waiting, now))
     }
 
-    fn pushed(&self, client: &Client, params: String, now: Timestamp) -> PushedResponse {
+    fn pushed(&self, client: &Client, params: ParamsAt, now: Timestamp) -> PushedResponse {
         let sealed = self.seal(
             &PushedRequest {
                 format: FORMAT,

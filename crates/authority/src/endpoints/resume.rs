@@ -1,6 +1,6 @@
 //! The pages of the flow when they are opened or posted: back to the dispatcher.
 
-use keystile_protocol::{Params, Timestamp};
+use keystile_protocol::Timestamp;
 
 use super::answer::{Answer, Cookies, Outcome};
 use super::authorize::{Asked, PageOf, Posted, Stop};
@@ -123,10 +123,10 @@ impl Authority {
         };
         let requested_at = interaction.requested_at;
         match interaction.destination {
-            Destination::Client(params, origin) => {
-                let params = Params::parse(params.as_bytes())
-                    .map_err(|e| Stop::Page(crate::rules::redirect::PageError::Unreadable(e)))?;
-                let asked = Asked { params, origin, requested_at, renewed, posted };
+            Destination::Client(place, origin) => {
+                let mut parked = None;
+                let params = self.params_at(place, &mut parked, now).await?;
+                let asked = Asked { params, parked, origin, requested_at, renewed, posted };
                 self.dispatch(asked, browser, cookies, now).await
             }
             Destination::Account => {

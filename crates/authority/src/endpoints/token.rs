@@ -19,7 +19,7 @@ use super::client::ClientRequest;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, GrantType};
 use crate::rules::client_auth::AuthenticatedClient;
-use crate::rules::{dpop, scope, sender_constraint};
+use crate::rules::{authorization_details, scope, sender_constraint};
 
 /// Who asks for tokens, and what they are to be bound to.
 struct Caller<'a> {
@@ -68,6 +68,11 @@ impl Authority {
                 self.refresh(request, &caller, now).await
             }
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
+            GrantType::JwtBearer | GrantType::TokenExchange
+                if request.params.has(authorization_details::PARAMETER) =>
+            {
+                Err(authorization_details::not_by_this_grant().into())
+            }
             GrantType::JwtBearer => self.for_assertion(request, &caller, now).await,
             GrantType::TokenExchange => self.exchange(request, &caller, now).await,
         }
@@ -82,7 +87,7 @@ impl Authority {
     ) -> Result<Caller<'a>, EndpointError> {
         let urls = self.policy.urls(request.path);
         let expected = Expected { method: "POST", urls: &urls, access_token: None };
-        let proved = dpop::proved(&request.dpop, &expected, now)?;
+        let proved = self.proved_key(&request.dpop, &expected, now)?;
         let once = client.once().into_iter().chain(proved.map(|proved| proved.once)).collect();
         let client = client.client();
         let bound_to = sender_constraint::of(client, proved.as_ref(), request.certificate)?;

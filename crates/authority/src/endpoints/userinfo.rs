@@ -108,7 +108,7 @@ impl Authority {
         let expected = Expected { method: presented.method, urls: &urls, access_token };
         let proved = match presented.scheme {
             Scheme::Bearer => None,
-            Scheme::Dpop => dpop::proved(&presented.dpop, &expected, now)?,
+            Scheme::Dpop => self.proved_key(&presented.dpop, &expected, now)?,
         };
         let PresentedToken { scheme, certificate, .. } = presented;
         sender_constraint::token_may_be_used(token, *scheme, proved.as_ref(), *certificate)?;

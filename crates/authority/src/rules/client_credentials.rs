@@ -1,14 +1,16 @@
 //! A client's own token (RFC 6749 section 4.4).
 
-use keystile_protocol::{ErrorCode, ProtocolError, Scope};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, ProtocolError, Scope};
 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
 use crate::rules::scope;
 
-/// The scope of a client's own token. The scopes that are about a user are not for it.
+/// The scope of a client's own token. The scopes that are about a user are not for it. Whoever says
+/// in detail what it wants (RFC 9396) has no other scope than it asks for.
 pub fn grant(
     asked: Option<Scope>,
+    details: &AuthorizationDetails,
     client: &Client,
     policy: &Policy,
 ) -> Result<Scope, ProtocolError> {
@@ -21,6 +23,7 @@ pub fn grant(
     let about_a_user =
         |token: &str| token == "offline_access" || policy.scope(token).is_some_and(|s| s.identity);
     match asked.filter(|asked| !asked.is_empty()) {
+        None if !details.is_empty() => Ok(Scope::empty()),
         None => {
             Ok(client.scope.filter(|token| policy.scope(token).is_some() && !about_a_user(token)))
         }
@@ -45,14 +48,19 @@ mod tests {
 
     #[test]
     fn a_clients_own_token_is_about_no_user_rfc_6749_4_4() {
-        let policy = fixtures::policy();
+        let (policy, none) = (fixtures::policy(), AuthorizationDetails::default());
         let text = |t: &str| Scope::try_from(t).expect("tokens");
         let client =
             Client { grant_types: vec![GrantType::ClientCredentials], ..fixtures::client() };
-        assert_eq!(grant(None, &client, &policy), Ok(text("photos:read photos:order")));
-        assert_eq!(grant(Some(text("photos:read")), &client, &policy), Ok(text("photos:read")));
+        assert_eq!(grant(None, &none, &client, &policy), Ok(text("photos:read photos:order")));
+        assert_eq!(
+            grant(Some(text("photos:read")), &none, &client, &policy),
+            Ok(text("photos:read"))
+        );
+        let some = AuthorizationDetails::parse(r#"[{"type":"mailbox"}]"#).expect("details");
+        assert_eq!(grant(None, &some, &client, &policy), Ok(Scope::empty()));
         let code = |scope: &str, client: &Client| {
-            grant(Some(text(scope)), client, &policy).expect_err("refused").error
+            grant(Some(text(scope)), &none, client, &policy).expect_err("refused").error
         };
         assert_eq!(code("openid", &client), ErrorCode::InvalidScope);
         assert_eq!(code("offline_access", &client), ErrorCode::InvalidScope);

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::{CodeVerifier, ErrorCode, ProtocolError, Scope, Timestamp};
+use keystile_protocol::{
+    AuthorizationDetails, CodeVerifier, ErrorCode, ProtocolError, Scope, Timestamp,
+};
 
 use crate::decisions::Redemption;
 use crate::policy::Lifetimes;
 use crate::records::{Client, GrantType};
+use crate::rules::authorization_details;
 use crate::sealed::{Code, FORMAT};
 
 /// Clocks of two nodes may differ: a code may come from this far in the future.
@@ -69,11 +72,12 @@ pub fn redeem(
         let late = refuse("the code has expired; start a new authorization request");
         return Err(CodeRefusal { effect: Effect::RevokeGrant, ..late });
     }
-    let scope = still_allowed(code, client);
-    if scope.is_empty() {
+    let (scope, details) = still_allowed(code, client);
+    if scope.is_empty() && details.is_empty() {
         return Err(refuse("the client is no longer registered for what the code allows"));
     }
-    Ok(redemption(code, client, scope, lifetimes, random, now))
+    let redemption = redemption(code, client, scope, lifetimes, random, now);
+    Ok(Redemption { details, ..redemption })
 }
 
 fn same_redirect_uri(code: &Code, redirect_uri: Option<&str>) -> Result<(), &'static str> {
@@ -97,11 +101,12 @@ fn proof_key(code: &Code, verifier: Option<&CodeVerifier>) -> Result<(), &'stati
 }
 
 /// What the client may still have of it by today's registration.
-fn still_allowed(code: &Code, client: &Client) -> Scope {
+fn still_allowed(code: &Code, client: &Client) -> (Scope, AuthorizationDetails) {
     if !client.may_use(GrantType::AuthorizationCode) {
-        return Scope::empty();
+        return Default::default();
     }
-    code.scope.filter(|token| client.scope.contains(token))
+    let scope = code.scope.filter(|token| client.scope.contains(token));
+    (scope, authorization_details::still_allowed(&code.details, client))
 }
 
 fn redemption(
@@ -140,6 +145,7 @@ fn redemption(
         bound_to: None,
         once: Vec::new(),
         approval: code.approval,
+        details: AuthorizationDetails::default(),
     }
 }
 
@@ -225,6 +231,19 @@ mod tests {
         let redemption =
             redeem_with(narrowed, uri, Some(fixtures::verifier()), NOW).expect("something is left");
         assert_eq!(redemption.scope.as_str(), "openid");
+        let types = vec!["payment_initiation".to_owned()];
+        let details_alone = |code: &mut Code, client: &mut Client| {
+            (code.scope, code.details) = (Scope::empty(), fixtures::payments());
+            client.authorization_details_types.clone_from(&types);
+        };
+        let redemption = redeem_with(details_alone, uri, Some(fixtures::verifier()), NOW);
+        assert_eq!(redemption.expect("RFC 9396 without a scope").details, fixtures::payments());
+        let unregistered = |code: &mut Code, client: &mut Client| {
+            details_alone(code, client);
+            client.authorization_details_types.clear();
+        };
+        let refused = redeem_with(unregistered, uri, Some(fixtures::verifier()), NOW);
+        assert_eq!(refused, Err(Effect::Nothing));
         let without_grant = |_: &mut Code, client: &mut Client| client.grant_types.clear();
         let refused = redeem_with(without_grant, uri, Some(fixtures::verifier()), NOW);
         assert_eq!(refused, Err(Effect::Nothing));

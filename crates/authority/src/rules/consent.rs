@@ -6,6 +6,7 @@ use keystile_protocol::{Scope, Timestamp};
 use crate::decisions::ConsentGiven;
 use crate::policy::Policy;
 use crate::records::{Client, Consent, SignedIn};
+use crate::rules::details_words::{self, Label, Phrase, ShownDetail};
 use crate::rules::next_step::ConsentAnswer;
 use crate::rules::request::ValidRequest;
 use crate::sealed::ConsentPage;
@@ -53,8 +54,19 @@ pub fn permissions(
         .collect()
 }
 
-/// A digest of what the page shows: client, scopes, their words, resources.
-pub fn shown_digest(request: &ValidRequest, client: &Client, shown: &[Permission]) -> [u8; 16] {
+/// What the page shows beside scopes: all of each detail, in the operator's words.
+pub fn details(request: &ValidRequest, policy: &Policy) -> Vec<ShownDetail> {
+    let in_words = |detail| Some(details_words::show(detail, policy.details_type(detail.kind())?));
+    request.details.iter().filter_map(in_words).collect()
+}
+
+/// A digest of what the page shows: client, scopes, their words, resources, details and theirs.
+pub fn shown_digest(
+    request: &ValidRequest,
+    client: &Client,
+    shown: &[Permission],
+    details: &[ShownDetail],
+) -> [u8; 16] {
     let mut text = String::new();
     let mut line = |part: &str| {
         text.push_str(part);
@@ -70,6 +82,19 @@ pub fn shown_digest(request: &ValidRequest, client: &Client, shown: &[Permission
         line(&permission.scope);
         line(permission.title.as_deref().unwrap_or_default());
         line(if permission.optional { "optional" } else { "" });
+    }
+    line(&request.details.to_json());
+    for detail in details {
+        line(&detail.title);
+        for Phrase::Words(text) | Phrase::Value(text) in &detail.sentence {
+            line(text);
+        }
+        for row in &detail.rows {
+            line(match &row.label {
+                Label::Common(name) => name,
+                Label::Own(label) => label,
+            });
+        }
     }
     let mut digest = [0; 16];
     digest.copy_from_slice(&sha256(text)[..16]);
@@ -111,7 +136,7 @@ pub fn answer(
     policy: &Policy,
 ) -> ConsentAnswer {
     let shown = permissions(request, &signed_in.consent, policy);
-    let digest = shown_digest(request, client, &shown);
+    let digest = shown_digest(request, client, &shown, &details(request, policy));
     if !is_current(page, signed_in, client, digest) {
         return ConsentAnswer::None;
     }
@@ -175,7 +200,7 @@ mod tests {
         let signed_in = fixtures::signed_in(Timestamp::default());
         let shown = |client: &Client, request: &ValidRequest| {
             let page = permissions(request, &Consent::default(), &fixtures::policy());
-            shown_digest(request, client, &page)
+            shown_digest(request, client, &page, &details(request, &fixtures::policy()))
         };
         let digest = shown(&client, &request);
         let page = fixtures::consent_page(&signed_in, &client, digest);
@@ -186,6 +211,14 @@ mod tests {
         let renamed = Client { name: "Other".into(), ..client.clone() };
         assert_ne!(shown(&renamed, &request), digest, "another name");
         assert_ne!(shown(&client, &fixtures::valid_request("openid")), digest, "another scope");
+        let paying = ValidRequest { details: fixtures::payments(), ..request.clone() };
+        let asked = shown(&client, &paying);
+        assert_ne!(asked, digest, "a payment");
+        let mut policy = fixtures::policy();
+        policy.details_types[0].title = "Send money".into();
+        let reworded = shown_digest(&paying, &client, &[], &details(&paying, &policy));
+        let now = shown_digest(&paying, &client, &[], &details(&paying, &fixtures::policy()));
+        assert_ne!(reworded, now, "other words");
     }
 
     #[test]

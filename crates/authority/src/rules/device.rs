@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use keystile_protocol::{ErrorCode, ProtocolError, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, Params, ProtocolError, Scope, Timestamp};
 
 use crate::pending::{Pace, Pending, PendingOpened, PresentedCode};
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
-use crate::rules::scope;
+use crate::rules::{authorization_details, scope};
 use crate::user_code::UserCode;
 
 /// What a device asks for, checked.
@@ -17,6 +17,8 @@ pub struct DeviceRequest {
     pub scope: Scope,
     /// For which APIs, where the client says so.
     pub resources: Vec<String>,
+    /// What the user is asked beside the scope (RFC 9396).
+    pub details: AuthorizationDetails,
 }
 
 /// Whether the client may start a device grant at all (section 3.1; RFC 6749 section 5.2).
@@ -35,14 +37,18 @@ pub fn may_use(client: &Client) -> Result<(), ProtocolError> {
 pub fn check(
     asked: Option<Scope>,
     resources: &[&str],
+    params: &Params,
     client: &Client,
     policy: &Policy,
 ) -> Result<DeviceRequest, ProtocolError> {
     may_use(client)?;
-    let scope = scope::requested(asked.filter(|asked| !asked.is_empty()), client, policy)?;
+    let details = authorization_details::requested(params, client, policy)?;
+    let asked = asked.filter(|asked| !asked.is_empty());
+    let scope = scope::requested_beside(&details, asked, client, policy)?;
     let resources = scope::resources(resources, policy)?;
-    scope::audience(&scope, &resources, client, policy)?;
-    Ok(DeviceRequest { scope, resources })
+    let locations = authorization_details::locations(&details, policy);
+    scope::audience_with(&scope, &resources, &locations, client, policy)?;
+    Ok(DeviceRequest { scope, resources, details })
 }
 
 /// A client that names no interval polls every five seconds (section 3.2).
@@ -64,6 +70,7 @@ pub fn wait(
         client: client.id.clone(),
         scope: request.scope,
         resources: request.resources,
+        details: request.details,
         expires_at: now.plus(policy.lifetimes.device_code),
         pace: Pace { interval: INTERVAL, last_poll: None },
         answer: None,
@@ -83,7 +90,8 @@ mod tests {
         let policy = fixtures::policy();
         let ask = |scope: Option<&str>, resources: &[&str], client: &Client| {
             let scope = scope.map(|text| Scope::try_from(text).expect("tokens"));
-            check(scope, resources, client, &policy).map_err(|error| error.error)
+            let params = Params::default();
+            check(scope, resources, &params, client, &policy).map_err(|error| error.error)
         };
         let all = ask(None, &[], &client).expect("good");
         assert_eq!(all.scope, client.scope, "RFC 6749 section 3.3");
@@ -101,5 +109,25 @@ mod tests {
         for (got, expected) in cases {
             assert_eq!(got, Err(expected));
         }
+    }
+
+    #[test]
+    fn a_device_may_say_in_detail_what_it_wants_rfc_9396_3() {
+        let client = Client {
+            grant_types: vec![GrantType::DeviceCode],
+            authorization_details_types: vec!["payment_initiation".to_owned()],
+            ..fixtures::client()
+        };
+        let params = |details: &str| [("authorization_details", details)].into_iter().collect();
+        let ask = |params: &Params, client: &Client| {
+            check(None, &[], params, client, &fixtures::policy()).map_err(|error| error.error)
+        };
+        let payments = params(&fixtures::payments().to_json());
+        let asked = ask(&payments, &client).expect("good");
+        assert_eq!((asked.scope, asked.details), (Scope::empty(), fixtures::payments()));
+        let invalid = Err(ErrorCode::InvalidAuthorizationDetails);
+        assert_eq!(ask(&params("[]"), &client), invalid);
+        let other = Client { authorization_details_types: Vec::new(), ..client };
+        assert_eq!(ask(&payments, &other), invalid);
     }
 }

@@ -1,6 +1,8 @@
 //! Which key a request proves (RFC 9449). What a proof has to look like stands in
 //! `keystile_protocol::dpop`, for the APIs too; what tokens are bound to in `sender_constraint`.
 
+use std::time::Duration;
+
 use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::dpop::{self, Expected};
 use keystile_protocol::jose::Thumbprint;
@@ -31,10 +33,18 @@ fn invalid_proof(words: impl AsRef<str>) -> ProtocolError {
     ProtocolError::new(ErrorCode::InvalidDpopProof, words)
 }
 
-/// The key that a request proves, if it has a `DPoP` header; two are refused (section 4.3).
+/// How long a nonce of ours is good: a proof cannot have been made before it (section 8).
+pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// Says whether a nonce is a fresh one of ours.
+pub type IsFresh<'a> = &'a dyn Fn(&str) -> bool;
+
+/// The key that a request proves, if it has a `DPoP` header; two are refused (section 4.3). With
+/// `is_fresh` it needs a nonce (section 8).
 pub fn proved(
     headers: &[&[u8]],
     expected: &Expected<'_>,
+    is_fresh: Option<IsFresh<'_>>,
     now: Timestamp,
 ) -> Result<Option<ProvedKey>, ProtocolError> {
     let header = match headers {
@@ -45,6 +55,13 @@ pub fn proved(
     let proof = std::str::from_utf8(header)
         .map_err(|_| invalid_proof("the DPoP header is not a JWT (RFC 9449 section 4.1)"))?;
     let proof = dpop::verify(proof, expected, now).map_err(|e| invalid_proof(e.to_string()))?;
+    if is_fresh.is_some_and(|is_fresh| !proof.nonce.as_deref().is_some_and(is_fresh)) {
+        return Err(ProtocolError::new(
+            ErrorCode::UseDpopNonce,
+            "the DPoP proof needs the nonce of the DPoP-Nonce header of this answer (RFC 9449 \
+             section 8)",
+        ));
+    }
     let once =
         UsedOnce::new(OnceKind::DpopProof, proof.key.as_bytes(), &proof.jti, proof.expires_at);
     Ok(Some(ProvedKey { key: proof.key, once }))
@@ -114,12 +131,34 @@ mod tests {
         let proof = key.sign_with_jwk(dpop::TYPE, &claims).expect("signed");
         let proof = proof.as_bytes();
         let expected = Expected { method: "POST", urls: &urls, access_token: None };
-        let of = |headers: &[&[u8]]| proved(headers, &expected, NOW).map_err(|e| e.error);
+        let of = |headers: &[&[u8]]| proved(headers, &expected, None, NOW).map_err(|e| e.error);
         assert_eq!(of(&[]), Ok(None));
         let got = of(&[proof]).expect("good").expect("a key");
         assert_eq!(got.key, Thumbprint::of(key.public()));
         for bad in [&[proof, proof][..], &[b"\xff"], &[b""], &[b"a.b.c"]] {
             assert_eq!(of(bad), Err(ErrorCode::InvalidDpopProof));
+        }
+    }
+
+    #[test]
+    fn a_proof_needs_a_fresh_nonce_where_nonces_are_given_rfc_9449_8() {
+        let key = SigningKey::generate(Algorithm::ES256).expect("generated").key;
+        let url = "https://login.example/token";
+        let expected = Expected { method: "POST", urls: &[url.to_owned()], access_token: None };
+        let of = |nonce: Option<&str>, is_fresh: Option<IsFresh<'_>>| {
+            let mut claims = json!({ "jti": "j", "htm": "POST", "htu": url, "iat": NOW.seconds() });
+            if let Some(nonce) = nonce {
+                claims["nonce"] = nonce.into();
+            }
+            let proof = key.sign_with_jwk(dpop::TYPE, &claims).expect("signed");
+            proved(&[proof.as_bytes()], &expected, is_fresh, NOW).map(drop).map_err(|e| e.error)
+        };
+        let is_fresh = |nonce: &str| nonce == "fresh";
+        assert_eq!(of(None, None), Ok(()));
+        assert_eq!(of(Some("another server's"), None), Ok(()), "nobody asked for it");
+        assert_eq!(of(Some("fresh"), Some(&is_fresh)), Ok(()));
+        for stale in [None, Some(""), Some("stale")] {
+            assert_eq!(of(stale, Some(&is_fresh)), Err(ErrorCode::UseDpopNonce), "{stale:?}");
         }
     }
 

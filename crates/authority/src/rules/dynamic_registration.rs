@@ -80,10 +80,11 @@ const MEMBERS: [&str; 51] = [
 ];
 
 /// Members that the operator alone says, or that we make.
-const NOT_THEIRS: [&str; 11] = [
+const NOT_THEIRS: [&str; 12] = [
     "allow_direct_encryption",
     "allow_embedded_browser",
     "apis",
+    "authorization_details_types",
     "client_id",
     "client_secret",
     "operator",
@@ -452,6 +453,7 @@ pub fn replaced(mut new: Client, current: &Client) -> (Client, bool) {
     new.allow_embedded_browser = current.allow_embedded_browser;
     new.several_audiences = current.several_audiences;
     new.apis = current.apis.clone();
+    new.authorization_details_types = current.authorization_details_types.clone();
     new.profile = current.profile;
     new.token_exchange = current.token_exchange.clone();
     new.about.operator = current.about.operator.clone();

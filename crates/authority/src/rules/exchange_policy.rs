@@ -5,7 +5,7 @@
 use keystile_protocol::ClientId;
 use serde::{Deserialize, Serialize};
 
-use crate::records::GrantType;
+use crate::records::{Client, GrantType};
 use crate::rules::registration::{ClientMetadata, MetadataError, wrong};
 
 /// A client's part in exchanges.
@@ -20,6 +20,12 @@ pub struct ExchangePolicy {
     pub mode: ExchangeMode,
     /// The one client that may act for this client's users with its tokens (section 4.4).
     pub may_act: Option<ClientId>,
+}
+
+/// Whether somebody may come with an ID token of this client: it says then which grant it is of.
+/// Nobody else is shown a claim that is not the standard's.
+pub fn may_be_exchanged(client: &Client) -> bool {
+    client.may_use(GrantType::TokenExchange) || client.token_exchange.may_act.is_some()
 }
 
 /// Whether an exchanged token says who acts (section 1.1).

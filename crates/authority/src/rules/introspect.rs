@@ -32,6 +32,7 @@ pub fn active(claims: AccessTokenClaims, username: Option<String>) -> Introspect
         iat: Some(claims.iat),
         jti: Some(claims.jti),
         cnf: claims.cnf,
+        authorization_details: claims.authorization_details,
         acr: claims.acr,
         auth_time: claims.auth_time,
         act: claims.act,

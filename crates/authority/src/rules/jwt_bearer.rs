@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keystile_protocol::client_assertion::ClientAssertionClaims;
 use keystile_protocol::jose::{Algorithm, KeySet, SignedToken};
-use keystile_protocol::{ErrorCode, ProtocolError, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, ProtocolError, Scope, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::decisions::{OnceKind, Redemption, UsedOnce};
@@ -178,6 +178,7 @@ pub fn grant(
         salt: random.salt,
         first_in_session: false,
         claims: AskedClaims::default(),
+        details: AuthorizationDetails::default(),
         bound_to: None,
         once: vec![once],
         approval: None,

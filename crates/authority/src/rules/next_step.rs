@@ -99,7 +99,7 @@ pub fn decide(
         Err(reason) => return Step::Login(reason),
     };
     match allowed(request, client, &signed_in, answer) {
-        Some(scope) if scope.is_empty() => {
+        Some(scope) if scope.is_empty() && request.details.is_empty() => {
             refuse(ErrorCode::AccessDenied, "the user allowed none of the scopes")
         }
         Some(scope) => Step::Issue(Box::new(signed_in), scope),
@@ -154,6 +154,11 @@ fn allowed(
     }
     if client.trusted {
         return Some(request.scope.clone());
+    }
+    // A payment is allowed each time: what was allowed before says nothing about this one. Only the
+    // post of the page that shows it does (RFC 9396 section 12).
+    if !request.details.is_empty() {
+        return None;
     }
     let remembered = &signed_in.consent;
     let known =
@@ -396,6 +401,26 @@ mod tests {
         assert_eq!(posted(allowed("openid")), "issue less");
         assert_eq!(posted(allowed("")), "access_denied");
         assert_eq!(posted(ConsentAnswer::Denied), "access_denied");
+    }
+
+    #[test]
+    fn details_are_asked_for_each_time_rfc_9396_12() {
+        let paying = |change: fn(&mut Case)| {
+            with(|c| {
+                c.request.details = fixtures::payments();
+                change(c);
+            })
+        };
+        assert_eq!(paying(|_| {}), "consent", "although all scopes are remembered");
+        assert_eq!(paying(|c| c.request.prompt.none = true), "consent_required");
+        assert_eq!(paying(|c| c.client.trusted = true), "issue");
+        let allow_without_scope = |c: &mut Case| {
+            c.request.scope = Scope::empty();
+            c.answer = ConsentAnswer::Allowed(Scope::empty());
+        };
+        assert_eq!(paying(allow_without_scope), "issue", "a request without a scope");
+        assert_eq!(paying(|c| c.answer = ConsentAnswer::Allowed(Scope::empty())), "issue less");
+        assert_eq!(paying(|c| c.answer = ConsentAnswer::Denied), "access_denied");
     }
 
     #[test]

@@ -12,9 +12,9 @@ use crate::policy::Lifetimes;
 use crate::records::{Client, SignedIn};
 use crate::rules::asked_claims::AskedClaims;
 use crate::rules::code::{self, RedemptionRandom};
-use crate::rules::consent;
 use crate::rules::next_step::ConsentAnswer;
 use crate::rules::request::ValidRequest;
+use crate::rules::{authorization_details, consent};
 
 /// What a poll that comes too early adds to the interval (section 3.5, `slow_down`).
 const SLOWER_BY: Duration = Duration::from_secs(5);
@@ -116,7 +116,8 @@ pub fn redeem(
     now: Timestamp,
 ) -> Result<Redemption, ProtocolError> {
     let scope = approval.scope.filter(|token| client.scope.contains(token));
-    if scope.is_empty() {
+    let details = authorization_details::still_allowed(&pending.details, client);
+    if scope.is_empty() && details.is_empty() {
         return Err(ProtocolError::new(
             ErrorCode::InvalidGrant,
             "the client is no longer registered for what was allowed",
@@ -145,6 +146,7 @@ pub fn redeem(
         salt: random.salt,
         first_in_session: approval.first_in_session,
         claims: AskedClaims::default(),
+        details,
         bound_to: None,
         once: Vec::new(),
         approval: Some(random.redemption),
@@ -161,6 +163,7 @@ pub fn as_request(pending: &Pending) -> ValidRequest {
     ValidRequest {
         scope: pending.scope.clone(),
         resources: pending.resources.clone(),
+        details: pending.details.clone(),
         ..ValidRequest::default()
     }
 }
@@ -230,12 +233,15 @@ pub(crate) fn answer(
     now: Timestamp,
 ) -> PendingAnswered {
     let session = &signed_in.session;
-    let Some(scope) = allowed.filter(|scope| !scope.is_empty()) else {
+    let something = |scope: &Scope| !scope.is_empty() || !pending.details.is_empty();
+    let Some(scope) = allowed.filter(something) else {
         let answer = PendingAnswer::Denied(session.account);
         return PendingAnswered::new(pending.grant, answer, None, now);
     };
     let request = as_request(pending);
-    let given = consent::remembered(signed_in, client, &request, &scope, now);
+    // Details are never remembered; without scopes nothing is.
+    let given = (!request.scope.is_empty())
+        .then(|| consent::remembered(signed_in, client, &request, &scope, now));
     let answer = PendingAnswer::Allowed(Approval {
         account: session.account,
         session: session.id,
@@ -246,7 +252,7 @@ pub(crate) fn answer(
         approved_at: now,
         first_in_session: !signed_in.client_is_listed,
     });
-    PendingAnswered::new(pending.grant, answer, Some(given), now)
+    PendingAnswered::new(pending.grant, answer, given, now)
 }
 
 #[cfg(test)]

@@ -13,8 +13,11 @@ use crate::sealed::{FORMAT, Origin, PushedRequest};
 pub const REQUEST_URI_PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// How long a pushed request can arrive. Its page lives on by itself.
 pub const LIFETIME: Duration = Duration::from_secs(60);
-/// Longest request that is taken, form encoded, in bytes: it travels in an address.
-pub const AT_MOST: usize = 2048;
+/// Longest request that travels in its `request_uri`, form encoded, in bytes. A larger one waits in
+/// the store.
+pub const TRAVELS_AT_MOST: usize = 2048;
+/// Longest request that is taken.
+const AT_MOST: usize = 64 * 1024;
 
 /// Parameters of the request to push that are about the client's authentication.
 const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
@@ -37,7 +40,7 @@ pub fn authorization_request(params: &Params, client: &ClientId) -> Result<Param
     Ok(if kept.has("client_id") { kept } else { kept.with("client_id", client.as_str()) })
 }
 
-/// A request that does not fit an address cannot be referred to.
+/// Whether a request is small enough to be taken.
 pub fn fits(encoded: &str) -> Result<(), ProtocolError> {
     if encoded.len() <= AT_MOST {
         return Ok(());
@@ -109,6 +112,7 @@ mod tests {
     use super::*;
     use crate::fixtures;
     use crate::ids::GrantId;
+    use crate::sealed::ParamsAt;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -120,7 +124,7 @@ mod tests {
         PushedRequest {
             format: FORMAT,
             client: fixtures::client_id("app"),
-            params: String::new(),
+            params: ParamsAt::Here(String::new()),
             grant: GrantId::new(NOW, [1; 10]),
             expires_at: NOW.plus(LIFETIME),
         }

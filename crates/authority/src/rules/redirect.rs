@@ -54,6 +54,8 @@ pub enum PageError {
         /// Who asked.
         client_id: ClientId,
     },
+    /// A large pushed request that is kept no longer (RFC 9126).
+    RequestTooOld,
 }
 
 impl PageError {
@@ -115,6 +117,15 @@ impl PageError {
                 client_id: Some(client_id.to_string()),
                 hint: "Push the request anew and use the answer's 'request_uri' unchanged, within \
                        its 'expires_in' seconds, with the 'client_id' that pushed it."
+                    .into(),
+                ..base
+            },
+            Self::RequestTooOld => Incident {
+                error: "invalid_request_uri".to_owned(),
+                summary: "the pushed request was too old to be kept any longer".to_owned(),
+                section: "RFC 9126 section 4".to_owned(),
+                hint: "A large request is kept as long as its pages live ([lifetimes] page). The \
+                       app pushes a new one."
                     .into(),
                 ..base
             },

@@ -11,6 +11,7 @@ use keystile_protocol::{ErrorCode, ProtocolError, Scope, Timestamp};
 use crate::decisions::Rotation;
 use crate::policy::Lifetimes;
 use crate::records::{Client, Grant, GrantNow, GrantType};
+use crate::rules::authorization_details::still_allowed;
 
 /// How long the token before the newest still gets the newest.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(20);
@@ -105,7 +106,7 @@ pub fn scope(asked: Option<Scope>, grant: &Grant, client: &Client) -> Result<Sco
     }
     let scope = asked.filter(|asked| !asked.is_empty()).unwrap_or_else(|| grant.scope.clone());
     let scope = scope.filter(|token| client.scope.contains(token));
-    if scope.is_empty() {
+    if scope.is_empty() && still_allowed(&grant.details, client).is_empty() {
         return Err(ProtocolError::new(
             ErrorCode::InvalidScope,
             "the client is no longer registered for anything that was granted",
@@ -115,12 +116,17 @@ pub fn scope(asked: Option<Scope>, grant: &Grant, client: &Client) -> Result<Sco
 }
 
 /// The resources of the new access token: those asked for, if the grant allows them (RFC 8707
-/// section 2.2); by default the grant's.
-pub fn resources(asked: Vec<String>, grant: &Grant) -> Result<Vec<String>, ProtocolError> {
+/// section 2.2) or its authorization details are for them; by default the grant's.
+pub fn resources(
+    asked: Vec<String>,
+    grant: &Grant,
+    locations: &[String],
+) -> Result<Vec<String>, ProtocolError> {
     if asked.is_empty() {
         return Ok(grant.resources.clone());
     }
-    let foreign = asked.iter().find(|resource| !grant.resources.contains(resource));
+    let known = |one: &String| grant.resources.contains(one) || locations.contains(one);
+    let foreign = asked.iter().find(|resource| !known(resource));
     match foreign {
         Some(foreign) if !grant.resources.is_empty() => Err(ProtocolError::new(
             ErrorCode::InvalidTarget,
@@ -225,10 +231,11 @@ mod tests {
     fn resources_can_be_narrowed_and_never_widened_rfc_8707_2_2() {
         let mut grant = state().grant;
         let names = |r: &[&str]| r.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>();
-        assert_eq!(resources(names(&["a"]), &grant), Ok(names(&["a"])));
+        assert_eq!(resources(names(&["a"]), &grant, &[]), Ok(names(&["a"])));
         grant.resources = names(&["a", "b"]);
-        assert_eq!(resources(vec![], &grant), Ok(names(&["a", "b"])));
-        assert_eq!(resources(names(&["b"]), &grant), Ok(names(&["b"])));
-        assert!(resources(names(&["c"]), &grant).is_err());
+        assert_eq!(resources(vec![], &grant, &[]), Ok(names(&["a", "b"])));
+        assert_eq!(resources(names(&["b"]), &grant, &[]), Ok(names(&["b"])));
+        assert!(resources(names(&["c"]), &grant, &[]).is_err());
+        assert!(resources(names(&["c"]), &grant, &names(&["c"])).is_ok(), "RFC 9396 section 2.2");
     }
 }

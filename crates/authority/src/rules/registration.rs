@@ -70,6 +70,7 @@ pub struct ClientMetadata {
     pub authorization_encrypted_response_enc: Option<String>,
     pub request_object_encryption_alg: Option<String>,
     pub request_object_encryption_enc: Option<String>,
+    pub authorization_details_types: Vec<String>,
     pub default_max_age: Option<u64>,
     pub require_auth_time: bool,
     pub default_acr_values: Vec<String>,
@@ -165,6 +166,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         require_pushed_requests: metadata.require_pushed_authorization_requests,
         logout: logout_channels::register(metadata, development)?,
         token_exchange: exchange_policy::register(metadata, &grant_types)?,
+        authorization_details_types: details_types(metadata)?,
         id,
         kind,
         grant_types,
@@ -358,6 +360,15 @@ fn signed_with(
         }
     };
     name.map(known).transpose()
+}
+
+/// RFC 9396 section 10. Whether there are such types is for whoever knows the server's policy.
+fn details_types(metadata: &ClientMetadata) -> Result<Vec<String>, MetadataError> {
+    let types = &metadata.authorization_details_types;
+    if types.len() > 50 || types.iter().any(|name| name.is_empty() || name.len() > 200) {
+        return wrong("authorization_details_types", "at most 50 names of 1 to 200 bytes");
+    }
+    Ok(types.clone())
 }
 
 #[cfg(test)]

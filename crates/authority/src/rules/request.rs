@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::params::ParamError;
-use keystile_protocol::{CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, Scope, State};
+use keystile_protocol::{
+    AuthorizationDetails, CodeChallenge, ErrorCode, Nonce, Params, ProtocolError, Scope, State,
+};
 
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
 use crate::rules::acr;
 use crate::rules::asked_claims::{self, Wishes};
-use crate::rules::fapi2;
 use crate::rules::redirect::ResponseMode;
-use crate::rules::scope;
+use crate::rules::{authorization_details, fapi2, scope};
 
 /// A request that can be granted, if the user agrees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct ValidRequest {
     pub scope: Scope,
     /// For which APIs, where the client says so.
     pub resources: Vec<String>,
+    /// What the user is asked beside the scopes (RFC 9396).
+    pub details: AuthorizationDetails,
     /// For the ID token.
     pub nonce: Option<Nonce>,
     /// PKCE.
@@ -70,10 +73,13 @@ pub fn check(
     response_mode(params)?;
     nothing_unsupported(params)?;
     fapi2::request(params, client)?;
-    let scope = scope::requested(optional(params, "scope")?, client, policy)?;
+    let details = authorization_details::requested(params, client, policy)?;
+    let scope = optional(params, "scope")?;
+    let scope = scope::requested_beside(&details, scope, client, policy)?;
     let resources = params.all("resource").map_err(invalid_request)?;
     let resources = scope::resources(&resources, policy)?;
-    let audience = scope::audience(&scope, &resources, client, policy)?;
+    let locations = authorization_details::locations(&details, policy);
+    let audience = scope::audience_with(&scope, &resources, &locations, client, policy)?;
     acr::is_enough_for_apis(params, &audience, policy)?;
     let wishes = asked_claims::check(params, &scope, client)?;
     Ok(ValidRequest {
@@ -88,6 +94,7 @@ pub fn check(
         ui_locales: hint(params, "ui_locales")?,
         scope: scope.union(&wishes.for_claims),
         resources,
+        details,
         wishes,
     })
 }
@@ -334,6 +341,26 @@ mod tests {
         let query =
             format!("{GOOD}&x=1&x=2&display=page&claims_locales=de&login_hint={}", "h".repeat(500));
         assert_eq!(checked(&query, &fixtures::client()).expect("good").login_hint, None);
+    }
+
+    #[test]
+    fn a_request_may_say_in_detail_what_it_wants_and_no_scope_rfc_9396_3_1() {
+        let types = vec!["payment_initiation".to_owned()];
+        let client = Client { authorization_details_types: types, ..fixtures::client() };
+        let without_scope = GOOD.replace("scope=openid+photos:read&", "");
+        let details = "authorization_details=[{\"type\":\"payment_initiation\",\
+             \"creditorName\":\"A\",\"instructedAmount\":{\"amount\":\"1\",\"currency\":\"EUR\"}}]";
+        let request = checked(&format!("{without_scope}&{details}"), &client).expect("good");
+        assert!(request.scope.is_empty() && !request.details.is_empty());
+        let request = checked(&without_scope, &client).expect("good");
+        assert_eq!(request.scope, client.scope, "without details it is all that is registered");
+        let openid = without_scope + "&scope=openid&";
+        let request = checked(&format!("{openid}{details}"), &client).expect("good");
+        assert_eq!(request.scope.as_str(), "openid");
+        let ambiguous = format!("{GOOD}&{details}");
+        assert_eq!(checked(&ambiguous, &client), Err(ErrorCode::InvalidTarget), "two APIs");
+        let unregistered = checked(&format!("{openid}{details}"), &fixtures::client());
+        assert_eq!(unregistered, Err(ErrorCode::InvalidAuthorizationDetails));
     }
 
     #[test]

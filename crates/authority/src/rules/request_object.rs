@@ -14,6 +14,8 @@ use crate::rules::fapi2;
 
 /// Longest request object, in bytes. Its parameters travel in pages.
 pub const AT_MOST: usize = 8 * 1024;
+/// Longest one that is pushed, and may wait in the store.
+const PUSHED_AT_MOST: usize = 16 * 1024;
 /// Members of a request object that are read.
 const MEMBERS_AT_MOST: usize = 60;
 /// How far the client's clock may be ahead of ours.
@@ -57,7 +59,8 @@ pub fn open(
     issuer: &Issuer,
     now: Timestamp,
 ) -> Result<OpenedObject, ProtocolError> {
-    let (members, typ) = verified(object, client, keys)?;
+    let at_most = if beside == Beside::Ignored { PUSHED_AT_MOST } else { AT_MOST };
+    let (members, typ) = verified(object, client, keys, at_most)?;
     if members.len() > MEMBERS_AT_MOST {
         return refuse(format!("the request object has more than {MEMBERS_AT_MOST} members"));
     }
@@ -99,10 +102,11 @@ fn verified(
     object: &str,
     client: &Client,
     keys: &KeySet,
+    at_most: usize,
 ) -> Result<(Map<String, Value>, Option<String>), ProtocolError> {
-    if object.len() > AT_MOST {
+    if object.len() > at_most {
         return refuse(format!(
-            "the request object has {} bytes, at most {AT_MOST} are taken",
+            "the request object has {} bytes, at most {at_most} are taken",
             object.len()
         ));
     }
@@ -203,6 +207,14 @@ fn parameters(members: &Map<String, Value>) -> Result<Params, ProtocolError> {
             continue;
         }
         match value {
+            // A JSON array, as it is there (RFC 9396 section 2); text would be JSON within JSON.
+            value if name == "authorization_details" && !value.is_array() && !value.is_null() => {
+                return Err(ProtocolError::new(
+                    ErrorCode::InvalidAuthorizationDetails,
+                    "the request object's 'authorization_details' is not an array (RFC 9396 \
+                     section 5)",
+                ));
+            }
             Value::String(text) => pairs.push((name.clone(), text.clone())),
             Value::Number(_) | Value::Bool(_) | Value::Object(_) => {
                 pairs.push((name.clone(), value.to_string()));
@@ -322,10 +334,23 @@ mod tests {
         let good = [
             json!({"exp": null, "nbf": null}),
             json!({"nbf": 1_800_000_015}),
+            json!({"authorization_details": [{"type": "a"}]}),
             json!({"aud": ["https://other.example", "https://login.example"]}),
         ];
         for change in good {
             assert!(open_as("JWT", &change, OUTER, Beside::FillIn).is_ok(), "{change}");
+        }
+    }
+
+    #[test]
+    fn authorization_details_are_an_array_in_an_object_rfc_9396_2() {
+        let change = json!({"authorization_details": [{"type": "a"}]});
+        let params = open_as("JWT", &change, OUTER, Beside::FillIn).expect("good").params;
+        assert_eq!(params.optional("authorization_details"), Ok(Some(r#"[{"type":"a"}]"#)));
+        for bad in [json!("[]"), json!({"type": "a"}), json!(1)] {
+            let change = json!({"authorization_details": bad});
+            let error = open_as("JWT", &change, OUTER, Beside::FillIn).expect_err("no array");
+            assert_eq!(error, ErrorCode::InvalidAuthorizationDetails, "{change}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which scopes a client may have, and for which APIs a token is.
 
-use keystile_protocol::{ErrorCode, ProtocolError, Scope};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, ProtocolError, Scope};
 
 use crate::policy::Policy;
 use crate::records::Client;
@@ -31,6 +31,20 @@ pub fn requested(
     Ok(asked)
 }
 
+/// The same beside authorization details (RFC 9396 section 3): whoever says in detail what it wants
+/// does not want all that it could have beside it.
+pub fn requested_beside(
+    details: &AuthorizationDetails,
+    asked: Option<Scope>,
+    client: &Client,
+    policy: &Policy,
+) -> Result<Scope, ProtocolError> {
+    match asked {
+        None if !details.is_empty() => Ok(Scope::empty()),
+        asked => requested(asked, client, policy),
+    }
+}
+
 /// Checks `resource` parameters (RFC 8707 section 2): each is an API that exists.
 pub fn resources(asked: &[&str], policy: &Policy) -> Result<Vec<String>, ProtocolError> {
     let mut resources: Vec<String> = Vec::new();
@@ -57,12 +71,29 @@ pub fn audience(
     client: &Client,
     policy: &Policy,
 ) -> Result<Vec<String>, ProtocolError> {
+    audience_with(scope, resources, &[], client, policy)
+}
+
+/// The same where authorization details name APIs too (RFC 9396 section 2.2): the token is for
+/// those as well.
+pub fn audience_with(
+    scope: &Scope,
+    resources: &[String],
+    locations: &[String],
+    client: &Client,
+    policy: &Policy,
+) -> Result<Vec<String>, ProtocolError> {
     let mut audience: Vec<String> = if resources.is_empty() {
         let granted = policy.apis.iter().filter(|api| api.scopes.iter().any(|s| scope.contains(s)));
         granted.map(|api| api.audience.clone()).collect()
     } else {
         resources.to_vec()
     };
+    for location in locations {
+        if !audience.contains(location) {
+            audience.push(location.clone());
+        }
+    }
     if audience.len() > 1 && !client.several_audiences {
         return Err(ProtocolError::new(
             ErrorCode::InvalidTarget,
@@ -121,6 +152,22 @@ mod tests {
         let allowed = Client { several_audiences: true, ..client };
         assert_eq!(of("photos:read mail:read", &[], &allowed), Ok(vec![photos, mail]));
         assert!(resources(&["https://nowhere.example"], &policy).is_err());
+    }
+
+    #[test]
+    fn locations_count_beside_resource_and_scope_rfc_9396_2_2() {
+        let (client, policy) = (fixtures::client(), fixtures::policy());
+        let allowed = Client { several_audiences: true, ..client.clone() };
+        let names = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let of = |s: &str, r: &[&str], l: &[&str], c: &Client| {
+            audience_with(&scope(s), &names(r), &names(l), c, &policy)
+        };
+        let (pay, photos) = ("https://pay.example", "https://photos.example");
+        assert_eq!(of("", &[], &[pay], &client), Ok(names(&[pay])));
+        assert_eq!(of("openid", &[pay], &[pay], &client), Ok(names(&[pay])));
+        assert!(of("photos:read", &[], &[pay], &client).is_err(), "ambiguous");
+        assert!(of("openid", &[photos], &[pay], &client).is_err(), "ambiguous");
+        assert_eq!(of("photos:read", &[], &[pay], &allowed), Ok(names(&[photos, pay])));
     }
 
     #[test]

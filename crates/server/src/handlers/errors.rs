@@ -60,7 +60,7 @@ pub(crate) async fn help(
     respond::page(&face, language, face.pages.error_help(language, &page))
 }
 
-const MEANINGS: [(ErrorCode, &str); 13] = [
+const MEANINGS: [(ErrorCode, &str); 14] = [
     (
         ErrorCode::InvalidRequest,
         "A parameter is missing, repeated or malformed; error_description says which. PKCE with \
@@ -92,6 +92,12 @@ const MEANINGS: [(ErrorCode, &str); 13] = [
     (
         ErrorCode::InvalidTarget,
         "A resource is not an API of this server, or the token would be for several APIs.",
+    ),
+    (
+        ErrorCode::InvalidAuthorizationDetails,
+        "A type of authorization details is unknown or not one that the client is registered for, \
+         or one of its fields is unknown, missing or not as the type has it; error_description says \
+         which.",
     ),
     (
         ErrorCode::LoginRequired,

@@ -3,11 +3,11 @@
 //! Together they take every branch of every template of ours.
 
 use super::views::{
-    Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Developer, Device,
-    DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission,
-    PermissionGroup, PermissionKind, Platform, Problem, ProblemKind, Shown, SignIn, SignInError,
-    SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut, UserCode, UserCodeError,
-    View,
+    Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Detail, DetailRow,
+    Developer, Device, DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home,
+    Permission, PermissionGroup, PermissionKind, Phrase, Platform, Problem, ProblemKind, Shown,
+    SignIn, SignInError, SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut,
+    UserCode, UserCodeError, View,
 };
 
 const REFERENCE: &str = "K7QD-2M9X";
@@ -161,6 +161,7 @@ fn consents() -> Vec<Shown> {
         app: printer(),
         account: text("ada"),
         consent: text(SEALED),
+        details: Vec::new(),
         groups: groups(),
         switch: text("/login?switch=1&request=v1.c2VhbGVk"),
         manage: Some(text("/account")),
@@ -175,7 +176,42 @@ fn consents() -> Vec<Shown> {
         }],
         ..full.clone()
     };
-    vec![named("consent", &full), named("consent-small", &small)]
+    let paying = Consent { details: details(), groups: Vec::new(), ..full.clone() };
+    let with_more = Consent { details: details(), ..full.clone() };
+    vec![
+        named("consent", &full),
+        named("consent-small", &small),
+        named("consent-details", &paying),
+        named("consent-details-and-more", &with_more),
+    ]
+}
+
+fn details() -> Vec<Detail> {
+    let phrase = |by_app, words: &str| Phrase { text: text(words), by_app };
+    let row = |label: &str, values: &[&str]| DetailRow {
+        label: text(label),
+        values: values.iter().copied().map(text).collect(),
+    };
+    let sentence =
+        [(false, "Pay "), (true, "123.50"), (false, " "), (true, "EUR"), (false, " to ")];
+    let mut sentence: Vec<_> =
+        sentence.into_iter().map(|(by_app, words)| phrase(by_app, words)).collect();
+    sentence.push(phrase(true, "\u{5d1}\u{5d9}\u{5ea} \u{5d4}\u{5d3}\u{5e4}\u{5d5}\u{5e1} & Sons"));
+    let payment = Detail {
+        title: text("Make a payment"),
+        sentence,
+        rows: vec![
+            row("Account of the payee \u{b7} IBAN", &["DE02100100109307118603"]),
+            row("Actions", &["initiate", "status", "cancel"]),
+            row("Right away", &["No"]),
+        ],
+    };
+    let silent = Detail {
+        title: text("See an account"),
+        rows: vec![row("Purpose", &["To find the order that belongs to each payment"])],
+        ..Detail::default()
+    };
+    vec![payment, silent]
 }
 
 fn devices() -> Vec<Shown> {
@@ -187,6 +223,7 @@ fn devices() -> Vec<Shown> {
         code: text("BCDF-GHJK"),
         account: text("ada"),
         consent: text(SEALED),
+        details: Vec::new(),
         groups: groups(),
         switch: text("/login?switch=1&request=v1.c2VhbGVk"),
         manage: Some(text("/account")),
@@ -200,6 +237,7 @@ fn devices() -> Vec<Shown> {
         named("user-code-throttled", &with_error(UserCodeError::Throttled { seconds: 30 })),
         named("device", &full),
         named("device-small", &small),
+        named("device-details", &Device { details: details(), ..small.clone() }),
         named("device-allowed", &allowed),
         named("device-denied", &DeviceDone { allowed: false, ..allowed }),
     ]

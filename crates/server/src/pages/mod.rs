@@ -28,10 +28,11 @@ pub use assets::Asset;
 pub use error::PagesError;
 pub use language::Language;
 pub use views::{
-    Account, AccountApp, AccountNotice, AccountSession, App, Brand, Busy, Consent, Developer,
-    Device, DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home, Permission,
-    PermissionGroup, PermissionKind, Platform, Problem, ProblemKind, SignIn, SignInError,
-    SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut, UserCode, UserCodeError,
+    Account, AccountApp, AccountNotice, AccountSession, App, Brand, Busy, Consent, Detail,
+    DetailRow, Developer, Device, DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn,
+    Home, Permission, PermissionGroup, PermissionKind, Phrase, Platform, Problem, ProblemKind,
+    SignIn, SignInError, SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut,
+    UserCode, UserCodeError,
 };
 
 use assets::Assets;
@@ -161,6 +162,12 @@ impl Pages {
     /// The words for a scope that the standards define; nothing for others.
     pub fn standard_permission(&self, language: Language, scope: &str) -> Option<String> {
         self.languages.get(language).plain(&format!("permission.{scope}"))
+    }
+
+    /// A word about details that an app asks for, such as `yes`; the key itself if there is none.
+    pub fn detail_word(&self, language: Language, key: &str) -> String {
+        let word = self.languages.get(language).plain(&format!("detail.{key}"));
+        word.unwrap_or_else(|| key.to_owned())
     }
 
     /// Says what this place is.

@@ -26,6 +26,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "app.html",
     "busy.html",
     "consent.html",
+    "details.html",
     "developer.html",
     "device.html",
     "device_done.html",

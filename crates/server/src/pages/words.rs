@@ -263,6 +263,7 @@ mod tests {
         "account.signed_out_elsewhere",
         "account.password_changed",
         "permission.",
+        "detail.",
         "time.",
         "date.",
     ];

@@ -69,6 +69,7 @@ fn protocol_error(face: &SharedFace, error: &ProtocolError) -> Response {
     let invalid_client = error.error == ErrorCode::InvalidClient;
     let status = if invalid_client { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
     let mut response = private(status, error);
+    give_nonce(face, error.error, &mut response);
     if invalid_client {
         challenge(&mut response, format!("Basic realm=\"{}\"", face.authority.policy().issuer));
     }
@@ -100,6 +101,7 @@ pub(crate) fn token_error(
                 _ => StatusCode::UNAUTHORIZED,
             };
             let mut response = private(status, &error);
+            give_nonce(face, error.error, &mut response);
             let ProtocolError { error, error_description } = error;
             let words = format!("error=\"{error}\", error_description=\"{error_description}\"");
             if scheme == Scheme::Bearer {
@@ -109,6 +111,15 @@ pub(crate) fn token_error(
             response
         }
         Some(other) => endpoint_error(face, other, true),
+    }
+}
+
+/// The nonce that the next proof needs (RFC 9449 sections 8 and 9).
+fn give_nonce(face: &SharedFace, error: ErrorCode, response: &mut Response) {
+    if error == ErrorCode::UseDpopNonce
+        && let Ok(nonce) = HeaderValue::try_from(face.authority.dpop_nonce())
+    {
+        response.headers_mut().insert("dpop-nonce", nonce);
     }
 }
 

@@ -11,6 +11,7 @@ use keystile_authority::incident::Incident;
 use keystile_authority::records::{Client, ClientOrigin, PASSWORD_AT_LEAST};
 use keystile_authority::rules::client_document;
 use keystile_authority::rules::consent;
+use keystile_authority::rules::details_words::{self, Label, ShownDetail, ShownValue};
 use keystile_authority::rules::next_step::LoginReason;
 use keystile_authority::rules::redirect::PageError;
 use keystile_authority::rules::sign_up::SignUpError;
@@ -22,9 +23,9 @@ use crate::embedded::{embedded_browser, is_framed, system_browser_link};
 use crate::face::{Face, SharedFace};
 use crate::headers;
 use crate::pages::{
-    self, App, Busy, Consent, Developer, Device, DeviceDone, EmbeddedBrowser, Framed, Language,
-    Permission, PermissionGroup, PermissionKind, Problem, ProblemKind, SignIn, SignInReason,
-    SignUp, UserCode, UserCodeError,
+    self, App, Busy, Consent, Detail, DetailRow, Developer, Device, DeviceDone, EmbeddedBrowser,
+    Framed, Language, Permission, PermissionGroup, PermissionKind, Phrase, Problem, ProblemKind,
+    SignIn, SignInReason, SignUp, UserCode, UserCodeError,
 };
 use crate::received::FromBrowser;
 
@@ -200,6 +201,7 @@ pub(super) fn consent(face: &SharedFace, from: &FromBrowser, view: ConsentView) 
         app: app(&view.client),
         account: view.username.clone(),
         consent: view.page.as_str().to_owned(),
+        details: details(face, language, &view.details),
         groups: groups(face, language, &view.permissions),
         switch: face.path(&format!("/login?switch=1&request={}", view.request.as_str())),
         manage: Some(face.path("/account")),
@@ -269,6 +271,7 @@ pub(super) fn device(face: &SharedFace, from: &FromBrowser, view: DeviceView) ->
     let page_view = Device {
         app: app(&view.client),
         code: view.user_code.to_string(),
+        details: details(face, language, &view.details),
         groups: groups(face, language, &view.permissions),
         account: view.username,
         consent: view.page.into_string(),
@@ -288,6 +291,36 @@ pub(super) fn device_done(
     let page_view =
         DeviceDone { app: app(&view.client), allowed: view.allowed, manage: face.path("/account") };
     page(face, language, face.pages.device_done(language, &page_view))
+}
+
+/// What an app asks for in detail.
+fn details(face: &SharedFace, language: Language, asked: &[ShownDetail]) -> Vec<Detail> {
+    asked.iter().map(|detail| in_words(face, language, detail)).collect()
+}
+
+/// A detail with the pages' own words where there are some.
+fn in_words(face: &SharedFace, language: Language, detail: &ShownDetail) -> Detail {
+    let phrase = |phrase: &details_words::Phrase| match phrase {
+        details_words::Phrase::Words(text) => Phrase { text: text.clone(), by_app: false },
+        details_words::Phrase::Value(text) => Phrase { text: text.clone(), by_app: true },
+    };
+    let word = |key: &str| face.pages.detail_word(language, key);
+    let value = |value: &ShownValue| match value {
+        ShownValue::Text(text) => text.clone(),
+        ShownValue::Flag(flag) => word(if *flag { "yes" } else { "no" }),
+    };
+    let row = |row: &details_words::Row| DetailRow {
+        label: match &row.label {
+            Label::Common(name) => word(name),
+            Label::Own(label) => label.clone(),
+        },
+        values: row.values.iter().map(value).collect(),
+    };
+    Detail {
+        title: detail.title.clone(),
+        sentence: detail.sentence.iter().map(phrase).collect(),
+        rows: detail.rows.iter().map(row).collect(),
+    }
 }
 
 /// Rows 4.2 and 4.3: a form is not shown in a frame, nor in a browser inside another app.
@@ -353,6 +386,7 @@ pub(super) fn page_error(
             ProblemKind::BadRedirectUri
         }
         PageError::Unreadable(_) | PageError::UnknownRequestUri { .. } => ProblemKind::BadRequest,
+        PageError::RequestTooOld => ProblemKind::RequestTooOld,
     };
     let development = face.authority.policy().issuer.is_development();
     let difference = incident.first_difference();

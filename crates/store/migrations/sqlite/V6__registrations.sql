@@ -1,12 +1,10 @@
--- Clients that are there by their own word, beside their rows in clients. origin: 'token', 'open' or
--- 'document'; those without a token of the operator's go if nobody uses them. Whoever registered
--- (RFC 7591) has what it is told of its registration, and the digest of the token that it manages it
--- with (RFC 7592); an open registration has the network that it came from.
+-- Clients that registered themselves (RFC 7591): beside the row in clients, what they are told of
+-- their registration, and the digest of the token that they manage it with (RFC 7592). An open
+-- registration has the network that it came from, and goes if nobody uses it.
 CREATE TABLE registrations (
     client       TEXT NOT NULL PRIMARY KEY,
-    origin       TEXT NOT NULL,
-    token_digest BLOB,
-    metadata     TEXT,
+    token_digest BLOB NOT NULL,
+    metadata     TEXT NOT NULL,
     created_at   INTEGER NOT NULL,
     network      TEXT,
     used_at      INTEGER
@@ -14,8 +12,8 @@ CREATE TABLE registrations (
 
 CREATE INDEX registrations_by_network ON registrations (network, created_at)
     WHERE network IS NOT NULL;
-CREATE INDEX registrations_unused ON registrations (origin, created_at)
-    WHERE used_at IS NULL;
+CREATE INDEX registrations_unused ON registrations (created_at)
+    WHERE network IS NOT NULL AND used_at IS NULL;
 
 -- What lets a client register where not everybody may (RFC 7591 section 3).
 CREATE TABLE initial_access_tokens (

@@ -9,7 +9,7 @@ use keystile_authority::registered::{
 use keystile_protocol::{ClientId, Timestamp};
 
 use super::SqliteStore;
-use crate::{clients, initial_access_tokens, registrations};
+use crate::{approved_clients, clients, initial_access_tokens, registrations};
 
 #[async_trait]
 impl Registrations for SqliteStore {
@@ -47,20 +47,25 @@ impl Registrations for SqliteStore {
         if known.as_ref() == Some(&approved.client) {
             return Ok(());
         }
-        let keep = async move |db: &mut super::db::Db<'_>| {
-            registrations::keep_approved(db, &approved).await
-        };
-        let kept = self.write(keep).await;
+        let kept = self.write(async move |db| approved_clients::keep(db, &approved).await).await;
         self.inner.memory.look();
         kept
     }
 
     async fn note_first_use(&self, client: &ClientId, now: Timestamp) -> Stored<()> {
-        if !self.read(async |db| registrations::never_used(db, client).await)? {
+        let never_used = self.read(async |db| {
+            Ok(registrations::never_used(db, client).await?
+                || approved_clients::never_used(db, client).await?)
+        })?;
+        if !never_used {
             return Ok(());
         }
         let client = client.clone();
-        self.write(async move |db| registrations::note_first_use(db, &client, now).await).await
+        let note = async move |db: &mut super::db::Db<'_>| {
+            registrations::note_first_use(db, &client, now).await?;
+            approved_clients::note_first_use(db, &client, now).await
+        };
+        self.write(note).await
     }
 
     async fn add_initial_access_token(

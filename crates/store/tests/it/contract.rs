@@ -8,6 +8,7 @@ pub(crate) mod liveness;
 pub(crate) mod logos;
 pub(crate) mod logout_messages;
 pub(crate) mod others;
+pub(crate) mod parked;
 pub(crate) mod pending;
 pub(crate) mod refreshing;
 pub(crate) mod registrations;
@@ -206,6 +207,12 @@ macro_rules! cases {
                 keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts,
                 incidents_are_found_by_their_reference_in_a_table_of_fixed_size,
                 the_readiness_check_asks_the_store,
+            }
+            parked {
+                what_is_parked_is_found_until_it_expires,
+                finding_13_the_room_is_bounded_for_one_and_in_all,
+                finding_13_of_parallel_ones_no_two_take_the_last_place,
+                rfc_9396_6_a_grant_keeps_its_authorization_details,
             }
             sweeping {
                 finding_2_a_grants_row_stays_until_keep_until_whatever_ended_it,

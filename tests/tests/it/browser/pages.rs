@@ -2,9 +2,10 @@
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
+use serde_json::json;
 
 use super::driver::{Chromium, Setup};
-use crate::harness::{Keystile, PASSWORD};
+use crate::harness::{Keystile, PASSWORD, payment_with};
 
 /// The app of the configuration is not there; its redirect ends at an address that does not load.
 async fn wait_for_callback(browser: &Chromium) -> String {
@@ -61,6 +62,36 @@ async fn everything_works_without_javascript_on_a_phone() {
     browser.picture("consent-phone").await;
     deny.click().await.unwrap();
     assert!(wait_for_callback(&browser).await.contains("error=access_denied"));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_payment_is_read_and_allowed_on_a_phone_without_a_sideways_scroll() {
+    let server = Keystile::start_for_payments("").await;
+    let app = server.payer().with_scope("openid photos:read");
+    let details = json!([
+        payment_with(json!({
+            "creditorName": "\u{5d1}\u{5d9}\u{5ea} \u{5d4}\u{5d3}\u{5e4}\u{5d5}\u{5e1} <b>& Sons</b>",
+            "creditorAccount": { "iban": "DE02100100109307118603" },
+            "remittance": "x".repeat(400),
+            "urgent": true,
+        })),
+        { "type": "mailbox", "identifier": "INBOX" },
+    ]);
+    let url = app.authorize_url_with(&[("authorization_details", Some(&details.to_string()))]);
+    let browser = Chromium::start(Setup { width: 390, height: 1600, ..Setup::default() }).await;
+    browser.client.goto(&url).await.unwrap();
+    let find = |id: &'static str| browser.client.find(Locator::Id(id));
+    find("username").await.unwrap().send_keys("alice").await.unwrap();
+    find("password").await.unwrap().send_keys(PASSWORD).await.unwrap();
+    find("login-submit").await.unwrap().click().await.unwrap();
+    let allow = browser.client.wait().for_element(Locator::Id("consent-allow")).await.unwrap();
+    browser.picture("consent-payment-phone").await;
+    let wider = "return document.documentElement.scrollWidth > window.innerWidth";
+    assert_eq!(browser.client.execute(wider, Vec::new()).await.unwrap(), json!(false));
+    assert!(browser.text().await.contains("<b>& Sons</b>"), "{}", browser.text().await);
+    allow.click().await.unwrap();
+    assert!(wait_for_callback(&browser).await.contains("code="));
     browser.close().await;
 }
 

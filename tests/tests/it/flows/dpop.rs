@@ -212,3 +212,38 @@ scope = "photos:read"
     let advertised = &metadata["dpop_signing_alg_values_supported"];
     assert_eq!(*advertised, serde_json::json!(["ES256", "EdDSA", "PS256"]));
 }
+
+#[tokio::test]
+async fn where_nonces_are_asked_for_each_proof_has_a_fresh_one_rfc_9449_8_and_9() {
+    let server = Keystile::start_with("[dpop]\nnonces = true\n").await;
+    let app = server.app();
+    let key = ClientKey::new(Algorithm::ES256);
+    let nonce = |response: &Response| response.headers()["dpop-nonce"].to_str().unwrap().to_owned();
+    let machine = [("grant_type", "client_credentials"), ("scope", "photos:read")];
+    let url = server.url("/token");
+    let ask = async |proof: String| {
+        app.call("/token", &machine).header("DPoP", proof).send().await.unwrap()
+    };
+    let refused = ask(key.proof("POST", &url, None)).await;
+    let fresh = nonce(&refused);
+    assert_eq!(refused.status(), 400);
+    assert_eq!(refused.json::<Value>().await.unwrap()["error"], "use_dpop_nonce");
+    let made_up = ask(key.proof_with_nonce("POST", &url, None, "made up")).await;
+    assert_eq!(made_up.json::<Value>().await.unwrap()["error"], "use_dpop_nonce");
+    for _ in 0..2 {
+        let got = ask(key.proof_with_nonce("POST", &url, None, &fresh)).await;
+        assert_eq!(got.status(), 200, "a nonce serves for a while, a proof once");
+    }
+
+    let code = app.code(&mut Browser::new()).await;
+    let proofs = [key.proof_with_nonce("POST", &url, None, &fresh)];
+    let got = redeem(&app, &code, &proofs).await.unwrap();
+    let (token, url) = (got.access_token(), server.url("/userinfo"));
+    let refused = userinfo(&server, "DPoP", token, &[key.proof("GET", &url, Some(token))]).await;
+    assert_eq!(refused.status(), 401);
+    assert!(challenges(&refused).contains("error=\"use_dpop_nonce\""));
+    let proof = key.proof_with_nonce("GET", &url, Some(token), &nonce(&refused));
+    assert_eq!(userinfo(&server, "DPoP", token, &[proof]).await.status(), 200);
+    let without = app.tokens(&mut Browser::new()).await;
+    assert_eq!(without.text("token_type"), "Bearer", "who sends no proof needs no nonce");
+}

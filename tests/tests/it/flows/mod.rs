@@ -1,6 +1,7 @@
 //! Flows over real HTTP.
 
 mod account;
+mod authorization_details;
 mod bad_input;
 mod client_assertions;
 mod client_documents;
@@ -15,6 +16,7 @@ mod encrypted_requests;
 mod errors;
 mod experience;
 mod fapi2;
+mod granted_details;
 mod grants;
 mod https;
 mod introspection;
@@ -30,6 +32,7 @@ mod mutual_tls_proxy;
 mod opaque_tokens;
 mod openid;
 mod pages;
+mod parked;
 mod program;
 mod pushed_requests;
 mod registration;

@@ -25,6 +25,7 @@ id_token_signed_response_alg = "ES256"
     )
 }
 
+const BY_KEY: &str = "token_endpoint_auth_method = \"private_key_jwt\"";
 const SECRET: &str = "the secret of the app, forty characters long";
 
 /// A server with a client `signer`, whose objects are at `/r.jwt`, and `more` clients.
@@ -166,7 +167,8 @@ async fn nobody_is_called_but_the_clients_own_addresses_rfc_9101_10_4() {
     let pushing = "require_pushed_authorization_requests = true";
     let more = client("another", &key, &documents, &["/another.jwt"], "")
         + &client("pushing", &key, &documents, &["/pushing.jwt"], pushing)
-        + &client("fapi", &key, &documents, &["/fapi.jwt"], "profile = \"fapi2\"");
+        + &client("fapi", &key, &documents, &["/fapi.jwt"], "profile = \"fapi2\"")
+            .replace(&format!("client_secret = \"{SECRET}\""), BY_KEY);
     let (server, app) = server(&key, &documents, &more).await;
     let of = |id: &str| {
         App::new(&server.issuer, id, Some(SECRET), &format!("https://{id}.example/callback"))
@@ -180,7 +182,7 @@ async fn nobody_is_called_but_the_clients_own_addresses_rfc_9101_10_4() {
         (referring(&app, "http://169.254.169.254/latest/meta-data/"), "invalid_request_uri"),
         (referring(&server.app(), &here("/r.jwt")), "invalid_request_uri"),
         (referring(&of("pushing"), &here("/pushing.jwt")), "invalid_request"),
-        (referring(&of("fapi"), &here("/fapi.jwt")), "request_uri_not_supported"),
+        (referring(&of("fapi"), &here("/fapi.jwt")), "invalid_request"),
         (both, "invalid_request"),
         (twice, "invalid_request"),
     ];

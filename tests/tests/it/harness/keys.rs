@@ -61,7 +61,32 @@ impl ClientKey {
 
     /// A good proof for a request, with the access token beside it if there is one.
     pub(crate) fn proof(&self, method: &str, url: &str, access_token: Option<&str>) -> String {
-        let mut claims = json!({ "jti": jti(), "htm": method, "htu": url, "iat": now() });
+        self.proof_with(method, url, access_token, json!({}))
+    }
+
+    /// The same with the recipient's nonce.
+    pub(crate) fn proof_with_nonce(
+        &self,
+        method: &str,
+        url: &str,
+        access_token: Option<&str>,
+        nonce: &str,
+    ) -> String {
+        self.proof_with(method, url, access_token, json!({ "nonce": nonce }))
+    }
+
+    fn proof_with(
+        &self,
+        method: &str,
+        url: &str,
+        access_token: Option<&str>,
+        mut claims: Value,
+    ) -> String {
+        let own = [("jti", json!(jti())), ("htm", json!(method)), ("htu", json!(url))];
+        for (name, value) in own {
+            claims[name] = value;
+        }
+        claims["iat"] = json!(now());
         if let Some(access_token) = access_token {
             claims["ath"] = json!(dpop::token_hash(access_token));
         }

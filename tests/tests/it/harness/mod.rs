@@ -8,6 +8,7 @@ mod device;
 mod documents;
 mod html;
 mod keys;
+mod payments;
 mod program;
 mod reader;
 
@@ -18,6 +19,7 @@ pub(crate) use demo::Demo;
 pub(crate) use device::{DEVICE_CODE, DEVICES, Device, enter};
 pub(crate) use documents::{Document, Documents};
 pub(crate) use keys::{ClientKey, jwks, now};
+pub(crate) use payments::{large_payment, payment, payment_with};
 pub(crate) use program::{
     Keystile, PASSWORD, Process, command_in, free_port, free_ports, new_directory,
 };

@@ -17,7 +17,7 @@ use crate::entropy::client_secret;
 use crate::outbound::HttpOutbound;
 use crate::output;
 use crate::refusal::{Outcome, Refusal, refuse};
-use crate::settings::{Settings, unknown_api, unknown_scope};
+use crate::settings::{Settings, unknown_api, unknown_scope, unknown_type};
 
 #[derive(Debug, Args)]
 pub(in crate::command_line) struct Add {
@@ -88,6 +88,9 @@ pub(in crate::command_line) struct Add {
     /// A client whose tokens it may exchange, beside its own and those for its APIs (repeat)
     #[arg(long, value_name = "CLIENT_ID")]
     exchange_subject_client: Vec<String>,
+    /// A type of authorization details that it may ask for (RFC 9396; repeat for several)
+    #[arg(long, value_name = "TYPE")]
+    authorization_details_type: Vec<String>,
     /// Who runs it, for the consent page
     #[arg(long)]
     operator: Option<String>,
@@ -181,6 +184,9 @@ impl Add {
         if let Some(problem) = unknown_scope(&client.scope, policy) {
             return refuse(format!("the client is refused: {problem}"));
         }
+        if let Some(problem) = unknown_type(&client.authorization_details_types, policy) {
+            return refuse(format!("the client is refused: {problem}"));
+        }
         if let Some((_, problem)) = unknown_api(&client, policy) {
             return refuse(format!("the client is refused: {problem}"));
         }
@@ -226,6 +232,7 @@ impl Add {
             trusted: self.trusted,
             allow_embedded_browser: self.allow_embedded_browser,
             apis: self.api.clone(),
+            authorization_details_types: self.authorization_details_type.clone(),
             token_exchange: Some(ExchangeMetadata {
                 audiences: self.exchange_audience.clone(),
                 subject_clients: self.exchange_subject_client.clone(),

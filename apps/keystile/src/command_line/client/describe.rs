@@ -65,6 +65,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
         "allow_embedded_browser": client.allow_embedded_browser,
         "several_audiences": client.several_audiences,
         "apis": client.apis,
+        "authorization_details_types": client.authorization_details_types,
         "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
         "tls_client_certificate_bound_access_tokens": client.certificate_bound_access_tokens,
         "profile": client.profile,

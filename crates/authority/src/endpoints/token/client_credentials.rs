@@ -8,7 +8,7 @@ use super::tokens::response;
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::mint::AccessToken;
-use crate::rules::{client_credentials, scope};
+use crate::rules::{authorization_details, client_credentials, scope};
 
 impl Authority {
     pub(super) fn for_client(
@@ -18,10 +18,18 @@ impl Authority {
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
-        let scope = client_credentials::grant(request.scope()?, client, &self.policy)?;
+        let policy = &self.policy;
+        let details = authorization_details::requested_for_client(request.params, client, policy)?;
+        let scope = client_credentials::grant(request.scope()?, &details, client, policy)?;
         let resources = self.resources(request)?;
-        let audience = scope::audience(&scope, &resources, client, &self.policy)?;
-        let life = self.policy.lifetimes.access_token;
+        let locations = if resources.is_empty() {
+            authorization_details::locations(&details, policy)
+        } else {
+            Vec::new()
+        };
+        let audience = scope::audience_with(&scope, &resources, &locations, client, policy)?;
+        let details = authorization_details::for_audience(&details, &audience, policy);
+        let life = policy.lifetimes.access_token;
         let token = AccessToken {
             subject: client.id.to_string(),
             client: &client.id,
@@ -33,9 +41,13 @@ impl Authority {
             expires_at: now.plus(life),
             jti: self.entropy.bytes(),
             bound_to: caller.bound_to,
+            details: details.clone(),
             act: None,
             may_act: None,
         };
-        Ok(response(self.access_token(token, now)?, scope, caller.bound_to, life))
+        let access_token = self.access_token(token, now)?;
+        let mut response = response(access_token, scope, caller.bound_to, life);
+        response.authorization_details = details;
+        Ok(response)
     }
 }

@@ -19,8 +19,9 @@ impl Authority {
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
-        let code: Code = self
-            .open(request.required("code")?)
+        let code = self
+            .opened_code(request.required("code")?, now)
+            .await?
             .ok_or_else(|| invalid_grant("the code is not one of this server's"))?;
         let verifier: Option<CodeVerifier> = request.params.optional_as("code_verifier")?;
         let redirect_uri = request.params.optional("redirect_uri")?;

@@ -3,7 +3,7 @@
 use keystile_protocol::access_token::Confirmation;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::token_exchange::TokenType;
-use keystile_protocol::{ErrorCode, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, Timestamp};
 
 use super::Caller;
 use super::tokens::{may_act, response};
@@ -69,6 +69,8 @@ impl Authority {
             expires_at: exchanged.expires_at,
             jti: self.entropy.bytes(),
             bound_to: caller.bound_to,
+            // What the user read was about the client that asked (RFC 9396 section 12).
+            details: AuthorizationDetails::default(),
             act: exchanged.act,
             may_act: subject.may_act,
         };

@@ -2,7 +2,7 @@
 
 use keystile_protocol::jose::KeySet;
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{ErrorCode, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, Timestamp};
 
 use super::tokens::{may_act, response};
 use super::{Caller, invalid_grant};
@@ -77,6 +77,7 @@ impl Authority {
             expires_at: birth.expires_at,
             jti: self.entropy.bytes(),
             bound_to: caller.bound_to,
+            details: AuthorizationDetails::default(),
             act: None,
             may_act: may_act(client),
         };

@@ -1,7 +1,7 @@
 //! The refresh grant (RFC 6749 section 6).
 
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, Scope, Timestamp};
 
 use super::tokens::TokenFacts;
 use super::{Caller, invalid_grant};
@@ -11,7 +11,14 @@ use crate::endpoints::{Authority, ClientRequest};
 use crate::records::{Client, Grant, GrantNow};
 use crate::refresh_token::{Binding, PresentedRefreshToken};
 use crate::rules::refresh::{self, Refresh};
-use crate::rules::{scope, sender_constraint};
+use crate::rules::{authorization_details, scope, sender_constraint};
+
+/// What one access token has of its grant.
+struct Narrowed {
+    scope: Scope,
+    audience: Vec<String>,
+    details: AuthorizationDetails,
+}
 
 impl Authority {
     pub(super) async fn refresh(
@@ -42,8 +49,16 @@ impl Authority {
             };
             let grant = &state.grant;
             let scope = refresh::scope(asked_scope.clone(), grant, client)?;
-            let resources = refresh::resources(asked_resources.clone(), grant)?;
-            let response = self.refreshed(grant, scope, &resources, caller, step, now).await?;
+            let details = authorization_details::still_allowed(&grant.details, client);
+            let details = authorization_details::narrowed(request.params, &details)?;
+            let locations = authorization_details::locations(&details, &self.policy);
+            let resources = refresh::resources(asked_resources.clone(), grant, &locations)?;
+            // Named in this request, APIs are the only ones.
+            let locations = if asked_resources.is_empty() { &locations[..] } else { &[] };
+            let policy = &self.policy;
+            let audience = scope::audience_with(&scope, &resources, locations, client, policy)?;
+            let narrowed = Narrowed { scope, audience, details };
+            let response = self.refreshed(grant, narrowed, caller, step, now).await?;
             if self.commit(step, grant, now).await? {
                 return Ok(response);
             }
@@ -71,8 +86,7 @@ impl Authority {
     async fn refreshed(
         &self,
         grant: &Grant,
-        scope: Scope,
-        resources: &[String],
+        narrowed: Narrowed,
         caller: &Caller<'_>,
         step: Refresh,
         now: Timestamp,
@@ -82,8 +96,9 @@ impl Authority {
             grant: grant.id,
             account: grant.account,
             sid: grant.sid,
-            audience: scope::audience(&scope, resources, client, &self.policy)?,
-            scope,
+            audience: narrowed.audience,
+            scope: narrowed.scope,
+            details: narrowed.details,
             nonce: None,
             auth_time: grant.auth_time,
             methods: grant.methods.clone(),

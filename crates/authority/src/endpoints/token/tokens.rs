@@ -5,7 +5,7 @@ use std::time::Duration;
 use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::token_exchange::Actor;
-use keystile_protocol::{ErrorCode, Nonce, Scope, Secret, Timestamp};
+use keystile_protocol::{AuthorizationDetails, ErrorCode, Nonce, Scope, Secret, Timestamp};
 
 use super::Caller;
 use crate::decisions::Redemption;
@@ -18,7 +18,7 @@ use crate::policy::TokenForm;
 use crate::records::{Client, UserClaims};
 use crate::refresh_token::{self, Binding};
 use crate::rules::asked_claims::{self, AskedClaims};
-use crate::rules::{acr, scope, sender_constraint};
+use crate::rules::{acr, authorization_details, exchange_policy, scope, sender_constraint};
 
 /// What the tokens of a grant are made of, whether it was born just now or is refreshed.
 pub(super) struct TokenFacts<'a> {
@@ -32,11 +32,12 @@ pub(super) struct TokenFacts<'a> {
     pub(super) methods: Vec<String>,
     pub(super) claims: AskedClaims,
     pub(super) bound_to: Option<SenderConstraint>,
+    pub(super) details: AuthorizationDetails,
 }
 
 impl Authority {
     /// The tokens of a grant that is about to be born. The request may narrow its resources
-    /// (RFC 8707 section 2.2).
+    /// (RFC 8707 section 2.2) and its authorization details (RFC 9396 section 6).
     pub(super) async fn first_tokens(
         &self,
         request: &ClientRequest<'_>,
@@ -47,18 +48,25 @@ impl Authority {
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
         let allowed = &redemption.resources;
+        let details = authorization_details::narrowed(request.params, &redemption.details)?;
+        let locations = authorization_details::locations(&details, &self.policy);
         let asked = self.resources(request)?;
-        let resources = if asked.is_empty() { allowed.clone() } else { asked };
-        if !allowed.is_empty() && resources.iter().any(|r| !allowed.contains(r)) {
+        let known = |one: &String| allowed.contains(one) || locations.contains(one);
+        if !allowed.is_empty() && !asked.iter().all(known) {
             let words = "the resource was not part of the authorization request (RFC 8707)";
             return Err(EndpointError::protocol(ErrorCode::InvalidTarget, words));
         }
+        // Named in this request, APIs are the only ones.
+        let (resources, locations) =
+            if asked.is_empty() { (allowed.clone(), locations) } else { (asked, Vec::new()) };
+        let scope = &redemption.scope;
         let facts = TokenFacts {
             grant: redemption.grant,
             account: redemption.account,
             sid: redemption.sid,
-            audience: scope::audience(&redemption.scope, &resources, client, &self.policy)?,
-            scope: redemption.scope.clone(),
+            audience: scope::audience_with(scope, &resources, &locations, client, &self.policy)?,
+            scope: scope.clone(),
+            details,
             nonce,
             auth_time: redemption.auth_time,
             methods: redemption.methods.clone(),
@@ -89,6 +97,8 @@ impl Authority {
         let acr = acr::of(&facts.methods);
         let expires_at = now.plus(self.policy.lifetimes.access_token);
         let grant = self.grant_name(&facts.grant, client, now);
+        let details =
+            authorization_details::for_audience(&facts.details, &facts.audience, &self.policy);
         let access_token = self.access_token(
             AccessToken {
                 subject: subject.clone(),
@@ -101,6 +111,7 @@ impl Authority {
                 expires_at,
                 jti: self.entropy.bytes(),
                 bound_to: facts.bound_to,
+                details: details.clone(),
                 act: None,
                 may_act: may_act(client),
             },
@@ -118,7 +129,7 @@ impl Authority {
                 acr: acr.filter(|_| facts.claims.acr()),
                 sid: facts.sid,
                 access_token: &access_token,
-                grant,
+                grant: exchange_policy::may_be_exchanged(client).then_some(grant),
             };
             let policy = &self.policy;
             let token =
@@ -130,6 +141,7 @@ impl Authority {
         let life = expires_at.since(now);
         let mut response = response(access_token, facts.scope, facts.bound_to, life);
         response.id_token = id_token.map(Secret::new);
+        response.authorization_details = details;
         Ok(response)
     }
 
@@ -195,7 +207,8 @@ pub(super) fn response(
         token_type: sender_constraint::token_type(bound_to).to_owned(),
         expires_in: Some(life.as_secs()),
         refresh_token: None,
-        scope: Some(scope),
+        scope: Some(scope).filter(|scope| !scope.is_empty()),
+        authorization_details: AuthorizationDetails::default(),
         id_token: None,
         issued_token_type: None,
     }

@@ -79,7 +79,8 @@ fn every_page_shows_in_both_languages() {
 fn every_template_is_part_of_an_example() {
     let shown: Vec<_> = examples::all().iter().map(|example| example.template).collect();
     for name in templates::names() {
-        let part = ["app", "developer", "layout", "links", "mark", "permissions", "reference"];
+        let part =
+            ["app", "details", "developer", "layout", "links", "mark", "permissions", "reference"];
         let is_part = part.iter().any(|part| name == format!("{part}.html"));
         assert!(is_part || shown.contains(&name), "{name} has no example");
     }
@@ -160,6 +161,18 @@ fn consent_offers_boxes_for_what_is_optional_and_never_shows_a_code() {
     assert!(!html.contains(r#"value="profile""#) && !html.contains(r#"value="photos:read""#));
     assert!(!words_of(&html).contains("albums:write"));
     assert!(words_of(&html).contains("Allow Photo Printer?"));
+}
+
+#[test]
+fn consent_says_all_of_the_details_and_sets_apart_what_the_app_put_in() {
+    let html = example("consent-details");
+    assert!(html.contains("Pay <bdi>123.50</bdi> <bdi>EUR</bdi> to <bdi>"), "{html}");
+    assert!(html.contains("&amp; Sons</bdi>"));
+    assert!(html.contains("<dd><bdi>DE02100100109307118603</bdi></dd>"));
+    assert_eq!(html.matches("<dd>").count(), 6);
+    assert!(!words_of(&html).contains("take this back"), "a payment cannot be");
+    assert!(words_of(&example("consent-details-and-more")).contains("Access that stays"));
+    assert!(words_of(&example("consent")).contains("take this back"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::sign_in::has_optional;
-use super::{App, PermissionGroup, View};
+use super::{App, Detail, PermissionGroup, View};
 
 /// Asks for the code that a device shows.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -45,6 +45,8 @@ pub struct Device {
     pub account: String,
     /// The sealed question, posted back as `consent`.
     pub consent: String,
+    /// What the app asks for in detail.
+    pub details: Vec<Detail>,
     /// What the app asks for.
     pub groups: Vec<PermissionGroup>,
     /// The path that leads to another account.

@@ -13,8 +13,8 @@ use serde::Serialize;
 pub use account::{Account, AccountApp, AccountNotice, AccountSession, Home};
 pub use device::{Device, DeviceDone, UserCode, UserCodeError};
 pub use sign_in::{
-    Consent, FormPost, GoOn, Permission, PermissionGroup, PermissionKind, SignIn, SignInError,
-    SignInReason,
+    Consent, Detail, DetailRow, FormPost, GoOn, Permission, PermissionGroup, PermissionKind,
+    Phrase, SignIn, SignInError, SignInReason,
 };
 pub use sign_out::{SignOut, SignOutProblem, SignedOut};
 pub use sign_up::{SignUp, SignUpError};

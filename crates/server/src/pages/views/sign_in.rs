@@ -68,6 +68,8 @@ pub struct Consent {
     pub account: String,
     /// The sealed question, posted back as `consent`.
     pub consent: String,
+    /// What the app asks for in detail.
+    pub details: Vec<Detail>,
     /// What the app asks for.
     pub groups: Vec<PermissionGroup>,
     /// The path that leads to another account.
@@ -84,6 +86,35 @@ impl View for Consent {
             has_optional => has_optional(&self.groups), ..Value::from(Serde(self))
         }
     }
+}
+
+/// One thing that an app asks for in detail, such as a payment.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Detail {
+    /// What it is about.
+    pub title: String,
+    /// The most important of it, or nothing.
+    pub sentence: Vec<Phrase>,
+    /// All of it that the sentence does not say.
+    pub rows: Vec<DetailRow>,
+}
+
+/// A piece of a sentence.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Phrase {
+    /// The text.
+    pub text: String,
+    /// Whether the app put it in.
+    pub by_app: bool,
+}
+
+/// What a detail says about one thing.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DetailRow {
+    /// The thing.
+    pub label: String,
+    /// What is said.
+    pub values: Vec<String>,
 }
 
 /// Whether anything can be left out.

@@ -41,7 +41,9 @@ pub(crate) async fn finding_31_of_two_nodes_that_make_a_key_one_keeps_it(backend
     other.add_key(rsa.clone()).await.expect("of another algorithm");
     let next = key("next", Algorithm::ES256, later(90 * 86_400));
     other.add_key(next.clone()).await.expect("a rotation");
-    assert_eq!(store.keys().await, Ok(vec![mine, rsa, next]));
+    let sooner = key("sooner", Algorithm::ES256, later(90 * 86_400 + 1));
+    other.rotate_key(&sooner).await.expect("the operator wants it now");
+    assert_eq!(store.keys().await, Ok(vec![mine, rsa, next, sooner]));
 }
 
 fn decryption_key(kid: &str, key_type: KeyType, created_at: Timestamp) -> StoredDecryptionKey {
