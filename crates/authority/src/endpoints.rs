@@ -5,6 +5,7 @@ mod answer;
 mod arrival;
 mod authorize;
 mod client;
+mod client_documents;
 mod client_keys;
 mod device;
 mod device_authorization;

@@ -21,10 +21,12 @@ use crate::pending::{
 };
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition, TokenForm};
 use crate::records::{
-    About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
-    OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
+    About, Account, Client, ClientKind, ClientOrigin, ClientSecret, Consent, Grant, GrantType,
+    KeySource, OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
 };
-use crate::registered::{Admission, ChangedRegistration, NewRegistration, Registration};
+use crate::registered::{
+    Admission, ApprovedClient, ChangedRegistration, NewRegistration, Registration,
+};
 use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
 use crate::rules::code::{self, RedemptionRandom};
@@ -78,7 +80,7 @@ pub fn client() -> Client {
         profile: None,
         about: About::default(),
         defaults: crate::records::RequestDefaults::default(),
-        open_registration: false,
+        origin: ClientOrigin::Operator,
         pkce_waived: false,
         keys: None,
         request_uris: Vec::new(),
@@ -379,8 +381,7 @@ pub fn logo(byte: u8) -> Logo {
 
 /// A client that registers itself; its registration access token's digest is of these bytes.
 pub fn new_registration(id: &str, admission: Admission, at: Timestamp) -> NewRegistration {
-    let open_registration = matches!(admission, Admission::Open { .. });
-    let client = Client { id: client_id(id), open_registration, ..client() };
+    let client = Client { id: client_id(id), origin: admission.origin(), ..client() };
     let registration = Registration {
         client: client.id.clone(),
         token_digest: [7; 32],
@@ -388,6 +389,12 @@ pub fn new_registration(id: &str, admission: Admission, at: Timestamp) -> NewReg
         created_at: at,
     };
     NewRegistration::new(client, registration, admission, None)
+}
+
+/// A client of a document, which a person has let in.
+pub fn approved_client(id: &str, at: Timestamp) -> ApprovedClient {
+    let client = Client { id: client_id(id), origin: ClientOrigin::Document, ..client() };
+    ApprovedClient::new(client, at)
 }
 
 /// The same client with another name.

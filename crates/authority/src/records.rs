@@ -75,9 +75,9 @@ pub struct Client {
     /// What its authorization requests ask for where they say nothing.
     #[serde(default)]
     pub defaults: RequestDefaults,
-    /// Whether a stranger registered it: it goes if nobody uses it.
+    /// Whose word it is that there is such a client.
     #[serde(default)]
-    pub open_registration: bool,
+    pub origin: ClientOrigin,
     /// A public client that a test bench let register without PKCE; no other way leads here.
     #[serde(default)]
     pub pkce_waived: bool,
@@ -139,6 +139,28 @@ pub struct OpenIdOptions {
     pub sector_identifier_uri: Option<String>,
     /// `userinfo_signed_response_alg`; plain JSON without it.
     pub userinfo_algorithm: Option<Algorithm>,
+}
+
+/// Whose word it is that there is a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientOrigin {
+    /// The operator's.
+    #[default]
+    Operator,
+    /// Its own, with an initial access token of the operator's (RFC 7591 section 3).
+    Token,
+    /// Its own alone.
+    Open,
+    /// That of the document that its identifier is the address of.
+    Document,
+}
+
+impl ClientOrigin {
+    /// Whether a stranger said all of it: it goes if no person lets it in.
+    pub const fn is_strangers(self) -> bool {
+        matches!(self, Self::Open | Self::Document)
+    }
 }
 
 /// What an authorization request asks for where it says nothing (OpenID Connect Dynamic Client

@@ -3,7 +3,7 @@
 
 use keystile_protocol::{ClientId, Timestamp};
 
-use crate::records::Client;
+use crate::records::{Client, ClientOrigin};
 use crate::rules::logo::Logo;
 
 /// A registration's members as a client is told them, without its credentials.
@@ -68,6 +68,32 @@ pub enum Admission {
         /// How many there may be in all that nobody has used yet.
         unused_at_most: u32,
     },
+}
+
+impl Admission {
+    /// Whose word it is then that there is such a client.
+    pub const fn origin(&self) -> ClientOrigin {
+        match self {
+            Self::Token { .. } => ClientOrigin::Token,
+            Self::Open { .. } => ClientOrigin::Open,
+        }
+    }
+}
+
+/// A client of a metadata document that a person has let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApprovedClient {
+    /// The client.
+    pub client: Client,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl ApprovedClient {
+    pub(crate) fn new(client: Client, at: Timestamp) -> Self {
+        Self { client, at }
+    }
 }
 
 /// Whether there was room.

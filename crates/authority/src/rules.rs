@@ -9,6 +9,7 @@ pub mod claims;
 pub mod client_assertion;
 pub mod client_auth;
 pub mod client_credentials;
+pub mod client_document;
 pub mod client_facts;
 pub mod client_keys;
 pub mod code;

@@ -6,6 +6,7 @@
 //! file, migrations) lies in [`sqlite`].
 
 mod accounts;
+mod approved_clients;
 mod clients;
 mod consents;
 mod decryption_keys;

@@ -28,7 +28,7 @@ pub struct Swept {
     pub parked: usize,
     /// Authorizations that waited for a user's word and are forgotten.
     pub pending: usize,
-    /// Open registrations that nobody used, with their clients.
+    /// Strangers' clients that nobody used.
     pub registrations: usize,
     /// Whether the step reached the end of what there is to look at; the next begins anew.
     pub finished: bool,

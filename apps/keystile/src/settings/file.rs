@@ -208,6 +208,8 @@ pub struct Registration {
     pub per_network: Option<u32>,
     /// Open registrations in all that nobody has used yet.
     pub unused_at_most: Option<u32>,
+    /// Whether an identifier may be the address of a document of metadata.
+    pub client_id_metadata_documents: bool,
 }
 
 /// `[[trusted_issuers]]`

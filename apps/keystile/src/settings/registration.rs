@@ -27,6 +27,7 @@ pub(super) fn policy(
         public_without_pkce: table.public_without_pkce,
         per_network: table.per_network.unwrap_or(default.per_network),
         unused_at_most: table.unused_at_most.unwrap_or(default.unused_at_most),
+        client_id_metadata_documents: table.client_id_metadata_documents,
     })
 }
 

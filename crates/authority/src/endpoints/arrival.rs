@@ -107,8 +107,7 @@ impl Authority {
     }
 
     async fn client_of(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Stop> {
-        let client = self.store.client(client_id, false).await;
-        let client = client.map_err(|error| Stop::Fault(error.into(), None))?;
+        let client = self.asking_client(client_id).await?;
         Ok(client.filter(|client| client.enabled))
     }
 

@@ -65,6 +65,10 @@ impl Authority {
             revocation_endpoint: at(paths::REVOKE),
             introspection_endpoint: at(paths::INTROSPECT),
             end_session_endpoint: at(paths::LOGOUT),
+            client_id_metadata_document_supported: self
+                .policy
+                .registration
+                .client_id_metadata_documents,
             registration_endpoint: self.registers().then(|| issuer.endpoint(paths::REGISTER)),
             scopes_supported: self.policy.scopes.iter().map(|scope| scope.name.clone()).collect(),
             response_types_supported: names(&["code"]),

@@ -11,9 +11,7 @@ use super::answer::{EndpointError, Fault};
 use super::metadata::paths;
 use crate::policy::RegistrationMode;
 use crate::records::Client;
-use crate::registered::{
-    Admission, ChangedRegistration, Members, NewRegistration, Registered, Registration,
-};
+use crate::registered::{ChangedRegistration, Members, NewRegistration, Registered, Registration};
 use crate::rules::dynamic_registration::{self as rules, Answer};
 use crate::rules::mutual_tls;
 use crate::rules::registration::ClientMetadata;
@@ -69,7 +67,7 @@ impl Authority {
         let secret = self.new_secret();
         let mut client = self.registered(&metadata, &id, &secret)?;
         self.sector_of(&client, request.network, now).await?;
-        client.open_registration = matches!(admission, Admission::Open { .. });
+        client.origin = admission.origin();
 
         let (logo, no_logo) = self.logo_for(&mut client, request.network, now).await?;
 

@@ -38,6 +38,8 @@ pub struct RegistrationPolicy {
     pub per_network: u32,
     /// Open registrations in all that nobody has used yet.
     pub unused_at_most: u32,
+    /// Whether an identifier may be the address of a document of metadata.
+    pub client_id_metadata_documents: bool,
 }
 
 impl Default for RegistrationPolicy {
@@ -52,6 +54,7 @@ impl Default for RegistrationPolicy {
             public_without_pkce: false,
             per_network: 20,
             unused_at_most: 1000,
+            client_id_metadata_documents: false,
         }
     }
 }

@@ -5,12 +5,13 @@ use keystile_protocol::{ClientId, Timestamp};
 
 use super::Stored;
 use crate::registered::{
-    Admission, ChangedRegistration, InitialAccessToken, NewRegistration, Registered, Registration,
+    Admission, ApprovedClient, ChangedRegistration, InitialAccessToken, NewRegistration,
+    Registered, Registration,
 };
 
 /// The part of the store that keeps registrations (RFC 7591, RFC 7592).
 ///
-/// Open registrations that nobody has used go by themselves (see [`OPEN_STAYS`]); whatever removes
+/// Strangers' clients that nobody has used go by themselves (see [`OPEN_STAYS`]); whatever removes
 /// a client removes its registration too.
 #[async_trait]
 pub trait Registrations: Send + Sync {
@@ -26,7 +27,10 @@ pub trait Registrations: Send + Sync {
     /// Removes a client by its registration access token's digest. False: it is not there any
     /// more.
     async fn remove_registration(&self, client: &ClientId, token_digest: [u8; 32]) -> Stored<bool>;
-    /// Notes that somebody let an open registration in, so that it stays.
+    /// Keeps a client of a metadata document; not where somebody registered one of that name. It
+    /// goes as open registrations do.
+    async fn keep_approved_client(&self, approved: ApprovedClient) -> Stored<()>;
+    /// Notes that a stranger's client got tokens, so that it stays.
     async fn note_first_use(&self, client: &ClientId, now: Timestamp) -> Stored<()>;
 
     /// Keeps an initial access token by its digest.

@@ -459,7 +459,7 @@ pub fn replaced(mut new: Client, current: &Client) -> (Client, bool) {
     new.profile = current.profile;
     new.token_exchange = current.token_exchange.clone();
     new.about.operator = current.about.operator.clone();
-    new.open_registration = current.open_registration;
+    new.origin = current.origin;
     if new.about.logo_uri == current.about.logo_uri {
         new.about.logo = current.about.logo.clone();
     }
@@ -487,6 +487,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::SECRET;
+    use crate::records::ClientOrigin;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -752,7 +753,7 @@ mod tests {
         let (mut current, _) = registers(&good(), &policy()).expect("good");
         current.trusted = true;
         current.enabled = false;
-        current.open_registration = true;
+        current.origin = ClientOrigin::Open;
         current.about.logo_uri = Some("https://app.example/logo.png".into());
         current.about.logo = Some("digest".into());
         let said = with(json!({ "logo_uri": "https://app.example/logo.png" }));
@@ -761,7 +762,8 @@ mod tests {
             secrets.clear();
         }
         let (after, new_secret) = replaced(new, &current);
-        assert!(after.trusted && !after.enabled && after.open_registration && !new_secret);
+        assert!(after.trusted && !after.enabled && !new_secret);
+        assert_eq!(after.origin, ClientOrigin::Open);
         assert_eq!(after.about.logo.as_deref(), Some("digest"));
         assert_eq!(after.kind, current.kind, "the secret goes on");
 

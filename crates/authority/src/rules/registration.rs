@@ -7,7 +7,7 @@ use keystile_protocol::{ClientId, RedirectUri, Scope, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::records::{
-    Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
+    Client, ClientKind, ClientOrigin, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
 use crate::rules::exchange_policy::{self, ExchangeMetadata};
 use crate::rules::{
@@ -150,7 +150,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         profile: metadata.profile,
         about: client_facts::about(metadata)?,
         defaults: client_facts::defaults(metadata)?,
-        open_registration: false,
+        origin: ClientOrigin::Operator,
         pkce_waived: false,
         encryption: encryption::register(metadata, &kind, keys.as_ref())?,
         keys,

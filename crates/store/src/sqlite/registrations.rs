@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use keystile_authority::ports::{Registrations, Stored};
 use keystile_authority::registered::{
-    Admission, ChangedRegistration, InitialAccessToken, NewRegistration, Registered, Registration,
+    Admission, ApprovedClient, ChangedRegistration, InitialAccessToken, NewRegistration,
+    Registered, Registration,
 };
 use keystile_protocol::{ClientId, Timestamp};
 
 use super::SqliteStore;
-use crate::{initial_access_tokens, registrations};
+use crate::{approved_clients, clients, initial_access_tokens, registrations};
 
 #[async_trait]
 impl Registrations for SqliteStore {
@@ -40,12 +41,31 @@ impl Registrations for SqliteStore {
         removed
     }
 
+    async fn keep_approved_client(&self, approved: ApprovedClient) -> Stored<()> {
+        let id = &approved.client.id;
+        let known = self.read(async |db| clients::find(db, id).await)?;
+        if known.as_ref() == Some(&approved.client) {
+            return Ok(());
+        }
+        let kept = self.write(async move |db| approved_clients::keep(db, &approved).await).await;
+        self.inner.memory.look();
+        kept
+    }
+
     async fn note_first_use(&self, client: &ClientId, now: Timestamp) -> Stored<()> {
-        if !self.read(async |db| registrations::never_used(db, client).await)? {
+        let never_used = self.read(async |db| {
+            Ok(registrations::never_used(db, client).await?
+                || approved_clients::never_used(db, client).await?)
+        })?;
+        if !never_used {
             return Ok(());
         }
         let client = client.clone();
-        self.write(async move |db| registrations::note_first_use(db, &client, now).await).await
+        let note = async move |db: &mut super::db::Db<'_>| {
+            registrations::note_first_use(db, &client, now).await?;
+            approved_clients::note_first_use(db, &client, now).await
+        };
+        self.write(note).await
     }
 
     async fn add_initial_access_token(

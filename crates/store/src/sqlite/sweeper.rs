@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::readers::lock;
 use super::{Inner, SqliteStore};
 use crate::sweep::{self, Swept};
-use crate::{initial_access_tokens, parked, pending, registrations, used_once};
+use crate::{approved_clients, initial_access_tokens, parked, pending, registrations, used_once};
 
 /// Rows that one step looks at.
 const STEP: u32 = 500;
@@ -24,8 +24,8 @@ impl SqliteStore {
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
         let from = *lock(&self.inner.cursor);
         let abandoned_before = now.minus(OPEN_STAYS);
-        let (grants, sessions, tokens, used, left, pending, registrations, spent) =
-            self.read(async |db| {
+        let (grants, sessions, tokens, used, left, pending, registrations, approved, spent) = self
+            .read(async |db| {
                 Ok((
                     sweep::look_at_grants(db, from.grants, now, limit).await?,
                     sweep::look_at_sessions(db, from.sessions, now, limit).await?,
@@ -34,6 +34,7 @@ impl SqliteStore {
                     parked::expired(db, now, limit).await?,
                     pending::ended(db, now, limit).await?,
                     registrations::abandoned(db, abandoned_before, limit).await?,
+                    approved_clients::abandoned(db, abandoned_before, limit).await?,
                     initial_access_tokens::any_spent(db, now).await?,
                 ))
             })?;
@@ -61,17 +62,24 @@ impl SqliteStore {
             swept.pending =
                 self.write(async move |db| pending::delete(db, now, limit).await).await?;
         }
+        if approved > 0 {
+            let sweep = async move |db: &mut super::db::Db<'_>| {
+                approved_clients::sweep(db, abandoned_before, limit).await
+            };
+            swept.registrations += self.write(sweep).await?;
+            self.inner.memory.look();
+        }
         if registrations > 0 {
             let sweep = async move |db: &mut super::db::Db<'_>| {
                 registrations::sweep(db, abandoned_before, limit).await
             };
-            swept.registrations = self.write(sweep).await?;
+            swept.registrations += self.write(sweep).await?;
             self.inner.memory.look();
         }
         if spent {
             self.write(async move |db| initial_access_tokens::delete_spent(db, now).await).await?;
         }
-        let full = [tokens, used, left, pending, registrations].contains(&limit);
+        let full = [tokens, used, left, pending, registrations, approved].contains(&limit);
         swept.finished = grants.last && sessions.last && !full;
         let mut cursor = lock(&self.inner.cursor);
         cursor.grants = grants.next();

@@ -140,6 +140,7 @@ macro_rules! cases {
                 rfc_7592_2_2_a_change_is_of_client_and_registration_and_only_while_both_are_there,
                 rfc_7592_2_3_of_two_removals_at_once_one_removes_and_nothing_stays,
                 open_registrations_that_nobody_used_go_after_a_day_and_used_ones_stay,
+                a_client_of_a_document_is_kept_as_it_is_now_and_takes_nobodys_name,
             }
             logos {
                 a_clients_logo_is_kept_with_its_record_and_goes_with_it,

@@ -4,6 +4,7 @@ mod account;
 mod authorization_details;
 mod bad_input;
 mod client_assertions;
+mod client_documents;
 mod client_keys;
 mod code_grant;
 mod demo;

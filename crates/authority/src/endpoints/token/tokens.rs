@@ -89,7 +89,7 @@ impl Authority {
         client: &Client,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
-        if client.open_registration {
+        if client.origin.is_strangers() {
             // Somebody let it in: it stays.
             self.store.note_first_use(&client.id, now).await?;
         }

@@ -190,3 +190,38 @@ pub(crate) async fn open_registrations_that_nobody_used_go_after_a_day_and_used_
         assert!(store.client(stays, true).await.expect("there").is_some(), "{stays}");
     }
 }
+
+pub(crate) async fn a_client_of_a_document_is_kept_as_it_is_now_and_takes_nobodys_name(
+    backend: &impl Backend,
+) {
+    const ID: &str = "https://app.example/client.json";
+    let store = backend.store();
+    let mut approved = fixtures::approved_client(ID, NOW);
+    let id = approved.client.id.clone();
+    for name in ["App", "App", "Another name"] {
+        approved.client.name = name.into();
+        store.keep_approved_client(approved.clone()).await.expect("kept");
+        let found = store.client(&id, false).await.expect("there");
+        assert_eq!(found.as_deref(), Some(&approved.client), "seen at once");
+    }
+    assert_eq!(store.registration(&id).await, Ok(None), "nobody registered it");
+    assert_eq!(store.may_register(&open_from("n", NOW)).await, Ok(Registered::Done));
+
+    // It goes if it got no tokens, and stays if it did.
+    let used = fixtures::approved_client("https://app.example/used.json", NOW);
+    store.keep_approved_client(used.clone()).await.expect("kept");
+    store.note_first_use(&used.client.id, later(5)).await.expect("noted");
+    let after = NOW.plus(OPEN_STAYS).plus(std::time::Duration::from_millis(1));
+    assert_eq!(store.sweep(after, 100).await.expect("swept").registrations, 1);
+    assert_eq!(store.client(&id, false).await, Ok(None));
+    assert!(store.client(&used.client.id, true).await.expect("there").is_some());
+
+    let mut registered = fixtures::client();
+    registered.id = id.clone();
+    store.keep_approved_client(approved.clone()).await.expect("kept");
+    store.put_client(&registered).await.expect("by the operator");
+    store.keep_approved_client(approved).await.expect("left alone");
+    let found = store.client(&id, true).await.expect("there");
+    assert_eq!(found.as_deref(), Some(&registered));
+    assert_eq!(store.sweep(after, 100).await.expect("swept").registrations, 0);
+}
