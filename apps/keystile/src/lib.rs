@@ -19,6 +19,7 @@ pub mod node;
 pub mod outbound;
 pub mod output;
 pub mod passwords;
+pub mod ping_worker;
 pub mod private_file;
 pub mod refusal;
 pub mod sector_check;

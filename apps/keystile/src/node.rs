@@ -18,6 +18,7 @@ use crate::logout_worker;
 use crate::master_key;
 use crate::outbound::{HttpOutbound, KeptDocuments};
 use crate::passwords::PasswordPool;
+use crate::ping_worker;
 use crate::refusal::{Outcome, Refusal, refuse};
 use crate::sector_check;
 use crate::server_keys;
@@ -64,6 +65,7 @@ impl Node {
         server_keys::load(&authority).await?;
         server_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);
+        ping_worker::start(&authority);
         sector_check::start(&authority, &settings.clients);
         logos::start(&authority, &settings.clients);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);

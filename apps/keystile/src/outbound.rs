@@ -18,10 +18,11 @@ use keystile_authority::rules::outbound::{
     ANSWER_AT_MOST, OutboundPolicy, OutboundRefusal, TIME_AT_MOST, check_address, check_url,
     fresh_for,
 };
-use keystile_protocol::Params;
+use keystile_protocol::{Params, Secret};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header;
 use reqwest::{Certificate, Client, RequestBuilder};
+use serde_json::Value;
 
 pub use documents::KeptDocuments;
 
@@ -106,6 +107,18 @@ impl Outbound for HttpOutbound {
         let form = "application/x-www-form-urlencoded";
         let body = fields.iter().copied().collect::<Params>().encode();
         read(self.client()?.post(url).header(header::CONTENT_TYPE, form).body(body)).await
+    }
+
+    async fn post_json(
+        &self,
+        url: &str,
+        bearer: &Secret,
+        body: &Value,
+    ) -> Result<Fetched, OutboundError> {
+        let url = check_url(url, self.policy)?;
+        let request = self.client()?.post(url).bearer_auth(bearer.expose());
+        let json = "application/json";
+        read(request.header(header::CONTENT_TYPE, json).body(body.to_string())).await
     }
 }
 
@@ -226,6 +239,21 @@ mod tests {
         let request = heard.await.expect("heard");
         assert!(request.contains("content-type: application/x-www-form-urlencoded"), "{request}");
         assert!(request.contains("logout_token=a"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn json_is_posted_with_a_token_and_no_redirect_is_followed() {
+        let elsewhere = "HTTP/1.1 301 Elsewhere\r\nLocation: http://127.0.0.1:1/\r\n\
+                         Content-Length: 0\r\n\r\n";
+        let (url, heard) = answering(elsewhere.into()).await;
+        let (token, body) = (Secret::new("a-._~+/=="), serde_json::json!({ "auth_req_id": "x" }));
+        let fetched = outbound(true).post_json(&url, &token, &body).await.expect("an answer");
+        assert_eq!(fetched.status, 301);
+        let request = heard.await.expect("heard");
+        assert!(request.starts_with("POST /document "), "{request}");
+        assert!(request.contains("content-type: application/json\r\n"), "{request}");
+        assert!(request.contains("authorization: Bearer a-._~+/==\r\n"), "{request}");
+        assert!(request.ends_with(r#"{"auth_req_id":"x"}"#), "{request}");
     }
 
     #[tokio::test]

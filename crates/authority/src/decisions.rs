@@ -177,6 +177,8 @@ pub enum OnceKind {
     DpopProof,
     /// An assertion that is a grant (RFC 7523 section 3).
     AssertionGrant,
+    /// A signed authentication request (OpenID Connect CIBA Core 1.0 section 7.1.1).
+    AuthenticationRequest,
 }
 
 impl UsedOnce {
@@ -186,6 +188,7 @@ impl UsedOnce {
             OnceKind::ClientAssertion => 1,
             OnceKind::DpopProof => 2,
             OnceKind::AssertionGrant => 3,
+            OnceKind::AuthenticationRequest => 4,
         };
         let key = sha256([&[purpose], &sha256(signer)[..], jti.as_bytes()].concat());
         Self { kind, key, expires_at }

@@ -9,7 +9,8 @@ use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SigningKey};
 use keystile_protocol::messages::{Audience, IdTokenClaims};
 use keystile_protocol::redirect_uri::UriPolicy;
 use keystile_protocol::{
-    AuthorizationDetails, ClientId, CodeVerifier, Issuer, RedirectUri, Scope, Secret, Timestamp,
+    AuthorizationDetails, ClientId, CodeVerifier, Issuer, Params, RedirectUri, Scope, Secret,
+    Timestamp,
 };
 
 use crate::decisions::{
@@ -29,6 +30,7 @@ use crate::registered::{
 };
 use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
+use crate::rules::ciba;
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::details_types::{DetailsType, Field, Kind, TextRule};
 use crate::rules::details_words::Sentence;
@@ -90,6 +92,7 @@ pub fn client() -> Client {
         require_pushed_requests: false,
         logout: crate::records::LogoutChannels::default(),
         encryption: crate::records::ClientEncryption::default(),
+        ciba: crate::records::CibaOptions::default(),
         token_exchange: crate::records::ExchangePolicy::default(),
         authorization_details_types: Vec::new(),
     }
@@ -333,6 +336,17 @@ pub fn pending(now: Timestamp, byte: u8) -> PendingOpened {
     let user_code = UserCode::from_random([byte; 16]);
     let codes = (&presented_code(now, byte), user_code);
     device::wait(request, &client, codes, "192.0.2.0", &policy(), now)
+}
+
+/// A request of [`client`] to the user of [`signed_in`], with a code made of that byte.
+pub fn asked_pending(now: Timestamp, byte: u8) -> PendingOpened {
+    let mut client = client();
+    client.grant_types.push(GrantType::Ciba);
+    let params = "scope=openid+offline_access&login_hint=user1&binding_message=W4SCT";
+    let params = Params::parse(params.as_bytes()).expect("few");
+    let request = ciba::check(&params, &client, &policy()).expect("good");
+    let (account, code) = (AccountId::from_bytes([1; 16]), presented_code(now, byte));
+    ciba::wait(request, account, &client, &code, "192.0.2.0", &policy(), now)
 }
 
 /// What the user of [`signed_in`] says to it.

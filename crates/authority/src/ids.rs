@@ -26,6 +26,13 @@ macro_rules! id {
                 Self(bytes)
             }
 
+            /// When it was made.
+            pub fn made_at(&self) -> Timestamp {
+                let mut millis = [0; 8];
+                millis[2..].copy_from_slice(&self.0[..6]);
+                Timestamp::from_millis(i64::from_be_bytes(millis))
+            }
+
             /// From the bytes that a store kept.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
@@ -82,6 +89,7 @@ mod tests {
         let early = GrantId::new(Timestamp::from_millis(1_700_000_000_000), [255; 10]);
         let late = GrantId::new(Timestamp::from_millis(1_700_000_000_001), [0; 10]);
         assert!(early < late);
+        assert_eq!(late.made_at(), Timestamp::from_millis(1_700_000_000_001));
         assert_eq!(GrantId::from_text(&early.to_string()), Some(early));
         assert_eq!(GrantId::from_text("short"), None);
     }

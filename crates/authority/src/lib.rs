@@ -6,6 +6,7 @@
 //! clock or a source of randomness.
 
 pub mod certificate;
+pub mod ciba;
 pub mod decisions;
 pub mod endpoints;
 #[cfg(any(test, feature = "fixtures"))]
@@ -17,6 +18,7 @@ pub mod logout_message;
 pub mod mint;
 pub mod opaque_token;
 pub mod pending;
+pub mod ping;
 pub mod policy;
 pub mod ports;
 mod recent_proofs;

@@ -1,16 +1,20 @@
 //! Authorizations that wait for a user's word while the client polls for it with a code: those of
-//! devices (RFC 8628). They are written before anybody has signed in, so that there is a cap on
-//! them, and live for minutes.
+//! devices (RFC 8628), and those that clients ask a named user for (OpenID Connect CIBA Core 1.0).
+//! They are written before anybody has signed in, so that there is a cap on them, and live for
+//! minutes.
 
 use std::time::Duration;
 
 use keystile_protocol::encoding::{base64url, equal_in_constant_time, from_base64url, sha256};
+use keystile_protocol::seal::Sealed;
 use keystile_protocol::{AuthorizationDetails, ClientId, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::decisions::ConsentGiven;
 use crate::ids::{AccountId, GrantId, SessionId};
+use crate::ping::PingCall;
 use crate::policy::WaitingLimits;
+use crate::records::GrantType;
 use crate::user_code::UserCode;
 
 /// An authorization that waits, or waited.
@@ -22,6 +26,8 @@ pub struct Pending {
     pub secret_digest: [u8; 32],
     /// What a person finds it by, where it is found so.
     pub user_code: Option<UserCode>,
+    /// Whom it waits for, where the client said so.
+    pub asked_of: Option<AskedOf>,
     /// Who asks.
     pub client: ClientId,
     /// For what.
@@ -40,6 +46,24 @@ pub struct Pending {
     pub redeemed: bool,
 }
 
+impl Pending {
+    /// The grant that its client polls by.
+    pub const fn grant_type(&self) -> GrantType {
+        if self.asked_of.is_some() { GrantType::Ciba } else { GrantType::DeviceCode }
+    }
+}
+
+/// Whom a client asks, and how (OpenID Connect CIBA Core 1.0 section 7.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedOf {
+    /// The user: nobody else sees it, and nobody else's word counts.
+    pub account: AccountId,
+    /// `binding_message`: what the client shows the user too.
+    pub binding_message: Option<String>,
+    /// Whether the ID token is to say how strongly the user was authenticated (`acr_values`).
+    pub wants_acr: bool,
+}
+
 /// How a client polls, and may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -47,6 +71,17 @@ pub struct Pace {
     pub interval: Duration,
     /// The last one that came in time.
     pub last_poll: Option<Timestamp>,
+}
+
+impl Pace {
+    /// The least time between two polls to begin with: that of a client that is told none (RFC 8628
+    /// section 3.2, OpenID Connect CIBA Core 1.0 section 7.3).
+    pub const INTERVAL: Duration = Duration::from_secs(5);
+
+    /// Before the first poll.
+    pub const fn first() -> Self {
+        Self { interval: Self::INTERVAL, last_poll: None }
+    }
 }
 
 /// What a user said.
@@ -145,6 +180,8 @@ pub struct PendingOpened {
     pub at: Timestamp,
     /// How many may wait.
     pub limits: WaitingLimits,
+    /// What the client is told when the user has answered, or the time is over.
+    pub ping: Option<Sealed<PingCall>>,
 }
 
 impl PendingOpened {
@@ -154,7 +191,7 @@ impl PendingOpened {
         limits: WaitingLimits,
         at: Timestamp,
     ) -> Self {
-        Self { pending, network: network.to_owned(), at, limits }
+        Self { pending, network: network.to_owned(), at, limits, ping: None }
     }
 }
 
@@ -165,9 +202,9 @@ pub enum Opened {
     Done,
     /// Another has its user code: make a new one.
     CodeTaken,
-    /// As many wait as may, of clients in that network.
-    NetworkFull,
-    /// As many wait as may.
+    /// As many wait as may, of that network; or of that client, or for that user.
+    TooMany,
+    /// As many wait as may, in all.
     Full,
 }
 

@@ -144,6 +144,11 @@ pub struct Lifetimes {
     pub page: Duration,
     /// What a device waits with for its user (RFC 8628 section 3.2).
     pub device_code: Duration,
+    /// A request over the back channel, at most: a client may ask for less (OpenID Connect CIBA
+    /// Core 1.0 section 7.1).
+    pub backchannel_request: Duration,
+    /// How long after signing in a person may allow such a request.
+    pub fresh_sign_in: Duration,
 }
 
 impl Default for Lifetimes {
@@ -159,6 +164,8 @@ impl Default for Lifetimes {
             session_idle: hours(24),
             page: Duration::from_secs(900),
             device_code: Duration::from_secs(600),
+            backchannel_request: Duration::from_secs(300),
+            fresh_sign_in: Duration::from_secs(900),
         }
     }
 }
@@ -168,13 +175,25 @@ impl Default for Lifetimes {
 pub struct WaitingLimits {
     /// In all.
     pub in_all: u32,
-    /// Asked for from one network.
+    /// Devices', from one network.
     pub from_network: u32,
+    /// Over the back channel, of one client.
+    pub of_client: u32,
+    /// Over the back channel, to one user.
+    pub to_user: u32,
+    /// Over the back channel, of one client to one user; what that user has just denied counts.
+    pub of_client_to_user: u32,
 }
 
 impl Default for WaitingLimits {
     fn default() -> Self {
-        Self { in_all: 10_000, from_network: 100 }
+        Self {
+            in_all: 10_000,
+            from_network: 100,
+            of_client: 1_000,
+            to_user: 20,
+            of_client_to_user: 5,
+        }
     }
 }
 
@@ -204,6 +223,8 @@ pub struct Guessing {
     pub user_code: Rate,
     /// Wrong user codes from one browser.
     pub user_code_from_browser: Rate,
+    /// Users that there are not, asked for by one client over the back channel.
+    pub unknown_user: Rate,
 }
 
 impl Default for Guessing {
@@ -217,6 +238,7 @@ impl Default for Guessing {
             sign_up: rate(10, 60),
             user_code: rate(30, 10),
             user_code_from_browser: rate(5, 10),
+            unknown_user: rate(30, 10),
         }
     }
 }

@@ -7,6 +7,7 @@ mod logout_outbox;
 mod outbound;
 mod parking;
 mod pending;
+mod pings;
 mod registrations;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
 pub use parking::Parking;
 pub use pending::PendingAuthorizations;
+pub use pings::PingOutbox;
 pub use registrations::{OPEN_STAYS, Registrations};
 
 /// Why the store did not do it.
@@ -53,7 +55,7 @@ pub type Stored<T> = Result<T, StoreError>;
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
 pub trait Store:
-    LogoutOutbox + Parking + PendingAuthorizations + Registrations + Logos + Send + Sync
+    LogoutOutbox + Parking + PendingAuthorizations + PingOutbox + Registrations + Logos + Send + Sync
 {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.

@@ -17,6 +17,7 @@ use crate::ids::{AccountId, GrantId, SessionId};
 use crate::rules::asked_claims::AskedClaims;
 use crate::rules::mutual_tls;
 
+pub use crate::ciba::{CibaOptions, Delivery};
 pub use crate::logout_message::LogoutChannels;
 pub use crate::rules::exchange_policy::{ExchangeMode, ExchangePolicy};
 
@@ -108,6 +109,9 @@ pub struct Client {
     /// What is encrypted between it and us.
     #[serde(default)]
     pub encryption: ClientEncryption,
+    /// How it asks for users behind the browser's back.
+    #[serde(default)]
+    pub ciba: CibaOptions,
     /// What it may exchange tokens for, and who may exchange its own (RFC 8693).
     #[serde(default)]
     pub token_exchange: ExchangePolicy,
@@ -359,6 +363,8 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8628 section 3.4.
     DeviceCode,
+    /// OpenID Connect CIBA Core 1.0 section 10.1.
+    Ciba,
     /// RFC 7523 section 2.1.
     JwtBearer,
     /// RFC 8693.
@@ -367,11 +373,12 @@ pub enum GrantType {
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AuthorizationCode,
         Self::RefreshToken,
         Self::ClientCredentials,
         Self::DeviceCode,
+        Self::Ciba,
         Self::JwtBearer,
         Self::TokenExchange,
     ];
@@ -383,6 +390,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::Ciba => "urn:openid:params:grant-type:ciba",
             Self::JwtBearer => jwt_bearer::GRANT_TYPE,
             Self::TokenExchange => token_exchange::GRANT_TYPE,
         }

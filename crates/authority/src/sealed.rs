@@ -102,6 +102,9 @@ pub enum Destination {
     Account,
     /// To what a device waits for (RFC 8628 section 3.3).
     Device(GrantId),
+    /// To the requests that wait for the user (OpenID Connect CIBA Core 1.0 section 8), or to the
+    /// word on one of them.
+    Requests(Option<GrantId>),
 }
 
 /// Where the parameters of a request stand that waits, form encoded.

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use keystile_protocol::Timestamp;
+use keystile_protocol::{ClientId, Timestamp};
 
 use crate::ids::AccountId;
 use crate::policy::{Guessing, Rate};
@@ -78,6 +78,7 @@ pub struct Throttle {
     user_code: Table,
     user_code_from_browser: Table,
     fetch: Table,
+    unknown_user: Table,
 }
 
 impl std::fmt::Debug for Throttle {
@@ -120,6 +121,7 @@ impl Throttle {
             user_code: Table::new(rates.user_code),
             user_code_from_browser: Table::new(rates.user_code_from_browser),
             fetch: Table::new(FETCHES),
+            unknown_user: Table::new(rates.unknown_user),
         }
     }
 
@@ -184,6 +186,16 @@ impl Throttle {
         for (table, hash) in self.code_buckets(by) {
             table.give_back(hash);
         }
+    }
+
+    /// Counts a user that a client asks for, before that one is looked for.
+    pub fn user_asked_for(&self, client: &ClientId, now: Timestamp) -> Result<(), Throttled> {
+        count(&[(&self.unknown_user, self.hash(client))], now)
+    }
+
+    /// There is such a user: it does not count.
+    pub fn user_is_known(&self, client: &ClientId) {
+        self.unknown_user.give_back(self.hash(client));
     }
 
     fn code_buckets(&self, by: CodeTry<'_>) -> [(&Table, u64); 2] {

@@ -31,6 +31,9 @@ pub enum ErrorCode {
     AuthorizationPending,
     SlowDown,
     ExpiredToken,
+    // OpenID Connect CIBA Core 1.0 section 13
+    UnknownUserId,
+    InvalidBindingMessage,
     // RFC 7009 section 2.2.1
     UnsupportedTokenType,
     // RFC 8707 section 2
@@ -79,6 +82,8 @@ impl ErrorCode {
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
             Self::ExpiredToken => "expired_token",
+            Self::UnknownUserId => "unknown_user_id",
+            Self::InvalidBindingMessage => "invalid_binding_message",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidAuthorizationDetails => "invalid_authorization_details",
@@ -122,6 +127,9 @@ impl ErrorCode {
             Self::InvalidDpopProof | Self::UseDpopNonce => "RFC 9449 section 12.2",
             Self::AuthorizationPending | Self::SlowDown | Self::ExpiredToken => {
                 "RFC 8628 section 3.5"
+            }
+            Self::UnknownUserId | Self::InvalidBindingMessage => {
+                "OpenID Connect CIBA Core 1.0 section 13"
             }
             Self::UnsupportedTokenType => "RFC 7009 section 2.2.1",
             Self::InvalidTarget => "RFC 8707 section 2",

@@ -153,6 +153,18 @@ pub struct DeviceAuthorizationResponse {
     pub interval: Option<u64>,
 }
 
+/// The answer to a backchannel authentication request (OpenID Connect CIBA Core 1.0 section 7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackchannelAuthenticationResponse {
+    /// What the client asks for its tokens with.
+    pub auth_req_id: Secret,
+    /// For how long from now it is good, in seconds.
+    pub expires_in: u64,
+    /// Seconds between two polls; 5, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+}
+
 /// An authorization response as a JWT (JARM section 2.1). Its parameters stand beside `aud` and
 /// `exp`; `iss` is one of them (RFC 9207).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,6 +307,15 @@ pub struct Metadata {
     /// RFC 8628 section 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_authorization_endpoint: Option<String>,
+    /// OpenID Connect CIBA Core 1.0 section 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_authentication_endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backchannel_token_delivery_modes_supported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backchannel_authentication_request_signing_alg_values_supported: Vec<String>,
+    #[serde(default)]
+    pub backchannel_user_code_parameter_supported: bool,
     /// RFC 9126 section 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_authorization_request_endpoint: Option<String>,

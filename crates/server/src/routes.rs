@@ -8,7 +8,7 @@ use axum::routing::{any, get, post};
 use crate::face::SharedFace;
 use crate::handlers::{
     account, assets, authorize, client_endpoints, device, errors, health, logos, logout, metadata,
-    pages, registration, userinfo,
+    pages, registration, requests, userinfo,
 };
 use crate::limits::{self, Bounded};
 use crate::{FaceLimits, Routers};
@@ -30,6 +30,7 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
         .route("/device", get(device::get).post(device::post))
         .route("/device/qr/{name}", get(device::qr))
         .route("/logos/{name}", get(logos::get))
+        .route("/requests", get(requests::get).post(requests::post))
         .route("/errors/{code}", get(errors::help))
         .method_not_allowed_fallback(errors::page_method_not_allowed);
 
@@ -37,6 +38,7 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
         .route("/token", post(client_endpoints::token))
         .route("/par", post(client_endpoints::push))
         .route("/device_authorization", post(client_endpoints::authorize_device))
+        .route("/backchannel-authentication", post(client_endpoints::ask_user))
         .route("/revoke", post(client_endpoints::revoke))
         .route("/introspect", post(client_endpoints::introspect))
         .route("/register", post(registration::register))

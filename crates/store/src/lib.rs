@@ -19,6 +19,7 @@ mod logout_messages;
 mod meta;
 mod parked;
 mod pending;
+mod pings;
 mod registrations;
 mod revoked_tokens;
 mod sessions;

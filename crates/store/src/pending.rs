@@ -1,47 +1,61 @@
-//! Authorizations that wait for a user's word (RFC 8628).
+//! Authorizations that wait for a user's word (RFC 8628, OpenID Connect CIBA Core 1.0).
 
 use std::time::Duration;
 
 use keystile_authority::decisions::{Redeemed, Redemption};
 use keystile_authority::ids::{AccountId, GrantId};
 use keystile_authority::pending::{
-    Opened, Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled,
+    AskedOf, Opened, Pace, Pending, PendingAnswer, PendingAnswered, PendingOpened, Polled,
 };
 use keystile_authority::ports::{StoreError, Stored};
 use keystile_authority::rules::pending::STAYS;
 use keystile_authority::user_code::UserCode;
 use keystile_protocol::Timestamp;
 
-use crate::statements::{Fields, Statements, only_number, params, to_json};
-use crate::{consents, grants};
+use crate::statements::{Fields, Statements, Value, only_number, params, to_json};
+use crate::{consents, grants, pings};
 
-/// Of one network those count that still wait.
+/// Of one network those of devices count that still wait.
 const OF_NETWORK: &str = "
     SELECT COUNT(*) FROM pending_authorizations
-    WHERE network = $1 AND answered_by IS NULL AND expires_at > $2";
+    WHERE network = $1 AND account IS NULL AND answered_by IS NULL AND expires_at > $2";
+
+/// Whoever asks a named user has proved who it is: what still waits of it counts, from wherever.
+const OF_CLIENT: &str = "
+    SELECT COUNT(*) FROM pending_authorizations
+    WHERE client = $1 AND account IS NOT NULL AND answered_by IS NULL AND expires_at > $2";
+
+const TO_USER: &str = "
+    SELECT COUNT(*) FROM pending_authorizations
+    WHERE account = $1 AND answered_by IS NULL AND expires_at > $2";
+
+/// What the user has denied counts for as long as it is here: nobody is asked again and again
+/// until the answer is another.
+const OF_CLIENT_TO_USER: &str = "
+    SELECT COUNT(*) FROM pending_authorizations
+    WHERE account = $1 AND client = $2 AND approval IS NULL
+      AND (answered_by IS NOT NULL OR expires_at > $3)";
 
 const IN_ALL: &str = "SELECT COUNT(*) FROM pending_authorizations WHERE expires_at > $1";
 
 const OPEN: &str = "
     INSERT INTO pending_authorizations (id, secret_digest, user_code, client, network, scope,
-                                        resources, expires_at, poll_every, polled_at,
-                                        authorization_details)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                        resources, expires_at, poll_every, polled_at, account,
+                                        binding_message, wants_acr, authorization_details)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
     ON CONFLICT (user_code) DO NOTHING";
 
 /// Nobody writes meanwhile: writers take turns.
 pub(crate) async fn open(db: &mut impl Statements, opened: &PendingOpened) -> Stored<Opened> {
-    let PendingOpened { pending, network, at, limits, .. } = opened;
-    let of_network: u32 =
-        db.row(OF_NETWORK, params![network, *at], only_number).await?.unwrap_or(0);
-    if of_network >= limits.from_network {
-        return Ok(Opened::NetworkFull);
+    let PendingOpened { pending, network, at, limits, ping, .. } = opened;
+    if there_are_many(db, opened).await? {
+        return Ok(Opened::TooMany);
     }
-    let in_all: u32 = db.row(IN_ALL, params![*at], only_number).await?.unwrap_or(0);
-    if in_all >= limits.in_all {
+    if count(db, IN_ALL, params![*at]).await? >= limits.in_all {
         return Ok(Opened::Full);
     }
     let resources = to_json(&pending.resources)?;
+    let asked = pending.asked_of.as_ref();
     let details = (!pending.details.is_empty()).then(|| pending.details.to_json());
     let row = params![
         &pending.grant,
@@ -54,12 +68,34 @@ pub(crate) async fn open(db: &mut impl Statements, opened: &PendingOpened) -> St
         pending.expires_at,
         millis(pending.pace.interval),
         pending.pace.last_poll,
+        asked.map(|asked| &asked.account),
+        asked.and_then(|asked| asked.binding_message.as_deref()),
+        asked.is_some_and(|asked| asked.wants_acr),
         details.as_deref(),
     ];
-    match db.execute(OPEN, row).await? {
-        0 => Ok(Opened::CodeTaken),
-        _ => Ok(Opened::Done),
+    if db.execute(OPEN, row).await? == 0 {
+        return Ok(Opened::CodeTaken);
     }
+    if let Some(call) = ping {
+        pings::add(db, pending, call).await?;
+    }
+    Ok(Opened::Done)
+}
+
+async fn there_are_many(db: &mut impl Statements, opened: &PendingOpened) -> Stored<bool> {
+    let PendingOpened { pending, network, at, limits, .. } = opened;
+    let Some(asked) = &pending.asked_of else {
+        return Ok(count(db, OF_NETWORK, params![network, *at]).await? >= limits.from_network);
+    };
+    let (client, user) = (&pending.client, &asked.account);
+    let of_both = params![user, client, *at];
+    Ok(count(db, OF_CLIENT, params![client, *at]).await? >= limits.of_client
+        || count(db, TO_USER, params![user, *at]).await? >= limits.to_user
+        || count(db, OF_CLIENT_TO_USER, of_both).await? >= limits.of_client_to_user)
+}
+
+async fn count(db: &mut impl Statements, sql: &'static str, params: &[Value<'_>]) -> Stored<u32> {
+    Ok(db.row(sql, params, only_number).await?.unwrap_or(0))
 }
 
 fn millis(interval: Duration) -> i64 {
@@ -71,8 +107,8 @@ macro_rules! find {
     ($which:literal) => {
         concat!(
             "SELECT id, secret_digest, user_code, client, scope, resources, expires_at, poll_every,
-                    polled_at, approval, answered_by, redeemed_at,
-                    COALESCE(authorization_details, '[]')
+                    polled_at, approval, answered_by, redeemed_at, account, binding_message,
+                    wants_acr, COALESCE(authorization_details, '[]')
              FROM pending_authorizations WHERE ",
             $which
         )
@@ -90,6 +126,21 @@ pub(crate) async fn find_by_user_code(
     db.row(find!("user_code = $1"), params![code.letters()], read).await
 }
 
+const WAITING_FOR: &str = find!(
+    "account = $1 AND answered_by IS NULL AND expires_at > $2
+     AND client IN (SELECT id FROM clients WHERE enabled = 1)
+     ORDER BY id DESC LIMIT $3"
+);
+
+pub(crate) async fn waiting_for(
+    db: &mut impl Statements,
+    account: &AccountId,
+    now: Timestamp,
+    limit: u32,
+) -> Stored<Vec<Pending>> {
+    db.rows(WAITING_FOR, params![account, now, limit], read).await
+}
+
 fn read(row: &mut Fields<'_>) -> Stored<Pending> {
     Ok(Pending {
         grant: GrantId::from_bytes(row.array()?),
@@ -105,8 +156,18 @@ fn read(row: &mut Fields<'_>) -> Stored<Pending> {
         },
         answer: answer(row.maybe_text()?, row.maybe_array()?)?,
         redeemed: row.maybe_int()?.is_some(),
+        asked_of: asked_of(row.maybe_array()?, row.maybe_text()?, row.flag()?),
         details: row.json()?,
     })
+}
+
+fn asked_of(
+    account: Option<[u8; 16]>,
+    binding_message: Option<String>,
+    wants_acr: bool,
+) -> Option<AskedOf> {
+    let account = AccountId::from_bytes(account?);
+    Some(AskedOf { account, binding_message, wants_acr })
 }
 
 fn user_code(letters: &str) -> Stored<UserCode> {
@@ -126,9 +187,10 @@ fn answer(approval: Option<String>, by: Option<[u8; 16]>) -> Stored<Option<Pendi
 
 const ANSWER: &str = "
     UPDATE pending_authorizations SET answered_by = $2, approval = $3
-    WHERE id = $1 AND answered_by IS NULL AND expires_at > $4";
+    WHERE id = $1 AND answered_by IS NULL AND expires_at > $4
+      AND (account IS NULL OR account = $2)";
 
-/// The first word counts, and brings its consent with it.
+/// The first word counts, and brings its consent with it. The client is told at once.
 pub(crate) async fn answer_with(
     db: &mut impl Statements,
     answered: &PendingAnswered,
@@ -142,6 +204,7 @@ pub(crate) async fn answer_with(
     if db.execute(ANSWER, row).await? == 0 {
         return Ok(false);
     }
+    pings::make_due(db, &answered.grant, answered.at).await?;
     if let Some(consent) = &answered.consent {
         consents::remember(db, consent).await?;
     }
@@ -193,5 +256,6 @@ pub(crate) async fn delete(db: &mut impl Statements, now: Timestamp, limit: u32)
 
 /// After a restore nothing waits: what was redeemed since could be redeemed again.
 pub(crate) async fn delete_all(db: &mut impl Statements) -> Stored<()> {
+    pings::delete_all(db).await?;
     db.execute("DELETE FROM pending_authorizations", params![]).await.map(drop)
 }

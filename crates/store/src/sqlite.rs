@@ -8,6 +8,7 @@ mod memory;
 mod open;
 mod parking;
 mod pending;
+mod pings;
 mod readers;
 mod registrations;
 mod registry;

@@ -233,6 +233,9 @@ mod tests {
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;
 
+    use keystile_protocol::Secret;
+    use serde_json::Value;
+
     use super::*;
 
     const KEEPING: Keeping = Keeping {
@@ -273,6 +276,15 @@ mod tests {
 
         async fn post_form(&self, _: &str, _: &[(&str, &str)]) -> Result<Fetched, OutboundError> {
             Err(OutboundError::NoAnswer("nothing is posted here".into()))
+        }
+
+        async fn post_json(
+            &self,
+            url: &str,
+            _: &Secret,
+            _: &Value,
+        ) -> Result<Fetched, OutboundError> {
+            self.post_form(url, &[]).await
         }
     }
 

@@ -14,6 +14,8 @@ use crate::passwords::{Cost, HashSettings};
 const CODE_AT_MOST: u64 = 60;
 /// The longer a user code is good, the likelier is one that is guessed (RFC 8628 section 5.1).
 const DEVICE_CODE_AT_MOST: u64 = 1800;
+/// A client keeps polling for as long as a request waits.
+const BACKCHANNEL_REQUEST_AT_MOST: u64 = 1800;
 const TEN_YEARS: u64 = 10 * 365 * 24 * 3600;
 const WORKERS_AT_MOST: usize = 64;
 /// They are counted when one more comes.
@@ -34,6 +36,13 @@ pub(super) fn lifetimes(
         ("session_idle", table.session_idle, &mut lifetimes.session_idle, TEN_YEARS),
         ("page", table.page, &mut lifetimes.page, TEN_YEARS),
         ("device_code", table.device_code, &mut lifetimes.device_code, DEVICE_CODE_AT_MOST),
+        (
+            "backchannel_request",
+            table.backchannel_request,
+            &mut lifetimes.backchannel_request,
+            BACKCHANNEL_REQUEST_AT_MOST,
+        ),
+        ("fresh_sign_in", table.fresh_sign_in, &mut lifetimes.fresh_sign_in, TEN_YEARS),
     ];
     for (name, seconds, lifetime, at_most) in each {
         match seconds {
@@ -65,6 +74,7 @@ pub(super) fn guessing(
             &table.user_code_from_browser,
             &mut guessing.user_code_from_browser,
         ),
+        ("unknown_user", &table.unknown_user, &mut guessing.unknown_user),
     ];
     for (name, table, rate) in each {
         set_rate(rate, table, &place.key(name))?;
@@ -82,9 +92,17 @@ pub(super) fn waiting(
         given => Ok(given.unwrap_or(default)),
     };
     let from_network = table.waiting_from_network;
+    let to_user = table.waiting_of_client_to_user;
     Ok(WaitingLimits {
         in_all: at_least_one("waiting", table.waiting, default.in_all)?,
         from_network: at_least_one("waiting_from_network", from_network, default.from_network)?,
+        of_client: at_least_one("waiting_of_client", table.waiting_of_client, default.of_client)?,
+        to_user: at_least_one("waiting_to_user", table.waiting_to_user, default.to_user)?,
+        of_client_to_user: at_least_one(
+            "waiting_of_client_to_user",
+            to_user,
+            default.of_client_to_user,
+        )?,
     })
 }
 

@@ -304,10 +304,18 @@ pub struct Limits {
     pub user_code: Rate,
     /// Wrong user codes from one browser.
     pub user_code_from_browser: Rate,
-    /// Devices that may wait for their users.
+    /// Users that there are not, asked for by one client over the back channel.
+    pub unknown_user: Rate,
+    /// Devices, and requests over the back channel, that may wait for their users.
     pub waiting: Option<u32>,
-    /// The same, of one network.
+    /// Devices of one network.
     pub waiting_from_network: Option<u32>,
+    /// Requests of one client.
+    pub waiting_of_client: Option<u32>,
+    /// Requests to one user.
+    pub waiting_to_user: Option<u32>,
+    /// Requests of one client to one user.
+    pub waiting_of_client_to_user: Option<u32>,
     /// Largest body of a request.
     pub body_bytes: Option<usize>,
     /// Large pushed requests and codes that wait in the store, of one client.
@@ -356,6 +364,10 @@ pub struct Lifetimes {
     pub page: Option<u64>,
     /// What a device waits with for its user; 1800 at most.
     pub device_code: Option<u64>,
+    /// A request over the back channel; 1800 at most.
+    pub backchannel_request: Option<u64>,
+    /// How long after signing in a person may allow such a request.
+    pub fresh_sign_in: Option<u64>,
 }
 
 /// `[pages]`

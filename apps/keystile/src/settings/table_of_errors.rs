@@ -38,6 +38,7 @@ fn each_is_named(cases: &[Case<'_>]) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases is as long as it is")]
 fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
     let cases: &[Case<'_>] = &[
         // Unknown keys, with the nearest known one.
@@ -132,6 +133,14 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[lifetimes]\ncode = 61", "3:1", &["code: it is from 1 to 60"]),
         ("[lifetimes]\ndevice_code = 1801", "3:1", &["device_code: it is from 1 to 1800"]),
         ("[limits]\nwaiting_from_network = 0", "3:1", &["waiting_from_network: at least 1"]),
+        ("[lifetimes]\nbackchannel_request = 1801", "3:1", &["it is from 1 to 1800"]),
+        ("[limits]\nwaiting_to_user = 0", "3:1", &["waiting_to_user: at least 1"]),
+        (
+            "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\n\
+             grant_types = [\"urn:openid:params:grant-type:ciba\"]",
+            "5:1",
+            &["grant_types", "proves who it is"],
+        ),
         ("[lifetimes]\nsession = 0", "3:1", &["session: it is from 1"]),
         ("[limits]\nnetwork = { burst = 0 }", "3:13", &["burst"]),
         ("[limits]\nnetwork = { every_seconds = 0 }", "3:13", &["0.001"]),

@@ -18,6 +18,8 @@ pub struct AccountView {
     pub account: Account,
     /// The apps that may do something.
     pub apps: Vec<AppAccess>,
+    /// How many requests wait for an answer.
+    pub waiting: usize,
     /// The live sessions.
     pub sessions: Vec<Session>,
     /// Which of them is this browser's.
@@ -201,6 +203,7 @@ impl Authority {
         Ok(Ok(Box::new(AccountView {
             account: self.store.account(&id).await?.ok_or_else(gone)?,
             apps: self.store.apps_of(&id).await?,
+            waiting: self.waiting_for(&id, now).await?.len(),
             sessions: self.store.sessions_of(&id, now).await?,
             current: signed_in.session.id,
             form,

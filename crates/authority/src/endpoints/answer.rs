@@ -4,6 +4,7 @@ use keystile_protocol::seal::Sealed;
 use keystile_protocol::{ErrorCode, ProtocolError, Secret};
 
 use super::device::{DeviceDoneView, DeviceView, UserCodeView};
+use super::requests::RequestsView;
 use crate::incident::Incident;
 use crate::ports::StoreError;
 use crate::records::Client;
@@ -67,6 +68,10 @@ pub enum Outcome {
     Device(Box<DeviceView>),
     /// The page that says what the device is told.
     DeviceDone(Box<DeviceDoneView>),
+    /// On to the page with the requests that wait for the user.
+    OpenRequests,
+    /// That page.
+    Requests(Box<RequestsView>),
     /// A page that belongs to nothing that is under way here.
     CannotGoOn(Box<Incident>),
     /// A fault of ours before it was known where an answer may go.

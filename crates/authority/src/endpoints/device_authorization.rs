@@ -9,7 +9,7 @@ use super::answer::{EndpointError, Fault};
 use super::client::ClientRequest;
 use super::metadata::paths;
 use crate::ids::GrantId;
-use crate::pending::{Opened, PresentedCode};
+use crate::pending::{Opened, Pace, PresentedCode};
 use crate::rules::device;
 use crate::user_code::UserCode;
 
@@ -38,7 +38,7 @@ impl Authority {
             match self.store.open_pending(opened).await? {
                 Opened::Done => return Ok(self.device_codes(device_code, user_code)),
                 Opened::CodeTaken => {}
-                Opened::NetworkFull => {
+                Opened::TooMany => {
                     return Err(EndpointError::protocol(
                         ErrorCode::SlowDown,
                         "too many devices of this network wait for their users; try again in a \
@@ -68,7 +68,7 @@ impl Authority {
             user_code,
             verification_uri: page,
             expires_in: self.policy.lifetimes.device_code.as_secs(),
-            interval: Some(device::INTERVAL.as_secs()),
+            interval: Some(Pace::INTERVAL.as_secs()),
         }
     }
 

@@ -1,13 +1,10 @@
 //! Delivering logout messages (OpenID Connect Back-Channel Logout 1.0 section 2.5). Whoever drives
 //! this waits between two calls; nobody's request does.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
-
 use keystile_protocol::Timestamp;
 
 use super::Authority;
+use super::at_once::all;
 use crate::logout_message::{Claim, LogoutMessage, logout_token};
 use crate::ports::StoreError;
 use crate::rules::logout_message::{Attempt, LEASE, REMEMBERED_FOR, TRIED_FOR, settle};
@@ -80,25 +77,4 @@ impl Authority {
             }
         })
     }
-}
-
-/// Waits for all of them at once.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
-    let mut done: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
-    poll_fn(move |context| {
-        for (future, done) in waiting.iter_mut().zip(&mut done) {
-            if done.is_none()
-                && let Poll::Ready(output) = future.as_mut().poll(context)
-            {
-                *done = Some(output);
-            }
-        }
-        if done.iter().all(Option::is_some) {
-            Poll::Ready(done.iter_mut().filter_map(Option::take).collect())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await
 }

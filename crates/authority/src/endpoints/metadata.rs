@@ -9,6 +9,7 @@ use keystile_protocol::messages::Metadata;
 
 use super::Authority;
 use crate::policy::MutualTls;
+use crate::records::Delivery;
 use crate::rules::mutual_tls::{BY_AUTHORITY, SELF_SIGNED};
 use crate::rules::redirect::ResponseMode;
 use crate::rules::{acr, claims};
@@ -27,6 +28,7 @@ pub mod paths {
     pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
     pub const DEVICE: &str = "/device";
     pub const REGISTER: &str = "/register";
+    pub const BACKCHANNEL_AUTHENTICATION: &str = "/backchannel-authentication";
 }
 
 impl Authority {
@@ -98,6 +100,10 @@ impl Authority {
                 .collect(),
             claims_parameter_supported: true,
             device_authorization_endpoint: at(paths::DEVICE_AUTHORIZATION),
+            backchannel_authentication_endpoint: at(paths::BACKCHANNEL_AUTHENTICATION),
+            backchannel_token_delivery_modes_supported: names(&Delivery::NAMES),
+            backchannel_authentication_request_signing_alg_values_supported: algorithms(),
+            backchannel_user_code_parameter_supported: false,
             pushed_authorization_request_endpoint: at(paths::PAR),
             require_pushed_authorization_requests: self.policy.require_pushed_requests,
             request_object_signing_alg_values_supported: algorithms(),
@@ -125,10 +131,11 @@ impl Authority {
 }
 
 /// The endpoints that clients call with a certificate (RFC 8705 section 5), by their names.
-const WITH_CERTIFICATE: [(&str, &str); 6] = [
+const WITH_CERTIFICATE: [(&str, &str); 7] = [
     ("token_endpoint", paths::TOKEN),
     ("pushed_authorization_request_endpoint", paths::PAR),
     ("device_authorization_endpoint", paths::DEVICE_AUTHORIZATION),
+    ("backchannel_authentication_endpoint", paths::BACKCHANNEL_AUTHENTICATION),
     ("userinfo_endpoint", paths::USERINFO),
     ("revocation_endpoint", paths::REVOKE),
     ("introspection_endpoint", paths::INTROSPECT),

@@ -5,6 +5,7 @@ use keystile_protocol::Timestamp;
 use super::answer::{Answer, Cookies, Outcome};
 use super::authorize::{Asked, PageOf, Posted, Stop};
 use super::device::DeviceVisit;
+use super::requests::RequestsVisit;
 use super::{Authority, Browser};
 use crate::incident::Incident;
 use crate::rules::next_step::LoginReason;
@@ -135,6 +136,11 @@ impl Authority {
             Destination::Device(grant) => {
                 let visit = DeviceVisit { grant, posted, requested_at, renewed, same_browser };
                 let result = self.to_device(visit, browser, cookies, now).await;
+                result.map_err(|fault| Stop::Fault(fault, None))
+            }
+            Destination::Requests(request) => {
+                let visit = RequestsVisit { request, posted, requested_at, renewed, same_browser };
+                let result = self.to_requests(visit, browser, cookies, now).await;
                 result.map_err(|fault| Stop::Fault(fault, None))
             }
         }

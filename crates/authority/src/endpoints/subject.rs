@@ -95,14 +95,23 @@ impl Authority {
     ) -> Result<Option<String>, ProtocolError> {
         let invalid = |words: String| ProtocolError::new(ErrorCode::InvalidRequest, words);
         let hint = params.optional("id_token_hint").map_err(|e| invalid(e.to_string()))?;
-        let Some(hint) = hint else { return Ok(None) };
+        hint.map(|hint| self.subject_of_hint(hint, client)).transpose()
+    }
+
+    /// The user that a client's ID token names.
+    pub(super) fn subject_of_hint(
+        &self,
+        hint: &str,
+        client: &Client,
+    ) -> Result<String, ProtocolError> {
         let claims = self.hint(hint).map_err(|e| {
-            invalid(format!(
+            let words = format!(
                 "id_token_hint is not an ID token of this server: {e} (OpenID Connect Core 1.0 \
                  section 3.1.2.1)"
-            ))
+            );
+            ProtocolError::new(ErrorCode::InvalidRequest, words)
         })?;
-        subject::hinted(claims, &client.id).map(Some)
+        subject::hinted(claims, &client.id)
     }
 
     /// Whether the user who is signed in is not the one that the request is about.

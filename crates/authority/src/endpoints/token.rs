@@ -2,9 +2,9 @@
 
 mod client_credentials;
 mod code;
-mod device;
 mod exchange;
 mod jwt_bearer;
+mod pending;
 mod refresh;
 mod tokens;
 
@@ -52,7 +52,9 @@ impl Authority {
         let caller = self.caller(request, &client, now)?;
         let redeemed = match grant_type {
             GrantType::AuthorizationCode => Some(self.redeem(request, &caller, now).await),
-            GrantType::DeviceCode => Some(self.poll(request, &caller, now).await),
+            GrantType::DeviceCode | GrantType::Ciba => {
+                Some(self.poll(grant_type, request, &caller, now).await)
+            }
             _ => None,
         };
         if let Some(answer) = redeemed {
@@ -64,9 +66,10 @@ impl Authority {
         }
         self.use_up(caller.once.clone(), caller.by).await?;
         match grant_type {
-            GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::RefreshToken => {
-                self.refresh(request, &caller, now).await
-            }
+            GrantType::AuthorizationCode
+            | GrantType::DeviceCode
+            | GrantType::Ciba
+            | GrantType::RefreshToken => self.refresh(request, &caller, now).await,
             GrantType::ClientCredentials => self.for_client(request, &caller, now),
             GrantType::JwtBearer | GrantType::TokenExchange
                 if request.params.has(authorization_details::PARAMETER) =>

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use keystile_protocol::Secret;
+use serde_json::Value;
 
 use crate::rules::outbound::OutboundRefusal;
 
@@ -18,6 +20,13 @@ pub trait Outbound: Send + Sync {
     /// Posts a form.
     async fn post_form(&self, url: &str, fields: &[(&str, &str)])
     -> Result<Fetched, OutboundError>;
+    /// Posts JSON, with a token that says who we are (RFC 6750 section 2.1).
+    async fn post_json(
+        &self,
+        url: &str,
+        bearer: &Secret,
+        body: &Value,
+    ) -> Result<Fetched, OutboundError>;
 }
 
 /// What is fetched; it says so in `Accept`.
@@ -63,7 +72,7 @@ impl Fetched {
 
     /// What it holds, as JSON. Types that file servers use for want of a better one are taken, one
     /// that says something else is not: a page with status 200 is no document.
-    pub fn json(&self) -> Result<serde_json::Value, String> {
+    pub fn json(&self) -> Result<Value, String> {
         let content_type = self.content_type.as_deref().unwrap_or_default();
         let json = matches!(
             content_type,

@@ -1,14 +1,16 @@
 //! Authorizations that wait for a user's word.
 
 use async_trait::async_trait;
+use keystile_protocol::Timestamp;
 
 use super::Stored;
 use crate::decisions::{Redeemed, Redemption};
-use crate::ids::GrantId;
+use crate::ids::{AccountId, GrantId};
 use crate::pending::{Opened, Pending, PendingAnswered, PendingOpened, Polled};
 use crate::user_code::UserCode;
 
-/// The part of the store that keeps what waits for a user's word (RFC 8628).
+/// The part of the store that keeps what waits for a user's word (RFC 8628, OpenID Connect CIBA
+/// Core 1.0).
 #[async_trait]
 pub trait PendingAuthorizations: Send + Sync {
     /// Lets an authorization wait, if there is room.
@@ -17,7 +19,15 @@ pub trait PendingAuthorizations: Send + Sync {
     async fn pending(&self, grant: &GrantId) -> Stored<Option<Pending>>;
     /// The one with that user code.
     async fn pending_by_user_code(&self, code: &UserCode) -> Stored<Option<Pending>>;
-    /// Writes a user's word, with the consent that it gives. False: it does not wait any more.
+    /// Those of enabled clients that wait for that user, the newest first.
+    async fn waiting_for(
+        &self,
+        account: &AccountId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Stored<Vec<Pending>>;
+    /// Writes a user's word, with the consent that it gives. False: it does not wait any
+    /// more, or for somebody else.
     async fn answer_pending(&self, answered: PendingAnswered) -> Stored<bool>;
     /// Writes how a client may poll from now on. False: another poll came first.
     async fn note_poll(&self, polled: Polled) -> Stored<bool>;

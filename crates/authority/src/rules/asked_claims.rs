@@ -41,6 +41,12 @@ pub struct AskedClaims {
 }
 
 impl AskedClaims {
+    /// `acr` in the ID token, of whatever value.
+    pub fn of_acr() -> Self {
+        let acr = AskedClaim { name: "acr".to_owned(), values: Vec::new() };
+        Self { id_token: vec![acr], ..Self::default() }
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self.userinfo.is_empty() && self.id_token.is_empty()
@@ -107,7 +113,7 @@ pub fn check(params: &Params, scope: &Scope, client: &Client) -> Result<Wishes, 
     let mut wishes = text.map(parse).transpose()?.unwrap_or_default();
     let acr_wanted = acr_values.is_some() || !client.defaults.acr_values.is_empty();
     if acr_wanted && !wishes.claims.acr() {
-        wishes.claims.id_token.push(AskedClaim { name: "acr".to_owned(), values: Vec::new() });
+        wishes.claims.id_token.extend(AskedClaims::of_acr().id_token);
     }
     wishes.claims = wishes.claims.allowed_by(|scope| client.scope.contains(scope));
     if wishes.claims.size() > KEPT_AT_MOST {

@@ -1,13 +1,11 @@
 //! What a device may ask for (RFC 8628 section 3.1).
 
-use std::time::Duration;
-
-use keystile_protocol::{AuthorizationDetails, ErrorCode, Params, ProtocolError, Scope, Timestamp};
+use keystile_protocol::{AuthorizationDetails, Params, ProtocolError, Scope, Timestamp};
 
 use crate::pending::{Pace, Pending, PendingOpened, PresentedCode};
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
-use crate::rules::{authorization_details, scope};
+use crate::rules::{authorization_details, pending, scope};
 use crate::user_code::UserCode;
 
 /// What a device asks for, checked.
@@ -21,18 +19,6 @@ pub struct DeviceRequest {
     pub details: AuthorizationDetails,
 }
 
-/// Whether the client may start a device grant at all (section 3.1; RFC 6749 section 5.2).
-pub fn may_use(client: &Client) -> Result<(), ProtocolError> {
-    if client.may_use(GrantType::DeviceCode) {
-        return Ok(());
-    }
-    let words = format!(
-        "the client is not registered for the grant type '{}'",
-        GrantType::DeviceCode.as_str()
-    );
-    Err(ProtocolError::new(ErrorCode::UnauthorizedClient, words))
-}
-
 /// The rules, in the order in which they apply.
 pub fn check(
     asked: Option<Scope>,
@@ -41,7 +27,7 @@ pub fn check(
     client: &Client,
     policy: &Policy,
 ) -> Result<DeviceRequest, ProtocolError> {
-    may_use(client)?;
+    pending::may_use(client, GrantType::DeviceCode)?;
     let details = authorization_details::requested(params, client, policy)?;
     let asked = asked.filter(|asked| !asked.is_empty());
     let scope = scope::requested_beside(&details, asked, client, policy)?;
@@ -50,9 +36,6 @@ pub fn check(
     scope::audience_with(&scope, &resources, &locations, client, policy)?;
     Ok(DeviceRequest { scope, resources, details })
 }
-
-/// A client that names no interval polls every five seconds (section 3.2).
-pub const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Lets a request wait under these codes.
 pub fn wait(
@@ -67,12 +50,13 @@ pub fn wait(
         grant: codes.0.grant,
         secret_digest: codes.0.secret_digest(),
         user_code: Some(codes.1),
+        asked_of: None,
         client: client.id.clone(),
         scope: request.scope,
         resources: request.resources,
         details: request.details,
         expires_at: now.plus(policy.lifetimes.device_code),
-        pace: Pace { interval: INTERVAL, last_poll: None },
+        pace: Pace::first(),
         answer: None,
         redeemed: false,
     };
@@ -81,6 +65,8 @@ pub fn wait(
 
 #[cfg(test)]
 mod tests {
+    use keystile_protocol::ErrorCode;
+
     use super::*;
     use crate::fixtures;
 

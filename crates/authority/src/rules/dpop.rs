@@ -103,6 +103,11 @@ pub fn used_before(kind: OnceKind) -> ProtocolError {
             "the DPoP proof's jti was used before; make a proof for each request (RFC 9449 \
              section 11.1)",
         ),
+        OnceKind::AuthenticationRequest => ProtocolError::new(
+            ErrorCode::InvalidRequest,
+            "the signed request's jti was used before; sign each request anew (OpenID Connect \
+             CIBA Core 1.0 section 7.1.1)",
+        ),
         OnceKind::AssertionGrant => ProtocolError::new(
             ErrorCode::InvalidGrant,
             "the assertion's jti was used before; get another one from its issuer (RFC 7523 \

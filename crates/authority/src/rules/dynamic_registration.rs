@@ -25,13 +25,17 @@ const NETWORK_COUNTS_FOR: Duration = Duration::from_secs(3600);
 /// What a client may say of itself; whatever else it says is ignored ("the authorization server
 /// MUST ignore any client metadata sent by the client that it does not understand", RFC 7591
 /// section 2). Members of ours are not among them: nobody makes themselves trusted.
-const MEMBERS: [&str; 51] = [
+const MEMBERS: [&str; 55] = [
     "application_type",
     "authorization_encrypted_response_alg",
     "authorization_encrypted_response_enc",
     "authorization_signed_response_alg",
+    "backchannel_authentication_request_signing_alg",
+    "backchannel_client_notification_endpoint",
     "backchannel_logout_session_required",
     "backchannel_logout_uri",
+    "backchannel_token_delivery_mode",
+    "backchannel_user_code_parameter",
     "client_name",
     "client_uri",
     "contacts",

@@ -61,6 +61,7 @@ pub(super) fn registered(
         ("userinfo_signed_response_alg", client.openid.userinfo_algorithm),
         ("request_object_signing_alg", client.request_object_algorithm),
         ("authorization_signed_response_alg", client.authorization_response_algorithm),
+        ("backchannel_authentication_request_signing_alg", client.ciba.request_algorithm),
     ];
     for (member, algorithm) in named {
         if algorithm.is_some_and(|algorithm| !ALGORITHMS.contains(&algorithm)) {

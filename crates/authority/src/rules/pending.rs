@@ -1,4 +1,5 @@
-//! Polling for a user's word, and the word itself (RFC 8628 sections 3.3 to 3.5).
+//! Polling for a user's word, and the word itself (RFC 8628 sections 3.3 to 3.5, OpenID Connect
+//! CIBA Core 1.0 sections 10 and 11).
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::pending::{
     Approval, Pace, Pending, PendingAnswer, PendingAnswered, Polled, PresentedCode,
 };
 use crate::policy::Lifetimes;
-use crate::records::{Client, SignedIn};
+use crate::records::{Client, GrantType, SignedIn};
 use crate::rules::asked_claims::AskedClaims;
 use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::next_step::ConsentAnswer;
@@ -36,14 +37,29 @@ pub enum Poll {
     Refuse(ProtocolError),
 }
 
-/// What the client's code is of. What it may not see in another's code, it is told alike: the
-/// code is not good.
+/// Whether the client may use the grant at all (RFC 6749 section 5.2).
+pub fn may_use(client: &Client, grant_type: GrantType) -> Result<(), ProtocolError> {
+    if client.may_use(grant_type) {
+        return Ok(());
+    }
+    let words =
+        format!("the client is not registered for the grant type '{}'", grant_type.as_str());
+    Err(ProtocolError::new(ErrorCode::UnauthorizedClient, words))
+}
+
+/// What the client's code is of, by the grant that it is for. What it may not see in another's
+/// code, it is told alike: the code is not good.
 pub fn of_client(
     found: Option<Pending>,
     presented: &PresentedCode,
     client: &Client,
+    grant_type: GrantType,
 ) -> Result<Pending, ProtocolError> {
-    let own = found.filter(|pending| presented.is_of(pending) && pending.client == client.id);
+    let own = found.filter(|pending| {
+        presented.is_of(pending)
+            && pending.client == client.id
+            && pending.grant_type() == grant_type
+    });
     own.ok_or_else(not_good)
 }
 
@@ -145,12 +161,17 @@ pub fn redeem(
         keep_until: expires_at.max(pending.expires_at.plus(2 * STAYS)),
         salt: random.salt,
         first_in_session: approval.first_in_session,
-        claims: AskedClaims::default(),
+        claims: claims(pending),
         details,
         bound_to: None,
         once: Vec::new(),
         approval: Some(random.redemption),
     })
+}
+
+fn claims(pending: &Pending) -> AskedClaims {
+    let wants_acr = pending.asked_of.as_ref().is_some_and(|asked| asked.wants_acr);
+    if wants_acr { AskedClaims::of_acr() } else { AskedClaims::default() }
 }
 
 /// Whether a user may still be asked.
@@ -260,7 +281,6 @@ mod tests {
     use super::*;
     use crate::fixtures;
     use crate::ids::AccountId;
-    use crate::records::GrantType;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
     const RANDOM: RedemptionRandom = RedemptionRandom { redemption: [1; 16], salt: [2; 16] };
@@ -351,14 +371,16 @@ mod tests {
     #[test]
     fn a_code_is_its_own_clients_alone_and_more_than_a_name() {
         let (client, pending) = (fixtures::client(), pending());
+        let device = GrantType::DeviceCode;
         let code = fixtures::presented_code(NOW, 7);
-        assert!(of_client(Some(pending.clone()), &code, &client).is_ok());
+        assert!(of_client(Some(pending.clone()), &code, &client, device).is_ok());
         let other = Client { id: fixtures::client_id("other"), ..fixtures::client() };
         let (_, guessed) = PresentedCode::new(pending.grant, [0; 32]);
         for refused in [
-            of_client(Some(pending.clone()), &code, &other),
-            of_client(Some(pending), &guessed, &client),
-            of_client(None, &code, &client),
+            of_client(Some(pending.clone()), &code, &other, device),
+            of_client(Some(pending.clone()), &guessed, &client, device),
+            of_client(Some(pending), &code, &client, GrantType::Ciba),
+            of_client(None, &code, &client, device),
         ] {
             assert_eq!(refused, Err(not_good()));
         }

@@ -11,7 +11,8 @@ use crate::records::{
 };
 use crate::rules::exchange_policy::{self, ExchangeMetadata};
 use crate::rules::{
-    client_facts, client_keys, encryption, fapi2, logout_channels, mutual_tls, request_uri, sector,
+    ciba_registration, client_facts, client_keys, encryption, fapi2, logout_channels, mutual_tls,
+    request_uri, sector,
 };
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
@@ -78,6 +79,10 @@ pub struct ClientMetadata {
     pub contacts: Vec<String>,
     pub software_id: Option<String>,
     pub software_version: Option<String>,
+    pub backchannel_token_delivery_mode: Option<String>,
+    pub backchannel_client_notification_endpoint: Option<String>,
+    pub backchannel_authentication_request_signing_alg: Option<String>,
+    pub backchannel_user_code_parameter: bool,
     /// Ours: who runs the app, for the consent page.
     pub operator: Option<String>,
     /// Ours: false for a confidential client that cannot do PKCE.
@@ -153,6 +158,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         origin: ClientOrigin::Operator,
         pkce_waived: false,
         encryption: encryption::register(metadata, &kind, keys.as_ref())?,
+        ciba: ciba_registration::register(metadata, &kind, &grant_types, development)?,
         keys,
         request_uris: request_uri::register(metadata, development)?,
         request_object_algorithm: signed_with(
@@ -350,7 +356,7 @@ fn openid(
 
 /// A signature algorithm where one is named; never `none`, which FAPI and RFC 8725 section 3.2
 /// advise against.
-fn signed_with(
+pub(super) fn signed_with(
     member: &'static str,
     name: Option<&str>,
 ) -> Result<Option<Algorithm>, MetadataError> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use keystile_protocol::jose::{KeySet, SignedToken};
+use keystile_protocol::jose::{Algorithm, KeySet, SignedToken};
 use keystile_protocol::messages::Audience;
 use keystile_protocol::{ErrorCode, Issuer, Params, ProtocolError, Timestamp};
 use serde::Deserialize as _;
@@ -44,7 +44,7 @@ pub enum Beside {
     Ignored,
 }
 
-fn refuse<T>(words: impl AsRef<str>) -> Result<T, ProtocolError> {
+pub(super) fn refuse<T>(words: impl AsRef<str>) -> Result<T, ProtocolError> {
     Err(ProtocolError::new(ErrorCode::InvalidRequestObject, words))
 }
 
@@ -60,10 +60,7 @@ pub fn open(
     now: Timestamp,
 ) -> Result<OpenedObject, ProtocolError> {
     let at_most = if beside == Beside::Ignored { PUSHED_AT_MOST } else { AT_MOST };
-    let (members, typ) = verified(object, client, keys, at_most)?;
-    if members.len() > MEMBERS_AT_MOST {
-        return refuse(format!("the request object has more than {MEMBERS_AT_MOST} members"));
-    }
+    let (members, typ) = verified(object, client, keys, at_most, client.request_object_algorithm)?;
     from_client_for_us(&members, client, issuer)?;
     let expires_at = in_its_time(&members, now)?;
     fapi2::request_object_life(client, time(&members, "nbf")?, expires_at, now)?;
@@ -91,18 +88,20 @@ pub fn not_required(client: &Client) -> Result<(), ProtocolError> {
     ))
 }
 
-fn is_own_type(typ: Option<&str>) -> bool {
+pub(super) fn is_own_type(typ: Option<&str>) -> bool {
     let typ = typ.unwrap_or_default();
     typ.eq_ignore_ascii_case(TYPE)
         || typ.strip_prefix("application/").is_some_and(|rest| rest.eq_ignore_ascii_case(TYPE))
 }
 
-/// The signature is the client's, by an algorithm that it may use. `none` does not exist here.
-fn verified(
+/// The signature is the client's, by the algorithm that it registered, or by any that it may use.
+/// `none` does not exist here.
+pub(super) fn verified(
     object: &str,
     client: &Client,
     keys: &KeySet,
     at_most: usize,
+    registered: Option<Algorithm>,
 ) -> Result<(Map<String, Value>, Option<String>), ProtocolError> {
     if object.len() > at_most {
         return refuse(format!(
@@ -120,14 +119,17 @@ fn verified(
         ProtocolError::new(ErrorCode::InvalidRequestObject, words)
     };
     let token = SignedToken::parse(object).map_err(cannot)?;
-    let one = client.request_object_algorithm.map(|algorithm| [algorithm]);
+    let one = registered.map(|algorithm| [algorithm]);
     let allowed = one.as_ref().map_or(fapi2::algorithms(client.profile), |one| &one[..]);
-    let members = token.verify(keys, allowed).map_err(cannot)?;
+    let members: Map<String, Value> = token.verify(keys, allowed).map_err(cannot)?;
+    if members.len() > MEMBERS_AT_MOST {
+        return refuse(format!("the request object has more than {MEMBERS_AT_MOST} members"));
+    }
     Ok((members, token.header.typ))
 }
 
 /// RFC 9101 section 4: `iss` is the client, `aud` is the authorization server.
-fn from_client_for_us(
+pub(super) fn from_client_for_us(
     members: &Map<String, Value>,
     client: &Client,
     issuer: &Issuer,
@@ -161,7 +163,7 @@ fn in_its_time(
     Ok(expires_at)
 }
 
-fn time(
+pub(super) fn time(
     members: &Map<String, Value>,
     name: &'static str,
 ) -> Result<Option<Timestamp>, ProtocolError> {
@@ -200,7 +202,7 @@ fn agrees(
 }
 
 /// The members as parameters: JSON values that are no text go as their JSON (RFC 9101 section 4).
-fn parameters(members: &Map<String, Value>) -> Result<Params, ProtocolError> {
+pub(super) fn parameters(members: &Map<String, Value>) -> Result<Params, ProtocolError> {
     let mut pairs = Vec::new();
     for (name, value) in members {
         if ABOUT_ITSELF.contains(&name.as_str()) {
@@ -237,7 +239,7 @@ fn parameters(members: &Map<String, Value>) -> Result<Params, ProtocolError> {
 #[cfg(test)]
 mod tests {
     use keystile_protocol::encoding::base64url;
-    use keystile_protocol::jose::{Algorithm, SigningKey};
+    use keystile_protocol::jose::SigningKey;
     use serde_json::json;
 
     use super::*;

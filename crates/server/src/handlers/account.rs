@@ -80,6 +80,8 @@ fn page(face: &SharedFace, language: Language, view: AccountView) -> pages::Acco
     pages::Account {
         account: view.account.username,
         name: view.account.claims.get("name").and_then(|name| name.as_str()).map(str::to_owned),
+        waiting: view.waiting,
+        requests: face.path("/requests"),
         apps: view.apps.iter().map(|access| app(face, language, access)).collect(),
         sessions: view.sessions.iter().map(session).collect(),
         token: view.form.into_string(),

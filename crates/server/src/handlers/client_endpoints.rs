@@ -1,4 +1,5 @@
-//! `/token`, `/par`, `/device_authorization`, `/revoke`, `/introspect`: what clients call, with their credentials.
+//! `/token`, `/par`, `/device_authorization`, `/backchannel-authentication`, `/revoke`,
+//! `/introspect`: what clients call, with their credentials.
 
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -44,6 +45,19 @@ pub(crate) async fn authorize_device(State(face): State<SharedFace>, request: Re
     let request = received.client_request(paths::DEVICE_AUTHORIZATION);
     match face.authority.device_authorization(&request).await {
         Ok(codes) => json::private(StatusCode::OK, &codes),
+        Err(error) => json::endpoint_error(&face, error, true),
+    }
+}
+
+/// OpenID Connect CIBA Core 1.0.
+pub(crate) async fn ask_user(State(face): State<SharedFace>, request: Request) -> Response {
+    let received = match Received::from(request, &face).await {
+        Ok(received) => received,
+        Err(response) => return response,
+    };
+    let request = received.client_request(paths::BACKCHANNEL_AUTHENTICATION);
+    match face.authority.backchannel_authentication(&request).await {
+        Ok(asked) => json::private(StatusCode::OK, &asked),
         Err(error) => json::endpoint_error(&face, error, true),
     }
 }

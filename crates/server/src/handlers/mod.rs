@@ -12,4 +12,5 @@ pub(crate) mod logout;
 pub(crate) mod metadata;
 pub(crate) mod pages;
 pub(crate) mod registration;
+pub(crate) mod requests;
 pub(crate) mod userinfo;

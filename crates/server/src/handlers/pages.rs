@@ -84,14 +84,18 @@ pub(crate) async fn consent(
     from: FromBrowser,
     PageForm(params): PageForm,
 ) -> Response {
-    let ticked = params.all("scope").unwrap_or_default();
-    let form = ConsentForm {
-        page: text(&params, "consent"),
-        decision: text(&params, "decision"),
-        ticked: ticked.into_iter().map(str::to_owned).collect(),
-    };
-    let answer = face.authority.consent(form, &from.browser).await;
+    let answer = face.authority.consent(consent_form(&params), &from.browser).await;
     respond::answer(&face, &from, answer, Place::Elsewhere)
+}
+
+/// What a page with the buttons "Allow" and "Deny" posts.
+pub(super) fn consent_form(params: &Params) -> ConsentForm {
+    let ticked = params.all("scope").unwrap_or_default();
+    ConsentForm {
+        page: text(params, "consent"),
+        decision: text(params, "decision"),
+        ticked: ticked.into_iter().map(str::to_owned).collect(),
+    }
 }
 
 pub(crate) async fn cancel(

@@ -77,6 +77,20 @@ pub(super) const CONTRACT: &[(&str, &[&str])] = &[
             r#"id="device-switch""#,
         ],
     ),
+    (
+        "requests.html",
+        &[
+            r#"action="/requests""#,
+            r#"name="consent""#,
+            r#"name="decision""#,
+            r#"id="request-1-allow""#,
+            r#"value="allow""#,
+            r#"id="request-1-deny""#,
+            r#"value="deny""#,
+            r#"id="requests-switch""#,
+        ],
+    ),
+    ("no_requests.html", &[r#"http-equiv="refresh""#, r#"id="requests-switch""#]),
     ("go_on.html", &[r#"id="go-on""#]),
     (
         "sign_out.html",

@@ -5,9 +5,9 @@
 use super::views::{
     Account, AccountApp, AccountNotice, AccountSession, App, Busy, Consent, Detail, DetailRow,
     Developer, Device, DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn, Home,
-    Permission, PermissionGroup, PermissionKind, Phrase, Platform, Problem, ProblemKind, Shown,
-    SignIn, SignInError, SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut,
-    UserCode, UserCodeError, View,
+    NoRequests, Permission, PermissionGroup, PermissionKind, Phrase, Platform, Problem,
+    ProblemKind, RequestWord, Requests, Shown, SignIn, SignInError, SignInReason, SignOut,
+    SignOutProblem, SignUp, SignUpError, SignedOut, UserCode, UserCodeError, View, WaitingRequest,
 };
 
 const REFERENCE: &str = "K7QD-2M9X";
@@ -20,6 +20,7 @@ pub(super) fn all() -> Vec<Shown> {
         sign_ups(),
         consents(),
         devices(),
+        requests(),
         problems(),
         sign_outs(),
         ways_out(),
@@ -243,6 +244,56 @@ fn devices() -> Vec<Shown> {
     ]
 }
 
+fn requests() -> Vec<Shown> {
+    let full = WaitingRequest {
+        app: printer(),
+        message: Some(text("W4SCT")),
+        consent: text(SEALED),
+        groups: groups(),
+        details: Vec::new(),
+        manage: Some(text("/account")),
+        age: 12,
+        ends_in: 108,
+    };
+    let small = WaitingRequest {
+        app: bare(),
+        message: None,
+        details: details(),
+        groups: vec![PermissionGroup {
+            kind: PermissionKind::Access,
+            permissions: vec![permission("notes", "Read and change your notes")],
+        }],
+        age: 200,
+        ..full.clone()
+    };
+    let page = Requests {
+        account: text("ada"),
+        switch: text("/login?switch=1&request=v1.c2VhbGVk"),
+        requests: vec![full.clone()],
+        word: None,
+    };
+    let allowed = RequestWord::Allowed { app: text("Photo Printer") };
+    let denied = RequestWord::Denied { app: text("Photo Printer") };
+    let (requests, word) = (vec![full, small.clone()], Some(RequestWord::Gone));
+    let several = Requests { requests, word, ..page.clone() };
+    let none = NoRequests {
+        account: text("ada"),
+        switch: page.switch.clone(),
+        manage: text("/account"),
+        word: None,
+        again: text("/requests"),
+        seconds: 5,
+    };
+    vec![
+        named("request", &page),
+        named("request-small", &Requests { requests: vec![small], ..page }),
+        named("requests", &several),
+        named("no-requests", &none),
+        named("no-requests-allowed", &NoRequests { word: Some(allowed), ..none.clone() }),
+        named("no-requests-denied", &NoRequests { word: Some(denied), ..none }),
+    ]
+}
+
 fn problems() -> Vec<Shown> {
     let name = |kind| match kind {
         ProblemKind::UnknownClient => "problem-unknown-client",
@@ -364,6 +415,8 @@ fn accounts() -> Vec<Shown> {
     let full = Account {
         account: text("ada"),
         name: Some(text("Ada Lovelace")),
+        waiting: 0,
+        requests: text("/requests"),
         apps: vec![access(printer(), &["See your name", "See your photos"]), access(bare(), &[])],
         sessions: vec![
             session("s1", true, Some("Firefox on Linux")),
@@ -383,6 +436,8 @@ fn accounts() -> Vec<Shown> {
     vec![
         named("account", &full),
         named("account-empty", &empty),
+        named("account-waiting-one", &Account { waiting: 1, ..full.clone() }),
+        named("account-waiting", &Account { waiting: 2, ..full.clone() }),
         named("account-access-removed", &noticed(AccountNotice::AccessRemoved)),
         named("account-signed-out-elsewhere", &noticed(AccountNotice::SignedOutElsewhere)),
         named("account-password-changed", &noticed(AccountNotice::PasswordChanged)),

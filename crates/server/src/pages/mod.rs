@@ -30,9 +30,9 @@ pub use language::Language;
 pub use views::{
     Account, AccountApp, AccountNotice, AccountSession, App, Brand, Busy, Consent, Detail,
     DetailRow, Developer, Device, DeviceDone, EmbeddedBrowser, ErrorHelp, FormPost, Framed, GoOn,
-    Home, Permission, PermissionGroup, PermissionKind, Phrase, Platform, Problem, ProblemKind,
-    SignIn, SignInError, SignInReason, SignOut, SignOutProblem, SignUp, SignUpError, SignedOut,
-    UserCode, UserCodeError,
+    Home, NoRequests, Permission, PermissionGroup, PermissionKind, Phrase, Platform, Problem,
+    ProblemKind, RequestWord, Requests, SignIn, SignInError, SignInReason, SignOut, SignOutProblem,
+    SignUp, SignUpError, SignedOut, UserCode, UserCodeError, WaitingRequest,
 };
 
 use assets::Assets;
@@ -101,6 +101,16 @@ impl Pages {
 
     /// Says what the device is told.
     pub fn device_done(&self, language: Language, page: &DeviceDone) -> String {
+        self.show(language, page)
+    }
+
+    /// Shows the requests that wait for a person.
+    pub fn requests(&self, language: Language, page: &Requests) -> String {
+        self.show(language, page)
+    }
+
+    /// Says that none waits.
+    pub fn no_requests(&self, language: Language, page: &NoRequests) -> String {
         self.show(language, page)
     }
 

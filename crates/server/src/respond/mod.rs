@@ -2,6 +2,7 @@
 
 pub(crate) mod json;
 mod page;
+mod requests;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -95,6 +96,8 @@ fn outcome(face: &SharedFace, from: &FromBrowser, outcome: Outcome, place: Place
             }
         }
         Outcome::DeviceDone(view) => page::device_done(face, from, &view),
+        Outcome::OpenRequests => see_other(&face.path("/requests")),
+        Outcome::Requests(view) => requests::page(face, from, *view),
         Outcome::Page(error, incident) => {
             face.incidents.report(&incident);
             page::page_error(face, from, &error, &incident)

@@ -210,7 +210,7 @@ pub(super) fn consent(face: &SharedFace, from: &FromBrowser, view: ConsentView) 
 }
 
 /// What an app asks for, in words and under headings.
-fn groups(
+pub(super) fn groups(
     face: &SharedFace,
     language: Language,
     asked: &[consent::Permission],
@@ -294,7 +294,7 @@ pub(super) fn device_done(
 }
 
 /// What an app asks for in detail.
-fn details(face: &SharedFace, language: Language, asked: &[ShownDetail]) -> Vec<Detail> {
+pub(super) fn details(face: &SharedFace, language: Language, asked: &[ShownDetail]) -> Vec<Detail> {
     asked.iter().map(|detail| in_words(face, language, detail)).collect()
 }
 
@@ -324,7 +324,7 @@ fn in_words(face: &SharedFace, language: Language, detail: &ShownDetail) -> Deta
 }
 
 /// Rows 4.2 and 4.3: a form is not shown in a frame, nor in a browser inside another app.
-fn not_here(
+pub(super) fn not_here(
     face: &SharedFace,
     from: &FromBrowser,
     language: Language,

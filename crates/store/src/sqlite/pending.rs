@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use keystile_authority::decisions::{Redeemed, Redemption};
-use keystile_authority::ids::GrantId;
+use keystile_authority::ids::{AccountId, GrantId};
 use keystile_authority::pending::{Opened, Pending, PendingAnswered, PendingOpened, Polled};
 use keystile_authority::ports::{PendingAuthorizations, Stored};
 use keystile_authority::user_code::UserCode;
+use keystile_protocol::Timestamp;
 
 use super::SqliteStore;
 use crate::pending;
@@ -22,6 +23,15 @@ impl PendingAuthorizations for SqliteStore {
 
     async fn pending_by_user_code(&self, code: &UserCode) -> Stored<Option<Pending>> {
         self.read(async |db| pending::find_by_user_code(db, code).await)
+    }
+
+    async fn waiting_for(
+        &self,
+        account: &AccountId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Stored<Vec<Pending>> {
+        self.read(async |db| pending::waiting_for(db, account, now, limit).await)
     }
 
     async fn answer_pending(&self, answered: PendingAnswered) -> Stored<bool> {

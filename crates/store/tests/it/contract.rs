@@ -1,6 +1,7 @@
 //! What every backend has to do: functions over a [`Backend`], run by each of them.
 
 pub(crate) mod accounts;
+pub(crate) mod asked;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod consents;
@@ -10,6 +11,7 @@ pub(crate) mod logout_messages;
 pub(crate) mod others;
 pub(crate) mod parked;
 pub(crate) mod pending;
+pub(crate) mod pings;
 pub(crate) mod refreshing;
 pub(crate) mod registrations;
 pub(crate) mod sessions;
@@ -170,6 +172,17 @@ macro_rules! cases {
                 finding_21_a_message_is_taken_by_one_and_goes_on_when_that_one_dies,
                 the_delivery_log_says_what_became_of_messages_and_forgets,
                 an_account_that_is_off_is_told_of_once,
+            }
+            asked {
+                ciba_8_a_user_finds_what_waits_the_newest_first,
+                ciba_8_nobody_answers_for_the_user_who_was_asked,
+                ciba_a_client_a_user_and_both_have_a_cap_and_a_no_counts,
+            }
+            pings {
+                ciba_10_2_a_word_makes_the_ping_due_and_so_does_the_end,
+                ciba_10_2_of_parallel_claims_one_gets_the_ping_until_its_lease_is_over,
+                ciba_10_2_a_ping_that_failed_is_due_again_and_a_delivered_one_is_forgotten,
+                ciba_10_2_a_restore_forgets_pings,
             }
             pending {
                 rfc_8628_what_waits_is_found_by_its_key_and_by_its_user_code,

@@ -1,82 +1,24 @@
 //! Apps are told that a session has ended: OpenID Connect Back-Channel Logout 1.0 and
 //! Front-Channel Logout 1.0.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use keystile_protocol::Params;
+use keystile_protocol::jose::encryption::{ContentEncryption, Encryption, KeyManagement, KeyType};
 use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SignedToken};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
-use keystile_protocol::jose::encryption::{ContentEncryption, Encryption, KeyManagement, KeyType};
+use crate::harness::{Browser, Keystile, Listener, PASSWORD, Reader, Told, header, jwks};
 
-use crate::harness::{Browser, Keystile, PASSWORD, Reader, header, jwks};
-
-/// An app's logout endpoint, which keeps what it is told.
-struct Listener {
-    url: String,
-    heard: Arc<Mutex<Vec<String>>>,
+/// The logout tokens, once there are so many.
+async fn heard(listener: &Listener, count: usize) -> Vec<String> {
+    listener.heard(count).await.iter().map(logout_token).collect()
 }
 
-impl Listener {
-    /// Answers the first requests with these statuses, and 200 afterwards.
-    async fn start(statuses: &'static [u16]) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/out", socket.local_addr().unwrap());
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (kept, mut statuses) = (Arc::clone(&heard), statuses.iter().copied());
-        tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = socket.accept().await.unwrap();
-                let request = read_request(&mut stream).await;
-                assert!(request.starts_with("POST /out HTTP/1.1\r\n"), "{request}");
-                kept.lock().unwrap().push(request.split("\r\n\r\n").nth(1).unwrap().to_owned());
-                let status = statuses.next().unwrap_or(200);
-                let answer = format!(
-                    "HTTP/1.1 {status} Told\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                );
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            }
-        });
-        Self { url, heard }
-    }
-
-    /// The logout tokens, once there are so many.
-    async fn tokens(&self, count: usize) -> Vec<String> {
-        let started = Instant::now();
-        loop {
-            let bodies = self.heard.lock().unwrap().clone();
-            if bodies.len() >= count {
-                return bodies.iter().map(|body| logout_token(body)).collect();
-            }
-            assert!(started.elapsed() < Duration::from_secs(30), "told {} times", bodies.len());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-fn logout_token(body: &str) -> String {
-    let params = Params::parse(body.as_bytes()).unwrap();
+fn logout_token(told: &Told) -> String {
+    assert!(told.head.starts_with("POST /told HTTP/1.1\r\n"), "{}", told.head);
+    let params = Params::parse(told.body.as_bytes()).unwrap();
     params.required("logout_token").unwrap().to_owned()
-}
-
-async fn read_request(stream: &mut tokio::net::TcpStream) -> String {
-    let mut request = Vec::new();
-    loop {
-        let mut piece = [0; 4096];
-        let length = stream.read(&mut piece).await.unwrap();
-        request.extend_from_slice(&piece[..length]);
-        let text = String::from_utf8_lossy(&request).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let head = head.to_ascii_lowercase();
-        let length = head.split("content-length: ").nth(1).unwrap();
-        let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
-        if body.len() >= length {
-            return text;
-        }
-    }
 }
 
 const SECRET: &str = "the secret of the told app, forty characters";
@@ -121,7 +63,7 @@ async fn back_channel_logout_2_4_a_logout_tells_each_app_of_the_session_with_a_s
     let done = browser.press(&page, "logout-confirm", &[]).await;
     assert!(done.text().contains("Told App"), "{}", done.text());
     assert!(!done.text().contains("Photo App"), "{}", done.text());
-    let token = listener.tokens(1).await.remove(0);
+    let token = heard(&listener, 1).await.remove(0);
     let claims = claims(&server, &token).await;
     assert_eq!(claims["iss"], server.issuer);
     assert_eq!(claims["aud"], "told");
@@ -133,7 +75,7 @@ async fn back_channel_logout_2_4_a_logout_tells_each_app_of_the_session_with_a_s
     assert!(claims["jti"].as_str().unwrap().len() >= 16 && claims.get("nonce").is_none());
     assert!(!server.log().contains(&token), "no token in the log");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(listener.tokens(1).await.len(), 1, "told once");
+    assert_eq!(heard(&listener, 1).await.len(), 1, "told once");
     let log = server.command(&["client", "logouts", "told", "--config", "keystile.toml"]);
     let log = String::from_utf8(log.stdout).unwrap();
     assert!(log.contains("delivered (200)"), "{log}");
@@ -154,17 +96,17 @@ async fn back_channel_logout_2_5_whatever_ends_a_session_its_apps_are_told() {
     let token = one.open(server.url("/account")).await.field("token").unwrap();
     let fields = [("token", token.as_str()), ("action", "sign-out-everywhere")];
     one.post(server.url("/account"), &fields).await;
-    assert_eq!(listener.tokens(2).await.len(), 2);
+    assert_eq!(heard(&listener, 2).await.len(), 2);
     sids.push(app.tokens(&mut one).await.claims("id_token")["sid"].clone());
     server.command(&["user", "set-password", "alice", "--config", "keystile.toml"]);
-    assert_eq!(listener.tokens(3).await.len(), 3);
+    assert_eq!(heard(&listener, 3).await.len(), 3);
     let url = app.authorize_url();
     let bobs = app.callback_by(&mut two, "bob", &url).await.query("code").unwrap();
     sids.push(app.redeem(&bobs).await.unwrap().claims("id_token")["sid"].clone());
     let page = two.open(app.authorize_url_with(&[("prompt", Some("select_account"))])).await;
     two.sign_in(&page, "bob", PASSWORD).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(listener.tokens(3).await.len(), 3, "the same account again tells nobody");
+    assert_eq!(heard(&listener, 3).await.len(), 3, "the same account again tells nobody");
     let account = two.open(server.url("/account")).await;
     let token = account.field("token").unwrap();
     let change = [
@@ -175,7 +117,7 @@ async fn back_channel_logout_2_5_whatever_ends_a_session_its_apps_are_told() {
     ];
     two.post(server.url("/account"), &change).await;
     let mut told = Vec::new();
-    for token in listener.tokens(4).await {
+    for token in heard(&listener, 4).await {
         told.push(claims(&server, &token).await["sid"].clone());
     }
     sids.sort_by_key(ToString::to_string);
@@ -191,10 +133,10 @@ async fn back_channel_logout_2_8_a_message_that_is_not_taken_comes_again_with_an
     app(&server).tokens(&mut browser).await;
     let page = browser.open(server.url("/logout")).await;
     browser.press(&page, "logout-confirm", &[]).await;
-    listener.tokens(1).await;
+    heard(&listener, 1).await;
     // A node that ends leaves its messages to the next one.
     let server = server.restart().await;
-    let tokens = listener.tokens(2).await;
+    let tokens = heard(&listener, 2).await;
     let (first, second) = (claims(&server, &tokens[0]).await, claims(&server, &tokens[1]).await);
     assert_eq!((&first["sid"], &first["sub"]), (&second["sid"], &second["sub"]));
     assert_ne!(first["jti"], second["jti"]);
@@ -255,7 +197,7 @@ async fn a_client_with_encrypted_id_tokens_is_told_encrypted_back_channel_logout
     app.tokens(&mut browser).await;
     let page = browser.open(server.url("/logout")).await;
     browser.press(&page, "logout-confirm", &[]).await;
-    let token = listener.tokens(1).await.remove(0);
+    let token = heard(&listener, 1).await.remove(0);
     let encryption = Encryption { alg: KeyManagement::EcdhEs, enc: ContentEncryption::A256Gcm };
     assert_eq!(header(&token)["iss"], server.issuer);
     let told = claims(&server, &reader.open_jwt(&token, encryption)).await;

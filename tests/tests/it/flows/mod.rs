@@ -3,6 +3,9 @@
 mod account;
 mod authorization_details;
 mod bad_input;
+mod ciba;
+mod ciba_page;
+mod ciba_signed;
 mod client_assertions;
 mod client_documents;
 mod client_keys;
@@ -33,6 +36,7 @@ mod opaque_tokens;
 mod openid;
 mod pages;
 mod parked;
+mod pings;
 mod program;
 mod pushed_requests;
 mod registration;

@@ -61,6 +61,13 @@ pub(in crate::command_line) struct Add {
     /// urn:ietf:params:oauth:grant-type:device_code and refresh_token
     #[arg(long, conflicts_with = "grant_type")]
     device: bool,
+    /// It asks people behind the browser's back (CIBA) and polls for the answer: the grant types
+    /// urn:openid:params:grant-type:ciba and refresh_token
+    #[arg(long, conflicts_with_all = ["grant_type", "device"])]
+    ciba: bool,
+    /// Where it is told that a person has answered, in place of polling (CIBA's mode ping)
+    #[arg(long, value_name = "URI", requires = "ciba")]
+    ciba_ping_uri: Option<String>,
     /// It runs on people's own devices and can keep no secret
     #[arg(long)]
     public: bool,
@@ -194,9 +201,17 @@ impl Add {
     }
 
     fn grant_types(&self) -> Vec<String> {
-        let first = if self.device { GrantType::DeviceCode } else { GrantType::AuthorizationCode };
+        let first = match (self.device, self.ciba) {
+            (true, _) => GrantType::DeviceCode,
+            (false, true) => GrantType::Ciba,
+            (false, false) => GrantType::AuthorizationCode,
+        };
         let usual = [first, GrantType::RefreshToken].map(|one| one.as_str().to_owned());
         if self.grant_type.is_empty() { usual.into() } else { self.grant_type.clone() }
+    }
+
+    fn delivery_mode(&self) -> Option<&'static str> {
+        self.ciba.then_some(if self.ciba_ping_uri.is_some() { "ping" } else { "poll" })
     }
 
     fn metadata(&self, secret: Option<Secret>) -> ClientMetadata {
@@ -218,6 +233,8 @@ impl Add {
             post_logout_redirect_uris: self.post_logout_redirect_uri.clone(),
             backchannel_logout_uri: self.backchannel_logout_uri.clone(),
             frontchannel_logout_uri: self.frontchannel_logout_uri.clone(),
+            backchannel_token_delivery_mode: self.delivery_mode().map(str::to_owned),
+            backchannel_client_notification_endpoint: self.ciba_ping_uri.clone(),
             jwks_uri: self.jwks_uri.clone(),
             request_uris: self.request_uri.clone(),
             subject_type: self.pairwise.then(|| "pairwise".to_owned()),

@@ -1,7 +1,8 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
 use keystile_authority::records::{
-    Client, ClientKind, ClientOrigin, ExchangePolicy, ExpectedCertificate, GrantType, KeySource,
+    CibaOptions, Client, ClientKind, ClientOrigin, ExchangePolicy, ExpectedCertificate, GrantType,
+    KeySource,
 };
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
@@ -93,6 +94,13 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
             described[format!("{name}_alg")] = json!(alg);
             described[format!("{name}_enc")] = json!(enc);
         }
+    }
+    if client.may_use(GrantType::Ciba) {
+        let CibaOptions { delivery, request_algorithm } = &client.ciba;
+        described["backchannel_token_delivery_mode"] = json!(delivery.as_str());
+        let endpoint = delivery.notification_endpoint();
+        described["backchannel_client_notification_endpoint"] = json!(endpoint);
+        described["backchannel_authentication_request_signing_alg"] = json!(request_algorithm);
     }
     match &client.keys {
         Some(KeySource::Inline(set)) => described["jwks"] = json!(set),

@@ -79,8 +79,17 @@ fn every_page_shows_in_both_languages() {
 fn every_template_is_part_of_an_example() {
     let shown: Vec<_> = examples::all().iter().map(|example| example.template).collect();
     for name in templates::names() {
-        let part =
-            ["app", "details", "developer", "layout", "links", "mark", "permissions", "reference"];
+        let part = [
+            "app",
+            "details",
+            "developer",
+            "layout",
+            "links",
+            "mark",
+            "permissions",
+            "reference",
+            "request_word",
+        ];
         let is_part = part.iter().any(|part| name == format!("{part}.html"));
         assert!(is_part || shown.contains(&name), "{name} has no example");
     }
@@ -177,7 +186,7 @@ fn consent_says_all_of_the_details_and_sets_apart_what_the_app_put_in() {
 
 #[test]
 fn the_enter_key_allows_nothing() {
-    for page in ["consent", "device"] {
+    for page in ["consent", "device", "request"] {
         let html = example(page);
         let first = html.find("<button").unwrap();
         let idle = r#"<button type="submit" value="cancel" disabled hidden>"#;
@@ -234,6 +243,8 @@ fn a_frame_gets_a_link_and_no_form() {
 
 #[test]
 fn only_a_page_that_knows_its_address_retries_by_itself() {
+    assert!(!example("request").contains("http-equiv"), "nor one that is being read");
+    assert!(example("no-requests").contains(r#"content="5;url=/requests""#));
     assert!(!example("busy").contains("http-equiv"));
     assert!(example("busy-retry").contains(r#"content="5;url=/authorize?request=c2VhbGVk""#));
 }

@@ -11,6 +11,10 @@ pub struct Account {
     pub account: String,
     /// The person's name.
     pub name: Option<String>,
+    /// How many requests wait for an answer.
+    pub waiting: usize,
+    /// The path where they are answered.
+    pub requests: String,
     /// The apps that have access.
     pub apps: Vec<AccountApp>,
     /// The browsers that are signed in.

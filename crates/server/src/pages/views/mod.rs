@@ -2,6 +2,7 @@
 
 mod account;
 mod device;
+mod requests;
 mod sign_in;
 mod sign_out;
 mod sign_up;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 pub use account::{Account, AccountApp, AccountNotice, AccountSession, Home};
 pub use device::{Device, DeviceDone, UserCode, UserCodeError};
+pub use requests::{NoRequests, RequestWord, Requests, WaitingRequest};
 pub use sign_in::{
     Consent, Detail, DetailRow, FormPost, GoOn, Permission, PermissionGroup, PermissionKind,
     Phrase, SignIn, SignInError, SignInReason,

@@ -78,7 +78,7 @@ pub(crate) async fn rfc_8628_5_1_a_network_and_all_of_them_have_a_cap(backend: &
     };
     assert_eq!(wait(1, "a", NOW).await, Opened::Done);
     assert_eq!(wait(2, "a", NOW).await, Opened::Done);
-    assert_eq!(wait(3, "a", NOW).await, Opened::NetworkFull);
+    assert_eq!(wait(3, "a", NOW).await, Opened::TooMany);
     let answered = fixtures::pending_answered(&fixtures::pending(NOW, 1).pending, false, NOW);
     assert_eq!(world.store.answer_pending(answered).await, Ok(true));
     assert_eq!(wait(3, "a", NOW).await, Opened::Done, "what is answered waits no more");

@@ -1,4 +1,5 @@
-//! The device grant (RFC 8628 section 3.4).
+//! The grants that clients poll for while a user is asked: of devices (RFC 8628 section 3.4), and
+//! over the back channel (OpenID Connect CIBA Core 1.0 section 10.1).
 
 use keystile_protocol::Timestamp;
 use keystile_protocol::messages::TokenResponse;
@@ -8,25 +9,28 @@ use crate::decisions::Redeemed;
 use crate::endpoints::answer::EndpointError;
 use crate::endpoints::{Authority, ClientRequest};
 use crate::pending::{Approval, Pending, PresentedCode};
+use crate::records::GrantType;
 use crate::rules::code::RedemptionRandom;
 use crate::rules::pending::{self, Poll};
-use crate::rules::{device, dpop, sender_constraint};
+use crate::rules::{dpop, sender_constraint};
 
 impl Authority {
     pub(super) async fn poll(
         &self,
+        grant_type: GrantType,
         request: &ClientRequest<'_>,
         caller: &Caller<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
-        device::may_use(client)?;
+        pending::may_use(client, grant_type)?;
+        let code = if grant_type == GrantType::Ciba { "auth_req_id" } else { "device_code" };
         let presented =
-            PresentedCode::parse(request.required("device_code")?).ok_or_else(pending::not_good)?;
+            PresentedCode::parse(request.required(code)?).ok_or_else(pending::not_good)?;
         // Whoever loses a race of two polls reads and decides again, once.
         for _ in 0..2 {
             let found = self.store.pending(&presented.grant).await?;
-            let waiting = pending::of_client(found, &presented, client)?;
+            let waiting = pending::of_client(found, &presented, client, grant_type)?;
             match pending::poll(&waiting, now) {
                 Poll::Refuse(error) => return Err(error.into()),
                 Poll::Redeem(approval) => {
