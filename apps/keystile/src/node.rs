@@ -56,6 +56,11 @@ impl Node {
         };
         let seals = Seals::new(settings.policy.issuer.as_str(), masters);
         let authority = Arc::new(Authority::new(settings.policy.clone(), seals, ports));
+        if settings.policy.registration.public_without_pkce {
+            tracing::warn!(
+                "public clients may register without PKCE: this is for a test bench alone"
+            );
+        }
         server_keys::load(&authority).await?;
         server_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);

@@ -81,6 +81,7 @@ pub fn client() -> Client {
         about: About::default(),
         defaults: crate::records::RequestDefaults::default(),
         origin: ClientOrigin::Operator,
+        pkce_waived: false,
         keys: None,
         request_uris: Vec::new(),
         request_object_algorithm: None,

@@ -78,6 +78,9 @@ pub struct Client {
     /// Whose word it is that there is such a client.
     #[serde(default)]
     pub origin: ClientOrigin,
+    /// A public client that a test bench let register without PKCE; no other way leads here.
+    #[serde(default)]
+    pub pkce_waived: bool,
     /// `jwks` or `jwks_uri`: where its public keys are.
     #[serde(default, alias = "jwks")]
     pub keys: Option<KeySource>,
@@ -423,7 +426,7 @@ impl Client {
             ClientKind::Confidential { require_pkce, .. }
             | ClientKind::PrivateKeyJwt { require_pkce, .. }
             | ClientKind::MutualTls { require_pkce, .. } => require_pkce,
-            ClientKind::Public { .. } => true,
+            ClientKind::Public { .. } => !self.pkce_waived,
         }
     }
 

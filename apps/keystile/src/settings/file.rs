@@ -202,6 +202,8 @@ pub struct Registration {
     pub redirect_schemes: Vec<String>,
     /// False: confidential clients need no PKCE. Public ones always do.
     pub require_pkce: Option<bool>,
+    /// True: public clients need none either. For a test bench alone.
+    pub public_without_pkce: bool,
     /// Open registrations of one network within an hour.
     pub per_network: Option<u32>,
     /// Open registrations in all that nobody has used yet.

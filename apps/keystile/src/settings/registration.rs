@@ -24,6 +24,7 @@ pub(super) fn policy(
         redirect_hosts: names(&table.redirect_hosts, host, &place.key("redirect_hosts"))?,
         redirect_schemes: names(&table.redirect_schemes, scheme, &place.key("redirect_schemes"))?,
         require_pkce: table.require_pkce.unwrap_or(default.require_pkce),
+        public_without_pkce: table.public_without_pkce,
         per_network: table.per_network.unwrap_or(default.per_network),
         unused_at_most: table.unused_at_most.unwrap_or(default.unused_at_most),
         client_id_metadata_documents: table.client_id_metadata_documents,

@@ -97,10 +97,13 @@ impl Authority {
         let (url, keeping) = (&reference.url, &request_uri::KEEPING);
         let mut document = self.documents.document(url, keeping).await.map_err(told)?;
         // One that may not be kept was fetched just now.
-        if !reference.fits(&document) && !document.fresh_for.is_zero() {
-            document = self.documents.newer(url, keeping).await.map_err(told)?;
+        if !reference.fits(&document)
+            && !document.fresh_for.is_zero()
+            && let Ok(newer) = self.documents.newer(url, keeping).await
+        {
+            document = newer;
         }
-        if reference.fits(&document) { Ok(document) } else { Err(request_uri::another()) }
+        Ok(document)
     }
 
     async fn client_of(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Stop> {

@@ -162,7 +162,8 @@ impl Authority {
         secret: &Secret,
     ) -> Result<Client, EndpointError> {
         let development = self.policy.issuer.is_development();
-        let client = rules::client(metadata, id.as_str(), secret, development)?;
+        let client =
+            rules::client(metadata, id.as_str(), secret, &self.policy.registration, development)?;
         mutual_tls::is_offered(&client, &self.policy).map_err(ProtocolError::from)?;
         Ok(client)
     }

@@ -31,6 +31,9 @@ pub struct RegistrationPolicy {
     pub redirect_schemes: Vec<String>,
     /// Whether confidential ones must use PKCE, as public ones always do.
     pub require_pkce: bool,
+    /// Whether public ones may do without, which is for a test bench alone: without PKCE a stolen
+    /// code of theirs is as good as a password (RFC 9700 section 2.1.1).
+    pub public_without_pkce: bool,
     /// Open registrations of one network within an hour.
     pub per_network: u32,
     /// Open registrations in all that nobody has used yet.
@@ -48,6 +51,7 @@ impl Default for RegistrationPolicy {
             redirect_hosts: Vec::new(),
             redirect_schemes: Vec::new(),
             require_pkce: true,
+            public_without_pkce: false,
             per_network: 20,
             unused_at_most: 1000,
             client_id_metadata_documents: false,

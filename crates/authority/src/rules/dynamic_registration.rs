@@ -339,11 +339,13 @@ pub fn client(
     metadata: &ClientMetadata,
     id: &str,
     secret: &Secret,
+    policy: &RegistrationPolicy,
     development: bool,
 ) -> Refused<Client> {
     let mut metadata = ClientMetadata { client_id: id.to_owned(), ..metadata.clone() };
     metadata.client_secret = has_secret(&metadata).then(|| secret.clone());
     let mut client = register(&metadata, development)?;
+    client.pkce_waived = client.is_public() && policy.public_without_pkce;
     if metadata.client_name.is_none() {
         // What people are told of a client without a name: its host is more than a random word.
         let host = client.redirect_uris.iter().find_map(keystile_protocol::RedirectUri::host);
@@ -497,7 +499,7 @@ mod tests {
     /// What a client gets that says this.
     fn registers(said: &Value, policy: &RegistrationPolicy) -> Refused<(Client, Members)> {
         let metadata = completed(metadata(&members(said.to_string().as_bytes())?)?, policy)?;
-        Ok((client(&metadata, "new", &SECRET.into(), false)?, told(&metadata)))
+        Ok((client(&metadata, "new", &SECRET.into(), policy, false)?, told(&metadata)))
     }
 
     fn code(said: &Value, policy: &RegistrationPolicy) -> Option<ErrorCode> {
@@ -667,6 +669,8 @@ mod tests {
         let (client, told) = registers(&said, &lax).expect("good");
         assert!(client.is_native() && client.must_use_pkce(), "a public client always does");
         assert_eq!(told["application_type"], "native");
+        let bench = RegistrationPolicy { public_without_pkce: true, ..lax.clone() };
+        assert!(!registers(&said, &bench).expect("good").0.must_use_pkce(), "on a test bench");
         assert!(!registers(&good(), &lax).expect("good").0.must_use_pkce());
         let web = json!({
             "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none",
