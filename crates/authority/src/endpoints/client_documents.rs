@@ -15,6 +15,7 @@ use crate::ports::StoreError;
 use crate::records::{Client, ClientOrigin};
 use crate::registered::ApprovedClient;
 use crate::rules::client_document;
+use crate::rules::mutual_tls;
 use crate::rules::redirect::{self, PageError};
 
 /// Why a client is not known.
@@ -66,6 +67,8 @@ impl Authority {
         let policy = &self.policy.registration;
         let mut client = client_document::client(client_id, &document, policy, development)
             .map_err(NoClient::Document)?;
+        mutual_tls::is_offered(&client, &self.policy)
+            .map_err(|error| NoClient::Document(error.to_string()))?;
         client.enabled = stored.is_none_or(|stored| stored.enabled);
         Ok(Some(Arc::new(client)))
     }

@@ -92,6 +92,8 @@ pub fn client(
     members.entry("token_endpoint_auth_method").or_insert_with(|| "none".into());
     had(&mut members, "grant_types", |name| GRANT_TYPES.iter().any(|one| one.as_str() == name));
     had(&mut members, "response_types", |name| name == "code");
+    // Nobody asks the sector whether it is one of its own; it has that of its redirect URIs.
+    members.remove("sector_identifier_uri");
     let policy = RegistrationPolicy {
         grant_types: GRANT_TYPES.to_vec(),
         public_without_pkce: false,
@@ -203,18 +205,25 @@ mod tests {
         let client = of(&with(json!({
             "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:x"],
             "response_types": ["code", "token"], "software_statement": "x", "trusted": true,
-            "scope": "openid admin", "nonsense": 1, "logo_uri": null,
+            "scope": "openid admin", "nonsense": 1, "logo_uri": null, "subject_type": "pairwise",
+            "sector_identifier_uri": "https://bank.example/sector.json",
         })))
         .expect("good");
         assert_eq!((client.id.as_str(), client.name.as_str()), (ID, "App"));
         assert_eq!(client.origin, ClientOrigin::Document);
         assert!(client.is_public() && client.must_use_pkce() && !client.trusted);
         assert_eq!(client.grant_types, GRANT_TYPES);
+        assert_eq!(client.openid.sector.as_deref(), Some("app.example"), "its own alone");
         assert_eq!(client.scope.as_str(), "openid");
         let mut nameless = with(json!({ "redirect_uris": ["http://127.0.0.1/cb"] }));
         nameless.as_object_mut().expect("an object").remove("client_name");
         let native = of(&nameless).expect("good");
         assert!(native.is_native() && native.name == "app.example");
+        let bench =
+            RegistrationPolicy { public_without_pkce: true, ..RegistrationPolicy::default() };
+        let id = ClientId::new(ID).expect("an identifier");
+        let on_bench = super::client(&id, &fetched(with(json!({}))), &bench, false);
+        assert!(on_bench.expect("good").must_use_pkce(), "it is no registration");
         let key = keystile_protocol::jose::SigningKey::generate(
             keystile_protocol::jose::Algorithm::ES256,
         );
