@@ -28,6 +28,7 @@ const COPIES_AT_MOST: u32 = 20;
 /// The photo API. Every route but `/` asks for an access token.
 pub fn api(settings: ApiSettings) -> Result<Router, DemoError> {
     let guard = Guard::builder(&settings.issuer, &settings.audience).build()?;
+    let (guard, metadata) = guard.announced("photos:read photos:order")?;
     let orders = Arc::new(AtomicU32::new(1));
     let read = Router::new()
         .route("/photos", get(photos))
@@ -42,7 +43,8 @@ pub fn api(settings: ApiSettings) -> Result<Router, DemoError> {
         settings.base_url, settings.issuer
     );
     let about = move || async move { about };
-    Ok(read.merge(order).route("/", get(about)).layer(DefaultBodyLimit::max(ORDER_AT_MOST)))
+    let open = Router::new().route("/", get(about)).merge(metadata);
+    Ok(read.merge(order).merge(open).layer(DefaultBodyLimit::max(ORDER_AT_MOST)))
 }
 
 #[derive(Serialize)]

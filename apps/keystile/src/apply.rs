@@ -64,10 +64,17 @@ pub async fn apply<S: Store + Registry>(
 
 async fn put_client<S: Store + Registry>(client: &Client, store: &S) -> Stored<bool> {
     let known = store.client(&client.id, true).await?;
-    if known.is_some_and(|known| *known == *client) {
-        return Ok(false);
+    let mut client = client.clone();
+    if let Some(known) = known {
+        // The file names a logo; that there is a copy of it is the store's to know.
+        if known.about.logo_uri == client.about.logo_uri {
+            client.about.logo = known.about.logo.clone();
+        }
+        if *known == client {
+            return Ok(false);
+        }
     }
-    store.put_client(client).await?;
+    store.put_client(&client).await?;
     Ok(true)
 }
 

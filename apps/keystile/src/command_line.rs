@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod explain;
 mod key;
+mod registration_token;
 mod user;
 
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ enum Command {
     /// Add, list, show and remove clients, and change their secrets
     #[command(subcommand)]
     Client(client::ClientCommand),
+    /// Make, list and revoke the tokens that let clients register themselves
+    #[command(subcommand)]
+    RegistrationToken(registration_token::RegistrationTokenCommand),
     /// Add, list and remove users, and set their passwords
     #[command(subcommand)]
     User(user::UserCommand),
@@ -105,6 +109,7 @@ impl Command {
             Self::Demo { port_base, state } => crate::demo::demo(port_base, &state),
             Self::Check(check) => run_async(check.run()),
             Self::Client(command) => run_async(command.run()),
+            Self::RegistrationToken(command) => run_async(command.run()),
             Self::User(command) => run_async(command.run()),
             Self::Key(command) => run_async(command.run()),
             Self::Explain(explain) => run_async(explain.run()),

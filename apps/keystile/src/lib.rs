@@ -12,6 +12,7 @@ pub mod demo;
 pub mod entropy;
 pub mod listening;
 pub mod logging;
+pub mod logos;
 pub mod logout_worker;
 pub mod master_key;
 pub mod node;

@@ -13,6 +13,7 @@ use keystile_store::{Options, SqliteStore};
 use crate::apply::{Applied, apply};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
+use crate::logos;
 use crate::logout_worker;
 use crate::master_key;
 use crate::outbound::{HttpOutbound, KeptDocuments};
@@ -56,11 +57,17 @@ impl Node {
         };
         let seals = Seals::new(settings.policy.issuer.as_str(), masters);
         let authority = Arc::new(Authority::new(settings.policy.clone(), seals, ports));
+        if settings.policy.registration.public_without_pkce {
+            tracing::warn!(
+                "public clients may register without PKCE: this is for a test bench alone"
+            );
+        }
         server_keys::load(&authority).await?;
         server_keys::keep_up(&authority, &store);
         logout_worker::start(&authority);
         ping_worker::start(&authority);
         sector_check::start(&authority, &settings.clients);
+        logos::start(&authority, &settings.clients);
         store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
         Ok(Self { authority, store })
     }

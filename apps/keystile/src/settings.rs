@@ -10,6 +10,7 @@ mod clients;
 mod details;
 pub mod file;
 mod mtls;
+mod registration;
 mod scopes;
 mod source;
 mod storage;
@@ -168,5 +169,7 @@ fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, Settin
     policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
     policy.parking = bounds::parking(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;
+    policy.registration =
+        registration::policy(&file.registration, &policy, &root.key("registration"))?;
     Ok(policy)
 }

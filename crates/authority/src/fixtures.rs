@@ -22,8 +22,11 @@ use crate::pending::{
 };
 use crate::policy::{Api, Lifetimes, Policy, ScopeDefinition, TokenForm};
 use crate::records::{
-    About, Account, Client, ClientKind, ClientSecret, Consent, Grant, GrantType, KeySource,
-    OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
+    About, Account, Client, ClientKind, ClientOrigin, ClientSecret, Consent, Grant, GrantType,
+    KeySource, OpenIdOptions, SecretMethod, Session, SignedIn, UserClaims,
+};
+use crate::registered::{
+    Admission, ApprovedClient, ChangedRegistration, NewRegistration, Registration,
 };
 use crate::rules;
 use crate::rules::asked_claims::{AskedClaims, Wishes};
@@ -32,6 +35,7 @@ use crate::rules::code::{self, RedemptionRandom};
 use crate::rules::details_types::{DetailsType, Field, Kind, TextRule};
 use crate::rules::details_words::Sentence;
 use crate::rules::device::{self, DeviceRequest};
+use crate::rules::logo::{Logo, PictureKind};
 use crate::rules::request::{Prompt, ValidRequest};
 use crate::rules::sign_up::{self, SignUpFields};
 use crate::sealed::{Code, ConsentPage, Destination, FORMAT, Interaction, Origin, ParamsAt};
@@ -77,6 +81,9 @@ pub fn client() -> Client {
         certificate_bound_access_tokens: false,
         profile: None,
         about: About::default(),
+        defaults: crate::records::RequestDefaults::default(),
+        origin: ClientOrigin::Operator,
+        pkce_waived: false,
         keys: None,
         request_uris: Vec::new(),
         request_object_algorithm: None,
@@ -378,6 +385,37 @@ pub fn park(id: ParkedId, owner: &str, content: &str, at: Timestamp, room: (u32,
     let (per_owner, in_all) = room;
     let expires_at = at.plus(std::time::Duration::from_secs(60));
     Park { id, owner: owner.into(), content: content.into(), expires_at, at, per_owner, in_all }
+}
+
+/// A picture's first bytes.
+pub fn logo(byte: u8) -> Logo {
+    let picture = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\0\0\0\x01\0\0\0\x01".to_vec();
+    Logo { name: format!("logo{byte}"), kind: PictureKind::Png, picture }
+}
+
+/// A client that registers itself; its registration access token's digest is of these bytes.
+pub fn new_registration(id: &str, admission: Admission, at: Timestamp) -> NewRegistration {
+    let client = Client { id: client_id(id), origin: admission.origin(), ..client() };
+    let registration = Registration {
+        client: client.id.clone(),
+        token_digest: [7; 32],
+        metadata: serde_json::Map::from_iter([("client_name".to_owned(), id.into())]),
+        created_at: at,
+    };
+    NewRegistration::new(client, registration, admission, None)
+}
+
+/// A client of a document, which a person has let in.
+pub fn approved_client(id: &str, at: Timestamp) -> ApprovedClient {
+    let client = Client { id: client_id(id), origin: ClientOrigin::Document, ..client() };
+    ApprovedClient::new(client, at)
+}
+
+/// The same client with another name.
+pub fn changed_registration(new: &NewRegistration, name: &str) -> ChangedRegistration {
+    let client = Client { name: name.to_owned(), ..new.client.clone() };
+    let metadata = serde_json::Map::from_iter([("client_name".to_owned(), name.into())]);
+    ChangedRegistration::new(client, new.registration.token_digest, metadata, None)
 }
 
 pub fn rotation(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Rotation {

@@ -25,6 +25,7 @@ mod recent_proofs;
 mod recognised;
 pub mod records;
 pub mod refresh_token;
+pub mod registered;
 pub mod rules;
 pub mod sealed;
 pub mod throttle;

@@ -1,5 +1,7 @@
 //! What the operator decides for the whole server.
 
+mod registration;
+
 use std::time::Duration;
 
 use keystile_protocol::{ClientId, Issuer, Scope};
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::Authorities;
 use crate::records::{GrantType, KeySource};
 use crate::rules::details_types::DetailsType;
+
+pub use registration::{RegistrationMode, RegistrationPolicy};
 
 /// The operator's decisions, as the rules read them.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub struct Policy {
     pub dpop_nonces: bool,
     /// How much waits in the store because it is too large to travel.
     pub parking: ParkingRoom,
+    /// Whether clients may register themselves, and as what.
+    pub registration: RegistrationPolicy,
     /// Client certificates, where a listener or a proxy asks for them (RFC 8705).
     pub mutual_tls: Option<MutualTls>,
     /// Others whose word about our users is a grant (RFC 7523 section 2.1).
@@ -280,6 +286,7 @@ impl Policy {
             mutual_tls: None,
             trusted_issuers: Vec::new(),
             parking: ParkingRoom::default(),
+            registration: RegistrationPolicy::default(),
         }
     }
 

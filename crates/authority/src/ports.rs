@@ -2,11 +2,13 @@
 //! sits behind one of these.
 
 mod documents;
+mod logos;
 mod logout_outbox;
 mod outbound;
 mod parking;
 mod pending;
 mod pings;
+mod registrations;
 
 use std::sync::Arc;
 
@@ -25,11 +27,13 @@ use crate::records::{
 };
 
 pub use documents::{DocumentError, Documents, Keeping};
+pub use logos::Logos;
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
 pub use parking::Parking;
 pub use pending::PendingAuthorizations;
 pub use pings::PingOutbox;
+pub use registrations::{OPEN_STAYS, Registrations};
 
 /// Why the store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +54,9 @@ pub type Stored<T> = Result<T, StoreError>;
 
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
-pub trait Store: LogoutOutbox + Parking + PendingAuthorizations + PingOutbox + Send + Sync {
+pub trait Store:
+    LogoutOutbox + Parking + PendingAuthorizations + PingOutbox + Registrations + Logos + Send + Sync
+{
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
     fn epoch(&self) -> u64;

@@ -73,6 +73,15 @@ pub struct Client {
     /// `client_uri`, `logo_uri`, `policy_uri`, `tos_uri` and who runs it, for the pages.
     #[serde(default)]
     pub about: About,
+    /// What its authorization requests ask for where they say nothing.
+    #[serde(default)]
+    pub defaults: RequestDefaults,
+    /// Whose word it is that there is such a client.
+    #[serde(default)]
+    pub origin: ClientOrigin,
+    /// A public client that a test bench let register without PKCE; no other way leads here.
+    #[serde(default)]
+    pub pkce_waived: bool,
     /// `jwks` or `jwks_uri`: where its public keys are.
     #[serde(default, alias = "jwks")]
     pub keys: Option<KeySource>,
@@ -136,11 +145,48 @@ pub struct OpenIdOptions {
     pub userinfo_algorithm: Option<Algorithm>,
 }
 
+/// Whose word it is that there is a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientOrigin {
+    /// The operator's.
+    #[default]
+    Operator,
+    /// Its own, with an initial access token of the operator's (RFC 7591 section 3).
+    Token,
+    /// Its own alone.
+    Open,
+    /// That of the document that its identifier is the address of.
+    Document,
+}
+
+impl ClientOrigin {
+    /// Whether a stranger said all of it: it goes if no person lets it in.
+    pub const fn is_strangers(self) -> bool {
+        matches!(self, Self::Open | Self::Document)
+    }
+}
+
+/// What an authorization request asks for where it says nothing (OpenID Connect Dynamic Client
+/// Registration 1.0 section 2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestDefaults {
+    /// `default_max_age`, in seconds.
+    pub max_age: Option<u64>,
+    /// `default_acr_values`.
+    pub acr_values: Vec<String>,
+}
+
 /// What a client says of itself for people (RFC 7591 section 2).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Its home page.
     pub client_uri: Option<String>,
+    /// Where its logo is.
+    pub logo_uri: Option<String>,
+    /// The name of our copy of that logo, once there is one.
+    pub logo: Option<String>,
     /// What it does with the user's data.
     pub policy_uri: Option<String>,
     /// Its terms of service.
@@ -372,6 +418,11 @@ impl Client {
         matches!(self.kind, ClientKind::Public { .. })
     }
 
+    /// Whether it has a client secret.
+    pub fn has_secret(&self) -> bool {
+        matches!(self.kind, ClientKind::Confidential { .. })
+    }
+
     /// Whether it is a native app (RFC 8252).
     pub fn is_native(&self) -> bool {
         matches!(self.kind, ClientKind::Public { native: true })
@@ -383,7 +434,7 @@ impl Client {
             ClientKind::Confidential { require_pkce, .. }
             | ClientKind::PrivateKeyJwt { require_pkce, .. }
             | ClientKind::MutualTls { require_pkce, .. } => require_pkce,
-            ClientKind::Public { .. } => true,
+            ClientKind::Public { .. } => !self.pkce_waived,
         }
     }
 

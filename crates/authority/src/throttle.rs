@@ -16,6 +16,9 @@ use crate::policy::{Guessing, Rate};
 /// Buckets in a table: two accounts share one by chance only, and then both are slowed a little.
 const BUCKETS: usize = 1 << 16;
 
+/// Requests of ours to addresses that strangers name.
+const FETCHES: Rate = Rate { burst: 30, every: Duration::from_secs(20) };
+
 /// Too many attempts: how long until the next may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttled {
@@ -74,6 +77,7 @@ pub struct Throttle {
     sign_up: Table,
     user_code: Table,
     user_code_from_browser: Table,
+    fetch: Table,
     unknown_user: Table,
 }
 
@@ -116,6 +120,7 @@ impl Throttle {
             sign_up: Table::new(rates.sign_up),
             user_code: Table::new(rates.user_code),
             user_code_from_browser: Table::new(rates.user_code_from_browser),
+            fetch: Table::new(FETCHES),
             unknown_user: Table::new(rates.unknown_user),
         }
     }
@@ -198,6 +203,16 @@ impl Throttle {
             (&self.user_code, self.hash(&by.network)),
             (&self.user_code_from_browser, self.hash(&by.browser)),
         ]
+    }
+
+    /// Counts a request of ours to an address that somebody from that network named.
+    pub fn fetch(&self, network: &str, now: Timestamp) -> Result<(), Throttled> {
+        let hash = self.hash(&network);
+        if let Some(wait) = self.fetch.wait(hash, now) {
+            return Err(Throttled { retry_after: wait.max(Duration::from_secs(1)) });
+        }
+        self.fetch.take(hash, now);
+        Ok(())
     }
 
     fn hash(&self, key: &impl Hash) -> u64 {
@@ -292,6 +307,15 @@ mod tests {
         }
         assert!(throttle.client_attempt("10.0.0.0", NOW).is_err());
         assert!(throttle.client_attempt("10.0.1.0", NOW).is_ok());
+    }
+
+    #[test]
+    fn strangers_make_this_server_call_others_only_so_often() {
+        let throttle = throttle();
+        let called = (0..100).filter(|_| throttle.fetch("10.0.0.0", NOW).is_ok()).count();
+        assert_eq!(called, 30);
+        assert!(throttle.fetch("10.0.1.0", NOW).is_ok());
+        assert!(throttle.fetch("10.0.0.0", NOW.plus(FETCHES.every)).is_ok());
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub enum ErrorCode {
     InsufficientUserAuthentication,
     // OpenID Connect Core Unmet Authentication Requirements 1.0
     UnmetAuthenticationRequirements,
+    // RFC 7591 section 3.2.2
+    InvalidRedirectUri,
+    InvalidClientMetadata,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
 }
 
 impl ErrorCode {
@@ -93,6 +98,10 @@ impl ErrorCode {
             Self::InvalidRequestObject => "invalid_request_object",
             Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
         }
     }
 
@@ -138,6 +147,10 @@ impl ErrorCode {
             Self::UnmetAuthenticationRequirements => {
                 "OpenID Connect Core Unmet Authentication Requirements 1.0"
             }
+            Self::InvalidRedirectUri
+            | Self::InvalidClientMetadata
+            | Self::InvalidSoftwareStatement
+            | Self::UnapprovedSoftwareStatement => "RFC 7591 section 3.2.2",
         }
     }
 }

@@ -31,13 +31,15 @@ pub struct Guard {
     authentication: Authentication,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     issuer: Issuer,
     audience: String,
     algorithms: Vec<Algorithm>,
     leeway: Duration,
     keys: Arc<KeyCache>,
+    /// Where the API's metadata are, once it is announced.
+    metadata: Option<String>,
 }
 
 /// Left in a request by a guard that let it through, so that one on an inner route needs not
@@ -72,6 +74,15 @@ pub enum BuildError {
          https://photos.example: 1 to 500 printable ASCII characters without quotes and backslash"
     )]
     Audience(String),
+    /// What is announced has an address.
+    #[error(
+        "'{0}' cannot be announced: the audience has to be this API's own URL, https or http on \
+         loopback, without a fragment (RFC 9728 section 1.2)"
+    )]
+    NotAUrl(String),
+    /// Not scopes.
+    #[error("'{0}' cannot be announced: it is no list of scopes with spaces between them")]
+    Scopes(String),
     /// With no algorithm nothing would be let through.
     #[error("at least one signature algorithm must be allowed")]
     NoAlgorithm,
@@ -137,6 +148,21 @@ impl Guard {
     /// The API's name in challenges.
     pub(crate) fn realm(&self) -> &str {
         &self.shared.audience
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.shared.issuer.as_str()
+    }
+
+    /// Where the API's metadata are, once it is announced.
+    pub(crate) fn metadata(&self) -> Option<&str> {
+        self.shared.metadata.as_deref()
+    }
+
+    /// The same guard for an API whose metadata are there.
+    pub(crate) fn with_metadata(&self, url: String) -> Self {
+        let shared = Shared { metadata: Some(url), ..(*self.shared).clone() };
+        Self { shared: Arc::new(shared), ..self.clone() }
     }
 
     /// Decides about a request by its head; a good one gets its [`Token`].
@@ -224,8 +250,13 @@ impl GuardBuilder {
         }
         let keys = Arc::new(KeyCache::new(issuer.clone())?);
         let (audience, algorithms, leeway) = (self.audience, self.algorithms, self.leeway);
-        let shared = Arc::new(Shared { issuer, audience, algorithms, leeway, keys });
-        Ok(Guard { shared, required: Scope::empty(), authentication: Authentication::default() })
+        let metadata = None;
+        let shared = Shared { issuer, audience, algorithms, leeway, keys, metadata };
+        Ok(Guard {
+            shared: Arc::new(shared),
+            required: Scope::empty(),
+            authentication: Authentication::default(),
+        })
     }
 }
 

@@ -50,7 +50,7 @@ where
                 Ok(request) => inner.call(request).await.map(IntoResponse::into_response),
                 Err(refusal) => {
                     tracing::debug!(status = refusal.status().as_u16(), "refused: {refusal}");
-                    Ok(refusal.into_response(guard.realm()))
+                    Ok(guard.told(refusal))
                 }
             }
         })

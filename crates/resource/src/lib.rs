@@ -51,6 +51,11 @@
 //! when a token names a key that is not known, but not in a storm. While the issuer is away, the
 //! keys that are there go on serving: an API does not fall with its issuer.
 //!
+//! # For clients that know nothing but the API's address
+//!
+//! [`Guard::announced`] serves the API's metadata (RFC 9728) and names them in each challenge: from
+//! there a client finds the issuer, and what the Model Context Protocol asks of an API is there.
+//!
 //! # Tokens that are bound to a certificate
 //!
 //! A token with `cnf` and `x5t#S256` (RFC 8705 section 3) is let through only with the certificate
@@ -77,6 +82,7 @@
 //!
 //! [`rules`] has the same as plain functions from values to a decision: no clock, no network.
 
+mod announce;
 mod body;
 mod guard;
 mod keys;

@@ -144,19 +144,29 @@ impl FromRequest<SharedFace> for PageForm {
     }
 }
 
-async fn form(request: Request, face: &SharedFace) -> Result<Params, FormError> {
-    let content_type = text(request.headers(), header::CONTENT_TYPE).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    // A body that is absent needs no type.
+/// Whether a body says that it is of that media type.
+pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default();
+    let received = content_type.split(';').next().unwrap_or_default().trim();
+    received.eq_ignore_ascii_case(media_type)
+}
+
+/// A body, within the bounds on size and time.
+pub(crate) async fn body(request: Request, face: &SharedFace) -> Result<Bytes, FormError> {
     let body = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, face));
-    let body = body.await.map_err(|_| FormError::TooSlow)?.map_err(|rejection| {
+    body.await.map_err(|_| FormError::TooSlow)?.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             FormError::TooLarge
         } else {
             FormError::Incomplete
         }
-    })?;
+    })
+}
+
+async fn form(request: Request, face: &SharedFace) -> Result<Params, FormError> {
+    let is_form = is_of_type(request.headers(), "application/x-www-form-urlencoded");
+    // A body that is absent needs no type.
+    let body = body(request, face).await?;
     if !is_form && !body.is_empty() {
         return Err(FormError::ContentType);
     }

@@ -7,8 +7,8 @@ use axum::routing::{any, get, post};
 
 use crate::face::SharedFace;
 use crate::handlers::{
-    account, assets, authorize, client_endpoints, device, errors, health, logout, metadata, pages,
-    requests, userinfo,
+    account, assets, authorize, client_endpoints, device, errors, health, logos, logout, metadata,
+    pages, registration, requests, userinfo,
 };
 use crate::limits::{self, Bounded};
 use crate::{FaceLimits, Routers};
@@ -29,6 +29,7 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
         .route("/account", get(account::get).post(account::post))
         .route("/device", get(device::get).post(device::post))
         .route("/device/qr/{name}", get(device::qr))
+        .route("/logos/{name}", get(logos::get))
         .route("/requests", get(requests::get).post(requests::post))
         .route("/errors/{code}", get(errors::help))
         .method_not_allowed_fallback(errors::page_method_not_allowed);
@@ -40,6 +41,11 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
         .route("/backchannel-authentication", post(client_endpoints::ask_user))
         .route("/revoke", post(client_endpoints::revoke))
         .route("/introspect", post(client_endpoints::introspect))
+        .route("/register", post(registration::register))
+        .route(
+            "/register/{client_id}",
+            get(registration::read).put(registration::change).delete(registration::remove),
+        )
         .route("/userinfo", get(userinfo::get).post(userinfo::post))
         .route("/.well-known/openid-configuration", get(metadata::document))
         .route("/jwks", get(metadata::keys))

@@ -1,11 +1,11 @@
 //! Clients, each a JSON record with a format number.
 
 use keystile_authority::ports::{StoreError, Stored};
-use keystile_authority::records::Client;
+use keystile_authority::records::{Client, ClientOrigin};
 use keystile_protocol::ClientId;
 
-use crate::meta;
 use crate::statements::{Fields, Statements, params, to_json};
+use crate::{approved_clients, logos, meta, registrations};
 
 /// The format that this release writes.
 const FORMAT: i64 = 1;
@@ -39,6 +39,11 @@ const PUT: &str = "
 
 pub(crate) async fn put(db: &mut impl Statements, client: &Client) -> Stored<()> {
     meta::note_change(db).await?;
+    if client.origin == ClientOrigin::Operator {
+        // Whatever it was before: it is not swept with strangers' clients.
+        registrations::forget(db, &client.id).await?;
+        approved_clients::forget(db, &client.id).await?;
+    }
     let record = to_json(client)?;
     let told_of_logout = client.logout.backchannel_uri.is_some();
     let params = params![&client.id, client.enabled, FORMAT, &record, told_of_logout];
@@ -51,6 +56,9 @@ pub(crate) async fn remove(db: &mut impl Statements, id: &ClientId) -> Stored<bo
         return Ok(false);
     }
     db.execute("DELETE FROM consents WHERE client = $1", params![id]).await?;
+    registrations::forget(db, id).await?;
+    approved_clients::forget(db, id).await?;
+    logos::forget(db, id).await?;
     meta::note_change(db).await?;
     Ok(true)
 }

@@ -6,17 +6,21 @@
 //! file, migrations) lies in [`sqlite`].
 
 mod accounts;
+mod approved_clients;
 mod clients;
 mod consents;
 mod decryption_keys;
 mod grants;
 mod incidents;
+mod initial_access_tokens;
 mod keys;
+mod logos;
 mod logout_messages;
 mod meta;
 mod parked;
 mod pending;
 mod pings;
+mod registrations;
 mod revoked_tokens;
 mod sessions;
 pub mod sqlite;

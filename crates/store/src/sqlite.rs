@@ -2,6 +2,7 @@
 //! answered is on disk.
 
 mod db;
+mod logos;
 mod logout_outbox;
 mod memory;
 mod open;
@@ -9,6 +10,7 @@ mod parking;
 mod pending;
 mod pings;
 mod readers;
+mod registrations;
 mod registry;
 mod store;
 mod sweeper;

@@ -28,6 +28,8 @@ pub struct Swept {
     pub parked: usize,
     /// Authorizations that waited for a user's word and are forgotten.
     pub pending: usize,
+    /// Strangers' clients that nobody used.
+    pub registrations: usize,
     /// Whether the step reached the end of what there is to look at; the next begins anew.
     pub finished: bool,
 }
@@ -40,6 +42,7 @@ impl std::ops::AddAssign for Swept {
         self.used_once += more.used_once;
         self.parked += more.parked;
         self.pending += more.pending;
+        self.registrations += more.registrations;
         self.finished = more.finished;
     }
 }

@@ -3,7 +3,7 @@
 mod add;
 mod describe;
 mod logouts;
-mod rotate_secret;
+pub(super) mod rotate_secret;
 
 use clap::{Args, Subcommand};
 use keystile_authority::ports::{Registry, Store};

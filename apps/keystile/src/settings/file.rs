@@ -25,6 +25,8 @@ pub struct File {
     pub require_pushed_authorization_requests: bool,
     /// Proofs of possession (RFC 9449).
     pub dpop: Dpop,
+    /// Clients that register themselves (RFC 7591).
+    pub registration: Registration,
     /// Users.
     pub users: Vec<User>,
     /// How people come to accounts.
@@ -182,6 +184,32 @@ impl Default for Tokens {
     fn default() -> Self {
         Self::List(Vec::new())
     }
+}
+
+/// `[registration]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registration {
+    /// `off`, `token` or `open`.
+    pub mode: Option<String>,
+    /// Scopes that clients may have beside the standard ones.
+    pub scopes: Tokens,
+    /// Grant types that clients may have.
+    pub grant_types: Option<Vec<String>>,
+    /// Hosts of redirect URIs, such as `app.example` or `*.corp.example`; any, if there is none.
+    pub redirect_hosts: Vec<String>,
+    /// Schemes of redirect URIs; any that the rules of registration take, if there is none.
+    pub redirect_schemes: Vec<String>,
+    /// False: confidential clients need no PKCE. Public ones always do.
+    pub require_pkce: Option<bool>,
+    /// True: public clients need none either. For a test bench alone.
+    pub public_without_pkce: bool,
+    /// Open registrations of one network within an hour.
+    pub per_network: Option<u32>,
+    /// Open registrations in all that nobody has used yet.
+    pub unused_at_most: Option<u32>,
+    /// Whether an identifier may be the address of a document of metadata.
+    pub client_id_metadata_documents: bool,
 }
 
 /// `[[trusted_issuers]]`

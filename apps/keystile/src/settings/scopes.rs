@@ -87,10 +87,20 @@ fn api_scopes(
     policy: &Policy,
     place: &Place<'_>,
 ) -> Result<Scope, SettingsError> {
-    let scopes = tokens.scope().or_else(|problem| place.wrong(problem))?;
+    let scopes = of_tokens(tokens, policy, place)?;
     if let Some(standard) = scopes.iter().find(|scope| STANDARD_SCOPES.contains(scope)) {
         return place.wrong(format!("'{standard}' is a standard scope and belongs to no API"));
     }
+    Ok(scopes)
+}
+
+/// Scopes that a setting names, each of which exists.
+pub(super) fn of_tokens(
+    tokens: &file::Tokens,
+    policy: &Policy,
+    place: &Place<'_>,
+) -> Result<Scope, SettingsError> {
+    let scopes = tokens.scope().or_else(|problem| place.wrong(problem))?;
     known(&scopes, policy, place)?;
     Ok(scopes)
 }

@@ -38,6 +38,7 @@ fn each_is_named(cases: &[Case<'_>]) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases is as long as it is")]
 fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
     let cases: &[Case<'_>] = &[
         // Unknown keys, with the nearest known one.
@@ -274,6 +275,22 @@ fn fields_of_authorization_details_are_checked() {
 }
 
 #[test]
+fn mistakes_about_clients_that_register_themselves() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("[registration]\nmode = \"on\"", "3:1", &["'on'", "off, token and open"]),
+        ("[registration]\nscopes = \"photos\"", "3:1", &["no scope 'photos'", "[[scopes]]"]),
+        ("[registration]\ngrant_types = [\"implicit\"]", "3:16", &["'implicit'"]),
+        ("[registration]\nredirect_hosts = [\"https://a.example\"]", "3:19", &["a host, such"]),
+        ("[registration]\nredirect_schemes = [\"https://\"]", "3:21", &["a scheme, such"]),
+    ];
+    for (text, place, words) in cases {
+        let (at, problem) = wrong(text);
+        assert_eq!(&at, place, "{text}\n{problem}");
+        assert!(words.iter().all(|word| problem.contains(word)), "{text}\n{problem}");
+    }
+}
+
+#[test]
 fn names_that_point_nowhere_are_found() {
     let (at, problem) = wrong(&format!("{CLIENT}scope = \"openid phtos:read\""));
     assert_eq!(at, "6:1");
@@ -337,6 +354,11 @@ fn a_full_file_is_understood() {
         guessing = true
         account = {{ burst = 3, every_seconds = 0.5 }}
         body_bytes = 1000
+        [registration]
+        mode = "token"
+        scopes = ["photos:read"]
+        redirect_hosts = ["App.example", "*.corp.example", "[::1]"]
+        require_pkce = false
         [lifetimes]
         access_token = 300
         [pages]
@@ -366,6 +388,10 @@ fn a_full_file_is_understood() {
     assert_eq!((guessing.account.burst, guessing.account.every), (3, Duration::from_millis(500)));
     assert_eq!(guessing.network.burst, 60, "what is not said stays");
     assert_eq!(settings.policy.lifetimes.access_token, Duration::from_secs(300));
+    let registration = &settings.policy.registration;
+    assert_eq!((registration.scopes.as_str(), registration.per_network), ("photos:read", 20));
+    assert_eq!(registration.redirect_hosts, ["app.example", "*.corp.example", "[::1]"]);
+    assert!(!registration.require_pkce && registration.grant_types.len() == 2);
     let scope = settings.policy.scope("photos:read").expect("made");
     assert_eq!(scope.detail.as_deref(), Some("All of them."));
     let email = settings.policy.scope("email").expect("standard");

@@ -97,15 +97,17 @@ impl Authority {
         let (url, keeping) = (&reference.url, &request_uri::KEEPING);
         let mut document = self.documents.document(url, keeping).await.map_err(told)?;
         // One that may not be kept was fetched just now.
-        if !reference.fits(&document) && !document.fresh_for.is_zero() {
-            document = self.documents.newer(url, keeping).await.map_err(told)?;
+        if !reference.fits(&document)
+            && !document.fresh_for.is_zero()
+            && let Ok(newer) = self.documents.newer(url, keeping).await
+        {
+            document = newer;
         }
-        if reference.fits(&document) { Ok(document) } else { Err(request_uri::another()) }
+        Ok(document)
     }
 
     async fn client_of(&self, client_id: &ClientId) -> Result<Option<Arc<Client>>, Stop> {
-        let client = self.store.client(client_id, false).await;
-        let client = client.map_err(|error| Stop::Fault(error.into(), None))?;
+        let client = self.asking_client(client_id).await?;
         Ok(client.filter(|client| client.enabled))
     }
 

@@ -101,8 +101,11 @@ impl Authority {
         let mut cookies = Cookies::default();
         let result = match received {
             Err(unreadable) => Err(Stop::Page(PageError::Unreadable(unreadable))),
-            Ok(params) => match self.arrived(params, now).await {
-                Ok(asked) => self.dispatch(asked, browser, &mut cookies, now).await,
+            Ok(params) => match self.may_ask(&params, &browser.network, now).await {
+                Ok(()) => match self.arrived(params, now).await {
+                    Ok(asked) => self.dispatch(asked, browser, &mut cookies, now).await,
+                    Err(stop) => Err(stop),
+                },
                 Err(stop) => Err(stop),
             },
         };
@@ -118,16 +121,25 @@ impl Authority {
             Err(unreadable) => Stop::Page(PageError::Unreadable(unreadable)),
             Ok(params) => match self.pushed_before(&params, &mut None, now).await {
                 Err(stop) => stop,
-                Ok(pushed) => match self.reply_to(&pushed.map_or(params, |(own, _)| own)).await {
-                    Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
-                    Err(stop) => stop,
-                },
+                Ok(pushed) => {
+                    match self.known_reply_to(&pushed.map_or(params, |(own, _)| own)).await {
+                        Ok(to) => Stop::Fault(fault, Some(Box::new(to))),
+                        Err(stop) => stop,
+                    }
+                }
             },
         };
         self.answer(Err(stop), Cookies::default(), now).await
     }
 
     pub(super) async fn reply_to(&self, params: &Params) -> Result<ReplyTo, Stop> {
+        let client_id = redirect::client_id(params)?;
+        let client = self.asking_client(&client_id).await?;
+        Ok(redirect::reply_to(params, client_id, client)?)
+    }
+
+    /// The same without a fetch.
+    async fn known_reply_to(&self, params: &Params) -> Result<ReplyTo, Stop> {
         let client_id = redirect::client_id(params)?;
         let client =
             self.store.client(&client_id, false).await.map_err(|e| Stop::Fault(e.into(), None))?;
@@ -198,6 +210,7 @@ impl Authority {
                 let reply = to.clone().code(code, &self.policy.issuer);
                 let reply = self.as_asked(reply, now).await?;
                 redirect::fits(&reply)?;
+                self.keep_approved(&to.client, now).await?;
                 if let Some(given) = given {
                     self.store.remember_consent(given).await?;
                 }

@@ -61,7 +61,8 @@ impl Authority {
             return Ok(client);
         }
         // Another node, or the command line, may have changed the client a moment ago.
-        let read_again = self.store.client(&presented.client_id, true).await?;
+        self.may_meet(&presented.client_id, request.network, now).await?;
+        let read_again = self.known_client(&presented.client_id, true).await?;
         self.prove(read_again, &presented, request, now)
             .await
             .map_err(|error| self.not_proved(error, request.network, now))

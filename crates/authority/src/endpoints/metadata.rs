@@ -27,6 +27,7 @@ pub mod paths {
     pub const LOGOUT: &str = "/logout";
     pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
     pub const DEVICE: &str = "/device";
+    pub const REGISTER: &str = "/register";
     pub const BACKCHANNEL_AUTHENTICATION: &str = "/backchannel-authentication";
 }
 
@@ -66,6 +67,11 @@ impl Authority {
             revocation_endpoint: at(paths::REVOKE),
             introspection_endpoint: at(paths::INTROSPECT),
             end_session_endpoint: at(paths::LOGOUT),
+            client_id_metadata_document_supported: self
+                .policy
+                .registration
+                .client_id_metadata_documents,
+            registration_endpoint: self.registers().then(|| issuer.endpoint(paths::REGISTER)),
             scopes_supported: self.policy.scopes.iter().map(|scope| scope.name.clone()).collect(),
             response_types_supported: names(&["code"]),
             response_modes_supported: ResponseMode::NAMES.map(|(name, _)| name.to_owned()).into(),

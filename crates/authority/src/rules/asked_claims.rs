@@ -111,7 +111,8 @@ pub fn check(params: &Params, scope: &Scope, client: &Client) -> Result<Wishes, 
         return Ok(Wishes::default());
     }
     let mut wishes = text.map(parse).transpose()?.unwrap_or_default();
-    if acr_values.is_some() && !wishes.claims.acr() {
+    let acr_wanted = acr_values.is_some() || !client.defaults.acr_values.is_empty();
+    if acr_wanted && !wishes.claims.acr() {
         wishes.claims.id_token.extend(AskedClaims::of_acr().id_token);
     }
     wishes.claims = wishes.claims.allowed_by(|scope| client.scope.contains(scope));

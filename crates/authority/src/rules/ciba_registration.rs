@@ -78,9 +78,14 @@ mod tests {
 
     const KEYS: ClientKind = ClientKind::PrivateKeyJwt { algorithm: None, require_pkce: true };
 
+    #[allow(clippy::unnecessary_wraps, reason = "members are optional")]
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
     fn poll() -> ClientMetadata {
         ClientMetadata {
-            backchannel_token_delivery_mode: Some(String::from("poll")),
+            backchannel_token_delivery_mode: text("poll"),
             jwks: Some(json!({ "keys": [] })),
             ..ClientMetadata::default()
         }
@@ -97,9 +102,9 @@ mod tests {
         assert_eq!(take(|_| {}), Ok(CibaOptions::default()));
         let uri = "https://shop.example/ping";
         let ping = take(|m| {
-            m.backchannel_token_delivery_mode = Some(String::from("ping"));
-            m.backchannel_client_notification_endpoint = Some(String::from(uri));
-            m.backchannel_authentication_request_signing_alg = Some(String::from("PS256"));
+            m.backchannel_token_delivery_mode = text("ping");
+            m.backchannel_client_notification_endpoint = text(uri);
+            m.backchannel_authentication_request_signing_alg = text("PS256");
         });
         let expected = CibaOptions {
             delivery: Delivery::Ping(uri.to_owned()),
@@ -112,28 +117,27 @@ mod tests {
     fn what_cannot_be_is_refused_by_its_member_ciba_4() {
         let mode = |name| move |m: &mut ClientMetadata| m.backchannel_token_delivery_mode = name;
         assert_eq!(take(mode(None)), Err(MODE));
-        assert_eq!(take(mode(Some(String::from("push")))), Err(MODE));
-        assert_eq!(take(mode(Some(String::from("ping")))), Err(ENDPOINT));
+        assert_eq!(take(mode(text("push"))), Err(MODE));
+        assert_eq!(take(mode(text("ping"))), Err(ENDPOINT));
         for uri in ["http://shop.example/ping", "javascript:x", "https://shop.example/ping#x"] {
             let ping = take(|m| {
-                m.backchannel_token_delivery_mode = Some(String::from("ping"));
-                m.backchannel_client_notification_endpoint = Some(String::from(uri));
+                m.backchannel_token_delivery_mode = text("ping");
+                m.backchannel_client_notification_endpoint = text(uri);
             });
             assert_eq!(ping, Err(ENDPOINT), "{uri}");
         }
         let unused = |m: &mut ClientMetadata| {
-            m.backchannel_client_notification_endpoint =
-                Some(String::from("https://shop.example/ping"));
+            m.backchannel_client_notification_endpoint = text("https://shop.example/ping");
         };
         assert_eq!(take(unused), Err(ENDPOINT));
         for algorithm in ["none", "HS256"] {
             let signed = |m: &mut ClientMetadata| {
-                m.backchannel_authentication_request_signing_alg = Some(String::from(algorithm));
+                m.backchannel_authentication_request_signing_alg = text(algorithm);
             };
             assert_eq!(take(signed), Err(ALGORITHM), "{algorithm}");
         }
         let no_keys = take(|m| {
-            m.backchannel_authentication_request_signing_alg = Some(String::from("PS256"));
+            m.backchannel_authentication_request_signing_alg = text("PS256");
             m.jwks = None;
         });
         assert_eq!(no_keys, Err(ALGORITHM));

@@ -17,6 +17,13 @@ const SHOWN_AT_MOST: usize = 10;
 pub enum PageError {
     /// No usable `client_id`.
     MissingClient(ParamError),
+    /// The identifier is the address of a document, and that is no client's.
+    UnusableDocument {
+        /// As received.
+        client_id: ClientId,
+        /// What is wrong with it, or why there is none.
+        problem: String,
+    },
     /// Nobody is registered by that name (row 3.2).
     UnknownClient {
         /// As received.
@@ -80,6 +87,18 @@ impl PageError {
                 hint: "Compare it with 'keystile client list', or register the client with \
                        'keystile client add'."
                     .into(),
+                ..base
+            },
+            Self::UnusableDocument { client_id, problem } => Incident {
+                error: "unusable_client_document".to_owned(),
+                summary: format!("the document at this 'client_id' is no client's: {problem}"),
+                section: "draft-ietf-oauth-client-id-metadata-document section 4".to_owned(),
+                client_id: Some(client_id.to_string()),
+                received: Some(client_id.to_string()),
+                hint:
+                    "Serve a JSON object of client metadata there, whose 'client_id' is that very \
+                       address. It is fetched again after a while."
+                        .into(),
                 ..base
             },
             Self::MissingRedirectUri { client_id, problem, registered } => Incident {

@@ -1,5 +1,5 @@
 //! What a client may be registered as (RFC 7591 section 2), whoever registers it: the
-//! configuration file or the command line.
+//! configuration file, the command line, or the client itself.
 
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::redirect_uri::UriPolicy;
@@ -7,16 +7,18 @@ use keystile_protocol::{ClientId, RedirectUri, Scope, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::records::{
-    About, Client, ClientKind, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
+    Client, ClientKind, ClientOrigin, ClientSecret, GrantType, OpenIdOptions, Profile, SecretMethod,
 };
 use crate::rules::exchange_policy::{self, ExchangeMetadata};
 use crate::rules::{
-    ciba_registration, client_keys, encryption, fapi2, logout_channels, mutual_tls, request_uri,
-    sector,
+    ciba_registration, client_facts, client_keys, encryption, fapi2, logout_channels, mutual_tls,
+    request_uri, sector,
 };
 
 /// A secret that is shorter could be guessed: secrets are kept as a plain digest.
 pub const SECRET_AT_LEAST: usize = 32;
+/// A client with more redirect URIs than this is refused.
+const URIS_AT_MOST: usize = 50;
 
 /// A client's metadata by their registered names, and ours.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -27,6 +29,7 @@ pub struct ClientMetadata {
     pub client_secret: Option<Secret>,
     pub client_name: Option<String>,
     pub client_uri: Option<String>,
+    pub logo_uri: Option<String>,
     pub policy_uri: Option<String>,
     pub tos_uri: Option<String>,
     pub redirect_uris: Vec<String>,
@@ -69,6 +72,13 @@ pub struct ClientMetadata {
     pub request_object_encryption_alg: Option<String>,
     pub request_object_encryption_enc: Option<String>,
     pub authorization_details_types: Vec<String>,
+    pub default_max_age: Option<u64>,
+    pub require_auth_time: bool,
+    pub default_acr_values: Vec<String>,
+    pub initiate_login_uri: Option<String>,
+    pub contacts: Vec<String>,
+    pub software_id: Option<String>,
+    pub software_version: Option<String>,
     pub backchannel_token_delivery_mode: Option<String>,
     pub backchannel_client_notification_endpoint: Option<String>,
     pub backchannel_authentication_request_signing_alg: Option<String>,
@@ -123,6 +133,7 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
     }
     let redirect_uris = redirect_uris(metadata, native, development)?;
     let keys = client_keys::registered(metadata, development)?;
+    client_facts::kept_alone(metadata, development)?;
     let client = Client {
         name: name(metadata)?,
         openid: openid(metadata, &redirect_uris, development)?,
@@ -142,7 +153,10 @@ pub fn register(metadata: &ClientMetadata, development: bool) -> Result<Client, 
         dpop_bound_access_tokens: metadata.dpop_bound_access_tokens,
         certificate_bound_access_tokens: metadata.tls_client_certificate_bound_access_tokens,
         profile: metadata.profile,
-        about: about(metadata)?,
+        about: client_facts::about(metadata)?,
+        defaults: client_facts::defaults(metadata)?,
+        origin: ClientOrigin::Operator,
+        pkce_waived: false,
         encryption: encryption::register(metadata, &kind, keys.as_ref())?,
         ciba: ciba_registration::register(metadata, &kind, &grant_types, development)?,
         keys,
@@ -243,13 +257,13 @@ fn public(metadata: &ClientMetadata, native: bool) -> Result<ClientKind, Metadat
 }
 
 fn grant_types(metadata: &ClientMetadata) -> Result<Vec<GrantType>, MetadataError> {
+    let mut response_types = metadata.response_types.iter().flatten();
+    if let Some(other) = response_types.find(|name| *name != "code") {
+        return wrong("response_types", format!("'{other}' is not supported; only code is"));
+    }
     let Some(names) = &metadata.grant_types else {
         return Ok(vec![GrantType::AuthorizationCode]);
     };
-    let response_types = metadata.response_types.iter().flatten();
-    if let Some(other) = response_types.clone().find(|name| *name != "code") {
-        return wrong("response_types", format!("'{other}' is not supported; only code is"));
-    }
     let parse = |name: &String| match GrantType::from_name(name) {
         Some(grant_type) => Ok(grant_type),
         None => wrong("grant_types", format!("'{name}' is not supported")),
@@ -262,8 +276,8 @@ fn redirect_uris(
     native: bool,
     development: bool,
 ) -> Result<Vec<RedirectUri>, MetadataError> {
-    if metadata.redirect_uris.len() > 50 {
-        return wrong("redirect_uris", "more than 50");
+    if metadata.redirect_uris.len() > URIS_AT_MOST {
+        return wrong("redirect_uris", format!("more than {URIS_AT_MOST}"));
     }
     let register = |uri: &String| {
         RedirectUri::register(uri, uri_policy(native, development))
@@ -285,6 +299,9 @@ fn post_logout_uris(
     native: bool,
     development: bool,
 ) -> Result<Vec<String>, MetadataError> {
+    if metadata.post_logout_redirect_uris.len() > URIS_AT_MOST {
+        return wrong("post_logout_redirect_uris", format!("more than {URIS_AT_MOST}"));
+    }
     for uri in &metadata.post_logout_redirect_uris {
         RedirectUri::register(uri, uri_policy(native, development))
             .or_else(|problem| wrong("post_logout_redirect_uris", format!("'{uri}': {problem}")))?;
@@ -359,26 +376,6 @@ fn details_types(metadata: &ClientMetadata) -> Result<Vec<String>, MetadataError
         return wrong("authorization_details_types", "at most 50 names of 1 to 200 bytes");
     }
     Ok(types.clone())
-}
-
-fn about(metadata: &ClientMetadata) -> Result<About, MetadataError> {
-    let pages = [
-        ("client_uri", &metadata.client_uri),
-        ("policy_uri", &metadata.policy_uri),
-        ("tos_uri", &metadata.tos_uri),
-    ];
-    for (member, uri) in pages {
-        let good = |uri: &str| uri.starts_with("https://") || uri.starts_with("http://localhost");
-        if uri.as_deref().is_some_and(|uri| !good(uri) || uri.len() > 500) {
-            return wrong(member, "it is not an https URL");
-        }
-    }
-    Ok(About {
-        client_uri: metadata.client_uri.clone(),
-        policy_uri: metadata.policy_uri.clone(),
-        tos_uri: metadata.tos_uri.clone(),
-        operator: metadata.operator.clone(),
-    })
 }
 
 #[cfg(test)]
@@ -457,9 +454,12 @@ mod tests {
             "post_logout_redirect_uris"
         );
         assert_eq!(member(|m| m.grant_types = Some(vec!["implicit".into()])), "grant_types");
+        assert_eq!(member(|m| m.response_types = Some(vec!["token".into()])), "response_types");
+        let many = vec!["https://app.example/cb".to_owned(); URIS_AT_MOST + 1];
+        assert_eq!(member(|m| m.redirect_uris.clone_from(&many)), "redirect_uris");
+        assert_eq!(member(|m| m.post_logout_redirect_uris = many), "post_logout_redirect_uris");
         assert_eq!(member(|m| m.scope = set("a\"b")), "scope");
         assert_eq!(member(|m| m.application_type = set("desktop")), "application_type");
-        assert_eq!(member(|m| m.policy_uri = set("javascript:x")), "policy_uri");
         assert_eq!(
             member(|m| m.token_endpoint_auth_method = set("magic")),
             "token_endpoint_auth_method"

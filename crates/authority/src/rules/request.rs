@@ -87,7 +87,9 @@ pub fn check(
         dpop_key: optional(params, "dpop_jkt")?,
         nonce: optional(params, "nonce")?,
         prompt: prompt(params, policy)?,
-        max_age: max_age(params)?,
+        // "The max_age request parameter overrides this default value" (OpenID Connect Dynamic
+        // Client Registration 1.0 section 2).
+        max_age: max_age(params)?.or(client.defaults.max_age.map(Duration::from_secs)),
         login_hint: hint(params, "login_hint")?,
         ui_locales: hint(params, "ui_locales")?,
         scope: scope.union(&wishes.for_claims),
@@ -368,5 +370,18 @@ mod tests {
                 .expect("good");
         assert!(request.prompt.login && request.prompt.consent && !request.prompt.none);
         assert_eq!(request.max_age, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_clients_defaults_stand_in_for_what_is_left_out_oidc_registration_2() {
+        let mut client = fixtures::client();
+        client.defaults.max_age = Some(300);
+        client.defaults.acr_values = vec!["urn:mace:silver".into()];
+        let request = checked(GOOD, &client).expect("good");
+        assert_eq!(request.max_age, Some(Duration::from_secs(300)));
+        assert!(request.wishes.claims.acr() && request.wishes.essential_acr.is_none());
+        let request = checked(&format!("{GOOD}&max_age=7"), &client).expect("good");
+        assert_eq!(request.max_age, Some(Duration::from_secs(7)));
+        assert!(!checked(GOOD, &fixtures::client()).expect("good").wishes.claims.acr());
     }
 }

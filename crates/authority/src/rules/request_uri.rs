@@ -38,8 +38,10 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Whether it can be what the request refers to: "the fragment value" may be "the
-    /// base64url-encoded SHA-256 hash" of the contents (OpenID Connect Core 1.0 section 6.2).
+    /// Whether a kept document can be what the request refers to: "the fragment value" may be "the
+    /// base64url-encoded SHA-256 hash" of the contents, and another one says that what was kept "is no
+    /// longer valid" (OpenID Connect Core 1.0 section 6.2). Some clients have any random text there:
+    /// what is fetched anew is believed for its signature.
     pub fn fits(&self, fetched: &Fetched) -> bool {
         self.digest.is_none_or(|digest| sha256(&fetched.body) == digest)
     }
@@ -100,15 +102,6 @@ pub fn object(fetched: &Fetched) -> Result<&str, String> {
         return Err(format!("it has more than {} bytes", request_object::AT_MOST));
     }
     Ok(text)
-}
-
-/// There is an object, and not the one that the request's fragment says.
-pub fn another() -> ProtocolError {
-    ProtocolError::new(
-        ErrorCode::InvalidRequestUri,
-        "the SHA-256 hash of what is at the request_uri is not its fragment (OpenID Connect Core \
-         1.0 section 6.2)",
-    )
 }
 
 /// There is no object.

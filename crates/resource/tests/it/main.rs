@@ -1,5 +1,6 @@
 //! The guard in front of an API, over HTTP, with an issuer that the tests play.
 
+mod announced;
 mod certificates;
 mod issuer;
 mod keys;

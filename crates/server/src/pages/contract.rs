@@ -119,9 +119,20 @@ pub(super) const CONTRACT: &[(&str, &[&str])] = &[
 ];
 
 /// Refuses a page that lost something that others rely on.
-pub(super) fn check(page: &Shown, html: &str, overrides: &Overrides) -> Result<(), PagesError> {
+///
+/// `base` is the path that the place is below: addresses on a page begin with it.
+pub(super) fn check(
+    page: &Shown,
+    html: &str,
+    base: &str,
+    overrides: &Overrides,
+) -> Result<(), PagesError> {
     let rules = CONTRACT.iter().find(|(template, _)| *template == page.template);
-    let missing = rules.and_then(|(_, rules)| rules.iter().find(|rule| !html.contains(**rule)));
+    let below = |rule: &str| rule.replace("action=\"/", &format!("action=\"{base}/"));
+    let missing = rules
+        .into_iter()
+        .flat_map(|(_, rules)| rules.iter().map(|rule| below(rule)))
+        .find(|rule| !html.contains(rule));
     match missing {
         None => Ok(()),
         Some(rule) => {

@@ -44,7 +44,8 @@ fn printer() -> App {
     App {
         name: text("Photo Printer"),
         domain: Some(text("print.example")),
-        logo: None,
+        answers_to: None,
+        logo: Some(text("/logos/AAECAwQFBgcICQoLDA0ODw")),
         operator: Some(text("Print & Paper Ltd")),
         policy: Some(text("https://print.example/privacy")),
         terms: Some(text("https://print.example/terms")),
@@ -54,6 +55,16 @@ fn printer() -> App {
 /// An app that registered its name and nothing else.
 fn bare() -> App {
     App { name: text("Notes"), ..App::default() }
+}
+
+/// An app that nobody registered.
+fn stranger() -> App {
+    App {
+        name: text("Tool Runner"),
+        domain: Some(text("runner.example")),
+        answers_to: Some(text("127.0.0.1")),
+        ..App::default()
+    }
 }
 
 fn sign_ins() -> Vec<Shown> {
@@ -84,7 +95,7 @@ fn sign_ins() -> Vec<Shown> {
         ),
         named(
             "sign-in-old-page",
-            &SignIn { app: Some(bare()), reason: Some(SignInReason::OldPage), ..plain },
+            &SignIn { app: Some(stranger()), reason: Some(SignInReason::OldPage), ..plain },
         ),
     ]
 }

@@ -232,7 +232,7 @@ impl Pages {
         let surroundings = self.surroundings(Language::default());
         for example in examples::all() {
             let html = self.templates.try_show(&surroundings, &example, overrides)?;
-            contract::check(&example, &html, overrides)?;
+            contract::check(&example, &html, &self.brand.base, overrides)?;
         }
         Ok(())
     }

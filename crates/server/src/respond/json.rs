@@ -54,7 +54,7 @@ pub(crate) fn endpoint_error(
         EndpointError::Throttled(throttled) => {
             let error = ProtocolError::new(
                 ErrorCode::TemporarilyUnavailable,
-                "too many failed attempts; wait before the next one",
+                "too many attempts from this network; wait before the next one",
             );
             let mut response = private(StatusCode::TOO_MANY_REQUESTS, &error);
             let seconds = HeaderValue::from(throttled.retry_after.as_secs().max(1));
@@ -123,7 +123,7 @@ fn give_nonce(face: &SharedFace, error: ErrorCode, response: &mut Response) {
     }
 }
 
-fn challenge(response: &mut Response, text: String) {
+pub(crate) fn challenge(response: &mut Response, text: String) {
     if let Ok(value) = HeaderValue::try_from(text) {
         response.headers_mut().append(header::WWW_AUTHENTICATE, value);
     }

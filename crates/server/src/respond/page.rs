@@ -8,7 +8,8 @@ use keystile_authority::endpoints::{
     UserCodeProblem, UserCodeView,
 };
 use keystile_authority::incident::Incident;
-use keystile_authority::records::{Client, PASSWORD_AT_LEAST};
+use keystile_authority::records::{Client, ClientOrigin, PASSWORD_AT_LEAST};
+use keystile_authority::rules::client_document;
 use keystile_authority::rules::consent;
 use keystile_authority::rules::details_words::{self, Label, ShownDetail, ShownValue};
 use keystile_authority::rules::next_step::LoginReason;
@@ -61,20 +62,36 @@ pub(crate) fn page_with(
 
 /// An app, as pages show it.
 pub(crate) fn app(client: &Client) -> App {
-    let home = client.about.client_uri.as_deref();
-    let address = home.or_else(|| client.redirect_uris.first().map(RedirectUri::as_str));
-    let domain = address.and_then(|address| {
-        let (_, rest) = address.split_once("://")?;
-        rest.split(['/', '?', ':']).next().map(str::to_owned)
-    });
+    let mut hosts: Vec<String> =
+        client.redirect_uris.iter().filter_map(RedirectUri::host).collect();
+    let first = hosts.first().cloned();
+    // A stranger names any home page; answers go to its redirect URIs alone.
+    let domain = match client.origin {
+        ClientOrigin::Operator | ClientOrigin::Token => {
+            client.about.client_uri.as_deref().and_then(host).or(first)
+        }
+        ClientOrigin::Open => first,
+        ClientOrigin::Document => client_document::host(&client.id),
+    };
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts.retain(|host| Some(host) != domain.as_ref());
+    let others = client.origin.is_strangers() && !hosts.is_empty();
     App {
         name: client.name.clone(),
         domain,
-        logo: None,
+        answers_to: others.then(|| hosts.join(", ")),
+        logo: client.about.logo.as_ref().map(|name| format!("/logos/{name}")),
         operator: client.about.operator.clone(),
         policy: client.about.policy_uri.clone(),
         terms: client.about.tos_uri.clone(),
     }
+}
+
+/// The host of a checked URL.
+fn host(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?', '#', ':']).next().map(str::to_owned)
 }
 
 pub(super) fn sign_in(face: &SharedFace, from: &FromBrowser, view: SignInView) -> Response {
@@ -362,7 +379,9 @@ pub(super) fn page_error(
 ) -> Response {
     let kind = match error {
         PageError::MissingClient(_) => ProblemKind::MissingClient,
-        PageError::UnknownClient { .. } => ProblemKind::UnknownClient,
+        PageError::UnknownClient { .. } | PageError::UnusableDocument { .. } => {
+            ProblemKind::UnknownClient
+        }
         PageError::MissingRedirectUri { .. } | PageError::UnregisteredRedirectUri { .. } => {
             ProblemKind::BadRedirectUri
         }

@@ -4,14 +4,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use keystile_authority::ports::{Clock, Stored};
+use keystile_authority::ports::{Clock, OPEN_STAYS, Stored};
 use keystile_protocol::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::readers::lock;
 use super::{Inner, SqliteStore};
 use crate::sweep::{self, Swept};
-use crate::{parked, pending, used_once};
+use crate::{approved_clients, initial_access_tokens, parked, pending, registrations, used_once};
 
 /// Rows that one step looks at.
 const STEP: u32 = 500;
@@ -23,16 +23,21 @@ impl SqliteStore {
     /// tokens, and deletes what is of no more use.
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
         let from = *lock(&self.inner.cursor);
-        let (grants, sessions, tokens, used, left, pending) = self.read(async |db| {
-            Ok((
-                sweep::look_at_grants(db, from.grants, now, limit).await?,
-                sweep::look_at_sessions(db, from.sessions, now, limit).await?,
-                sweep::expired_tokens(db, now, limit).await?,
-                used_once::expired(db, now, limit).await?,
-                parked::expired(db, now, limit).await?,
-                pending::ended(db, now, limit).await?,
-            ))
-        })?;
+        let abandoned_before = now.minus(OPEN_STAYS);
+        let (grants, sessions, tokens, used, left, pending, registrations, approved, spent) = self
+            .read(async |db| {
+                Ok((
+                    sweep::look_at_grants(db, from.grants, now, limit).await?,
+                    sweep::look_at_sessions(db, from.sessions, now, limit).await?,
+                    sweep::expired_tokens(db, now, limit).await?,
+                    used_once::expired(db, now, limit).await?,
+                    parked::expired(db, now, limit).await?,
+                    pending::ended(db, now, limit).await?,
+                    registrations::abandoned(db, abandoned_before, limit).await?,
+                    approved_clients::abandoned(db, abandoned_before, limit).await?,
+                    initial_access_tokens::any_spent(db, now).await?,
+                ))
+            })?;
         let mut swept = Swept::default();
         if grants.due > 0 {
             swept.grants =
@@ -57,7 +62,24 @@ impl SqliteStore {
             swept.pending =
                 self.write(async move |db| pending::delete(db, now, limit).await).await?;
         }
-        let full = [tokens, used, left, pending].contains(&limit);
+        if approved > 0 {
+            let sweep = async move |db: &mut super::db::Db<'_>| {
+                approved_clients::sweep(db, abandoned_before, limit).await
+            };
+            swept.registrations += self.write(sweep).await?;
+            self.inner.memory.look();
+        }
+        if registrations > 0 {
+            let sweep = async move |db: &mut super::db::Db<'_>| {
+                registrations::sweep(db, abandoned_before, limit).await
+            };
+            swept.registrations += self.write(sweep).await?;
+            self.inner.memory.look();
+        }
+        if spent {
+            self.write(async move |db| initial_access_tokens::delete_spent(db, now).await).await?;
+        }
+        let full = [tokens, used, left, pending, registrations, approved].contains(&limit);
         swept.finished = grants.last && sessions.last && !full;
         let mut cursor = lock(&self.inner.cursor);
         cursor.grants = grants.next();
@@ -89,9 +111,19 @@ async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Durati
         };
         drop(store);
         if pause == every {
-            let Swept { grants, sessions, tokens, used_once, parked, pending, .. } =
-                std::mem::take(&mut swept);
-            tracing::debug!(grants, sessions, tokens, used_once, parked, pending, "swept");
+            let Swept {
+                grants, sessions, tokens, used_once, parked, pending, registrations, ..
+            } = std::mem::take(&mut swept);
+            tracing::debug!(
+                grants,
+                sessions,
+                tokens,
+                used_once,
+                parked,
+                pending,
+                registrations,
+                "swept"
+            );
         }
         tokio::time::sleep(pause).await;
     }

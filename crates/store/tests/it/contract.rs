@@ -6,12 +6,14 @@ pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod consents;
 pub(crate) mod liveness;
+pub(crate) mod logos;
 pub(crate) mod logout_messages;
 pub(crate) mod others;
 pub(crate) mod parked;
 pub(crate) mod pending;
 pub(crate) mod pings;
 pub(crate) mod refreshing;
+pub(crate) mod registrations;
 pub(crate) mod sessions;
 pub(crate) mod sweeping;
 pub(crate) mod used_once;
@@ -131,6 +133,21 @@ macro_rules! cases {
                 back_channel_logout_2_7_offline_grants_outlive_their_session,
                 idea_5_what_is_approved_afterwards_lives,
                 idea_5_grants_of_a_removed_client_stay_dead_when_its_name_returns,
+            }
+            registrations {
+                rfc_7591_3_a_client_that_registers_is_there_with_its_registration,
+                rfc_7591_3_of_parallel_uses_of_one_initial_access_token_as_many_count_as_it_has,
+                rfc_7591_3_an_initial_access_token_ends_by_time_and_by_the_operators_word,
+                open_registrations_have_a_cap_for_each_network_and_in_all,
+                rfc_7592_2_2_a_change_is_of_client_and_registration_and_only_while_both_are_there,
+                rfc_7592_2_3_of_two_removals_at_once_one_removes_and_nothing_stays,
+                open_registrations_that_nobody_used_go_after_a_day_and_used_ones_stay,
+                a_client_of_a_document_is_kept_as_it_is_now_and_takes_nobodys_name,
+            }
+            logos {
+                a_clients_logo_is_kept_with_its_record_and_goes_with_it,
+                a_logo_is_that_of_the_address_that_the_client_still_names,
+                a_registrations_logo_comes_changes_and_goes_with_it,
             }
             refreshing {
                 idea_7_of_parallel_rotations_one_moves_the_counter,

@@ -68,9 +68,9 @@ async fn a_yes_and_a_no_are_both_told_with_the_clients_token_ciba_10_2() {
     assert_eq!(asked[1].refused().await, "access_denied");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(listener.so_far().len(), 2, "told once");
-    let logged = server.log();
-    assert!(logged.contains("a ping") && !logged.contains(TOKEN), "{logged}");
-    assert!(!logged.contains(asked[0].auth_req_id()));
+    let said = server.log();
+    assert!(said.contains("a ping") && !said.contains(TOKEN), "{said}");
+    assert!(!said.contains(asked[0].auth_req_id()));
     let database = std::fs::read(server.database()).unwrap();
     for secret in [TOKEN, asked[0].auth_req_id()] {
         let found = database.windows(secret.len()).any(|window| window == secret.as_bytes());

@@ -13,13 +13,13 @@ pub(crate) struct Document {
     pub(crate) status: u16,
     /// Whole header lines.
     pub(crate) headers: Vec<String>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Document {
-    pub(crate) fn new(content_type: &str, body: impl Into<String>) -> Self {
+    pub(crate) fn new(content_type: &str, body: impl AsRef<[u8]>) -> Self {
         let headers = vec![format!("Content-Type: {content_type}")];
-        Self { status: 200, headers, body: body.into() }
+        Self { status: 200, headers, body: body.as_ref().to_vec() }
     }
 
     pub(crate) fn json(body: impl ToString) -> Self {
@@ -107,6 +107,6 @@ impl Documents {
             body.len()
         );
         // Who has had enough closes the connection.
-        let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await;
+        let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
     }
 }

@@ -1,12 +1,13 @@
 //! `keystile client add`.
 
 use clap::{Args, ValueEnum};
-use keystile_authority::endpoints::check_sector;
-use keystile_authority::ports::{Registry, Store};
+use keystile_authority::endpoints::{check_sector, fetch_logo};
+use keystile_authority::ports::{Logos, Registry, Store};
 use keystile_authority::records::{Client, GrantType};
 use keystile_authority::rules::exchange_policy::ExchangeMetadata;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 use keystile_protocol::Secret;
+use keystile_store::SqliteStore;
 use serde_json::json;
 
 use super::super::{Format, Place};
@@ -103,6 +104,9 @@ pub(in crate::command_line) struct Add {
     /// Its home page
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
+    /// Its logo: PNG, JPEG or WebP. It is fetched now, and shown from this server
+    #[arg(long, value_name = "URL")]
+    logo_uri: Option<String>,
     /// What it does with people's data
     #[arg(long, value_name = "URL")]
     policy_uri: Option<String>,
@@ -147,7 +151,23 @@ impl Add {
             .await
             .map_err(|error| Refusal::new(format!("the client is refused: {error}")))?;
         store.put_client(&client).await?;
+        self.fetch_logo(&client, &settings, &store).await?;
         self.print(&client, secret.as_ref());
+        Ok(())
+    }
+
+    /// A client without its logo is a client all the same.
+    async fn fetch_logo(
+        &self,
+        client: &Client,
+        settings: &Settings,
+        store: &SqliteStore,
+    ) -> Outcome {
+        let Some(logo_uri) = &self.logo_uri else { return Ok(()) };
+        match fetch_logo(&HttpOutbound::new(settings)?, logo_uri).await {
+            Ok(logo) => store.keep_logo(&client.id, logo_uri, logo).await?,
+            Err(problem) => eprintln!("keystile: the logo is not shown: {problem}"),
+        }
         Ok(())
     }
 
@@ -206,6 +226,7 @@ impl Add {
             client_secret: secret,
             client_name: self.name.clone(),
             client_uri: self.client_uri.clone(),
+            logo_uri: self.logo_uri.clone(),
             policy_uri: self.policy_uri.clone(),
             tos_uri: self.tos_uri.clone(),
             redirect_uris: self.redirect_uri.clone(),

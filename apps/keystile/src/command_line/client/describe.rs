@@ -1,7 +1,8 @@
 //! A client in words and as JSON, by the names of RFC 7591.
 
 use keystile_authority::records::{
-    CibaOptions, Client, ClientKind, ExchangePolicy, ExpectedCertificate, GrantType, KeySource,
+    CibaOptions, Client, ClientKind, ClientOrigin, ExchangePolicy, ExpectedCertificate, GrantType,
+    KeySource,
 };
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
@@ -18,17 +19,28 @@ pub(super) enum Origin {
     File,
     /// The store alone: the command line, or a file that names it no longer.
     Store,
+    /// Itself: it registered.
+    Itself,
+    /// The document that its identifier is the address of.
+    Document,
 }
 
 impl Origin {
     pub(super) fn of(client: &Client, settings: &Settings) -> Self {
-        if settings.configures_client(client.id.as_str()) { Self::File } else { Self::Store }
+        match client.origin {
+            _ if settings.configures_client(client.id.as_str()) => Self::File,
+            ClientOrigin::Operator => Self::Store,
+            ClientOrigin::Token | ClientOrigin::Open => Self::Itself,
+            ClientOrigin::Document => Self::Document,
+        }
     }
 
     fn as_str(self) -> &'static str {
         match self {
             Self::File => "config",
             Self::Store => "store",
+            Self::Itself => "registration",
+            Self::Document => "document",
         }
     }
 }
@@ -107,6 +119,7 @@ pub(super) fn json(client: &Client, origin: Origin) -> Value {
     let (about, logout) = (&client.about, &client.logout);
     let pages = [
         ("client_uri", &about.client_uri),
+        ("logo_uri", &about.logo_uri),
         ("policy_uri", &about.policy_uri),
         ("tos_uri", &about.tos_uri),
         ("operator", &about.operator),

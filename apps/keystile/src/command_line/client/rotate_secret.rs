@@ -74,7 +74,7 @@ fn rotate(client: &mut Client, secret: &Secret, old_ends: Timestamp, now: Timest
 }
 
 /// A number of seconds, minutes, hours or days.
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(in crate::command_line) fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "s" => 1,

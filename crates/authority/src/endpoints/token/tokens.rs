@@ -89,6 +89,10 @@ impl Authority {
         client: &Client,
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
+        if client.origin.is_strangers() {
+            // Somebody let it in: it stays.
+            self.store.note_first_use(&client.id, now).await?;
+        }
         let subject = self.subject(&facts.account, client)?;
         let acr = acr::of(&facts.methods);
         let expires_at = now.plus(self.policy.lifetimes.access_token);

@@ -120,6 +120,18 @@ fn the_name_of_the_place_is_escaped() {
 }
 
 #[test]
+fn a_place_may_be_below_a_path() {
+    let brand = Brand { base: "/tenant".to_owned(), ..Brand::default() };
+    for (name, html) in Pages::load(None, brand).unwrap().examples(Language::default()) {
+        let elsewhere = html.replace("=\"/tenant/", "");
+        // Where the page goes on that a handler addresses is the handler's to say.
+        for attribute in ["action=\"/login", "action=\"/c", "src=\"/", "href=\"/assets"] {
+            assert!(!elsewhere.contains(attribute), "{name}: {attribute} is not below the path");
+        }
+    }
+}
+
+#[test]
 fn nothing_that_runs_becomes_a_link() {
     for (example, html) in filled(&pages(), "javascript:alert(1)") {
         for attribute in ["href=\"", "action=\"", "src=\"", "url="] {

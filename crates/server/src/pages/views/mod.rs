@@ -46,7 +46,9 @@ pub struct App {
     pub name: String,
     /// The domain that it belongs to.
     pub domain: Option<String>,
-    /// The path of its logo on our own origin.
+    /// The hosts that answers go to, where a stranger says what the app is and they are others.
+    pub answers_to: Option<String>,
+    /// The path of its logo below that of the issuer.
     pub logo: Option<String>,
     /// Who runs it.
     pub operator: Option<String>,

@@ -46,7 +46,11 @@ pub(crate) async fn ciba_8_a_user_finds_what_waits_the_newest_first(backend: &im
     let newest = backend.another_process().waiting_for(&world.account, NOW, 1).await;
     assert_eq!(newest, Ok(vec![second.clone()]));
 
-    assert_eq!(waiting(&world, first.expires_at).await, [second.clone()], "the first has ended");
+    assert_eq!(
+        waiting(&world, first.expires_at).await,
+        vec![second.clone()],
+        "the first has ended"
+    );
     let denied = fixtures::pending_answered(&second, false, later(60));
     assert_eq!(world.store.answer_pending(denied).await, Ok(true));
     assert_eq!(waiting(&world, later(60)).await, [first]);
