@@ -4,3 +4,4 @@ mod demo;
 mod device;
 mod driver;
 mod pages;
+mod requests;
