@@ -36,7 +36,8 @@ id_token_signed_response_alg = "PS256"
             )
         };
         let config = client("bank", &key) + &client("rival", &other);
-        Self { server: Keystile::start_with(&config).await, key, other }
+        let server = Keystile::start_with(&config).await.with_all_keys().await;
+        Self { server, key, other }
     }
 
     fn members(&self) -> Value {

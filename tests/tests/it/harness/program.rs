@@ -103,6 +103,14 @@ impl Keystile {
         }
     }
 
+    /// Waits for the RSA keys too, which the first start makes in the background.
+    pub(crate) async fn with_all_keys(self) -> Self {
+        while reqwest::get(self.url("/jwks")).await.unwrap().status() != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self
+    }
+
     /// Stops it and starts it again on the same store.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop();
