@@ -1,5 +1,11 @@
 //! An https issuer: TLS by the program itself, and cookies that only https may set.
 
+use std::sync::Arc;
+
+use rustls::CipherSuite;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 use crate::harness::{Keystile, free_port, new_directory};
 
 /// A certificate for localhost and its key, PEM.
@@ -49,6 +55,31 @@ async fn an_https_issuer_serves_tls_and_sets_host_bound_cookies() {
     let wrong = app.authorize_url_with(&[("redirect_uri", Some("https://app.example/x"))]);
     let page = http().get(wrong).send().await.unwrap().text().await.unwrap();
     assert!(!page.contains("https://app.example/callback"), "what is registered is not told");
+}
+
+#[tokio::test]
+async fn tls_1_2_is_spoken_with_recommended_suites_alone_rfc_9325_4_2() {
+    let server = start("").await;
+    let mut roots = rustls::RootCertStore::empty();
+    let path = server.directory.join("cert.pem");
+    roots.add(CertificateDer::from_pem_file(path).unwrap()).unwrap();
+    let speaks = async |suite: CipherSuite, version| {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.cipher_suites.retain(|offered| offered.suite() == suite);
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider));
+        let config = config.with_protocol_versions(&[version]).unwrap();
+        let config = config.with_root_certificates(roots.clone()).with_no_client_auth();
+        let address = server.issuer.trim_start_matches("https://");
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()
+    };
+    let (old, new) = (&rustls::version::TLS12, &rustls::version::TLS13);
+    assert!(speaks(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, old).await);
+    assert!(speaks(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, old).await);
+    let chacha = CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256;
+    assert!(!speaks(chacha, old).await);
+    assert!(speaks(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256, new).await);
 }
 
 #[tokio::test]
