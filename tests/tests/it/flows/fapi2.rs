@@ -32,7 +32,7 @@ scope = "openid offline_access photos:read"
 "#,
             credential.jwks()
         );
-        let server = Keystile::start_with(&client).await;
+        let server = Keystile::start_with(&client).await.with_all_keys().await;
         let app = App::new(&server.issuer, "bank", None, REDIRECT_URI);
         Self { app, credential, proofs: ClientKey::new(Algorithm::ES256), server }
     }
