@@ -219,8 +219,7 @@ fn notification_token(params: &Params, client: &Client) -> Result<Option<Secret>
     Ok(Some(Secret::new(token)))
 }
 
-/// What a client is told about a user that there is not, that is switched off, or that no client
-/// may know: one answer for all of them (section 13).
+/// What a client is told about a user that there is not, or that is switched off (section 13).
 pub fn unknown_user() -> ProtocolError {
     ProtocolError::new(
         ErrorCode::UnknownUserId,
