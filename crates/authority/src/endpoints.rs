@@ -18,6 +18,7 @@ mod logos;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod own_keys;
 mod parking;
 mod pings;
 mod pushed_request;
@@ -35,8 +36,6 @@ mod userinfo;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::jose::GeneratedKey;
-use keystile_protocol::jose::encryption::GeneratedDecryptionKey;
 use keystile_protocol::seal::{Sealed, Seals};
 use keystile_protocol::{Params, Timestamp};
 
@@ -51,6 +50,7 @@ pub use logos::{LogoError, fetch_logo};
 pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
+pub use own_keys::{KeyWork, LoadKeysError, NoteMasterKeysError};
 pub use pings::PingRound;
 pub use registration::{RegistrationAnswer, RegistrationRequest};
 pub use requests::{RequestNotice, RequestsView, WaitingRequest};
@@ -62,7 +62,7 @@ pub use userinfo::{PresentedToken, Userinfo};
 
 use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
-use crate::keys::{self, KeyUnreadable, Keys};
+use crate::keys::Keys;
 use crate::policy::Policy;
 use crate::ports::{
     Clock, Documents, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError,
@@ -170,29 +170,6 @@ impl Authority {
         &self.policy
     }
 
-    /// Reads the keys from the store and works with them from now on.
-    pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
-        let (signing, decrypting) = (self.store.keys().await?, self.store.decryption_keys().await?);
-        let keys = Arc::new(Keys::open(signing, decrypting, &self.seals)?);
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
-        self.recognised.forget();
-        Ok(keys)
-    }
-
-    /// Keeps a new key. Another node may have kept one for its algorithm first; load the keys
-    /// afterwards.
-    pub async fn add_key(&self, key: GeneratedKey) -> Result<(), StoreError> {
-        let stored = keys::to_store(key, &self.seals, self.clock.now(), self.entropy.bytes());
-        self.store.add_key(stored).await
-    }
-
-    /// The same for a key that decrypts.
-    pub async fn add_decryption_key(&self, key: GeneratedDecryptionKey) -> Result<(), StoreError> {
-        let (now, nonce) = (self.clock.now(), self.entropy.bytes());
-        let stored = keys::decryption_key_to_store(key, &self.seals, now, nonce);
-        self.store.add_decryption_key(stored).await
-    }
-
     /// The keys that tokens are signed with now.
     pub fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
@@ -241,17 +218,6 @@ impl Authority {
     fn open<T: keystile_protocol::seal::Sealable>(&self, sealed: &str) -> Option<T> {
         self.seals.open(&Sealed::from_text(sealed), self.store.epoch()).ok()
     }
-}
-
-/// Why the keys could not be loaded.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LoadKeysError {
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The master key is another one.
-    #[error(transparent)]
-    Unreadable(#[from] KeyUnreadable),
 }
 
 /// A request's parameters, or why they could not be taken apart.

@@ -2,6 +2,7 @@
 //! answered is on disk.
 
 mod db;
+mod keys_at_rest;
 mod logos;
 mod logout_outbox;
 mod memory;
