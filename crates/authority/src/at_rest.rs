@@ -67,16 +67,15 @@ impl AtRest {
         now: Timestamp,
         nonce: [u8; 12],
     ) -> Stored<[u8; 32]> {
-        let sealed = match store.kept(Kept::PairwiseKey).await? {
-            Some(sealed) => sealed,
-            None => {
-                let masters = self.0.masters();
-                let oldest = masters.now().last().map(|key| key.id);
-                let key = oldest.and_then(|id| masters.derive(subject::PURPOSE, id, 0));
-                let key = key.ok_or_else(|| StoreError::Broken("there is no master key".into()))?;
-                let sealed = self.seal(PAIRWISE, key.to_vec(), now, nonce);
-                store.keep(Kept::PairwiseKey, sealed).await?
-            }
+        let sealed = if let Some(sealed) = store.kept(Kept::PairwiseKey).await? {
+            sealed
+        } else {
+            let masters = self.0.masters();
+            let oldest = masters.now().last().map(|key| key.id);
+            let key = oldest.and_then(|id| masters.derive(subject::PURPOSE, id, 0));
+            let key = key.ok_or_else(|| StoreError::Broken("there is no master key".into()))?;
+            let sealed = self.seal(PAIRWISE, key.to_vec(), now, nonce);
+            store.keep(Kept::PairwiseKey, sealed).await?
         };
         let opened = self.open(PAIRWISE, &sealed).ok().and_then(|key| key.try_into().ok());
         opened.ok_or_else(|| {

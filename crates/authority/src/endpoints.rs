@@ -33,6 +33,7 @@ mod subject;
 mod token;
 mod userinfo;
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use keystile_protocol::encoding::sha256;
@@ -84,6 +85,8 @@ pub struct Authority {
     documents: Arc<dyn Documents>,
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
+    /// When the store was last asked for a key that a token named, in milliseconds.
+    keys_asked_at: AtomicI64,
     throttle: Option<Throttle>,
     recognised: Recognised,
     recent_proofs: RecentProofs,
@@ -159,6 +162,7 @@ impl Authority {
             documents,
             seals,
             keys,
+            keys_asked_at: AtomicI64::new(0),
             throttle,
             recognised,
             recent_proofs,

@@ -1,5 +1,6 @@
 //! The server's own keys: read, made, and taken away in their time.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +81,21 @@ impl Authority {
     /// Whether the keys that are loaded come to another stage by now.
     pub fn keys_are_due(&self) -> bool {
         self.keys().change_at().is_some_and(|at| at <= self.clock.now())
+    }
+
+    /// Whether another node has made that key a moment ago, so that it is known here only now. Anybody
+    /// may name a key, so that the store is asked once a second at most.
+    pub(super) async fn has_learned_key(&self, kid: &str, now: Timestamp) -> bool {
+        let before = self.keys_asked_at.load(Ordering::Relaxed);
+        let due = now.millis().saturating_sub(before) >= 1000;
+        let asks =
+            |order| self.keys_asked_at.compare_exchange(before, now.millis(), order, order).is_ok();
+        if !due || !asks(Ordering::Relaxed) {
+            return false;
+        }
+        let there = self.store.keys().await;
+        let there = there.is_ok_and(|keys| keys.iter().any(|key| key.kid == kid));
+        there && self.load_keys().await.is_ok()
     }
 
     /// What there is to do about the keys now.

@@ -318,6 +318,9 @@ mod tests {
         }
     }
 
+    /// Name, keys, the one that is retired, whether it is compromised, when, and what becomes of it.
+    type Retiring<'a> = (&'a str, &'a [u64], &'a str, bool, u64, Result<Retirement, RetireError>);
+
     #[test]
     fn a_retired_key_has_a_successor_and_a_compromised_one_goes_at_once() {
         let change = |used_from: Option<&str>, removed: &[&str], now: u64| KeyChange {
@@ -325,8 +328,7 @@ mod tests {
             removed: removed.iter().map(|&kid| kid.to_owned()).collect(),
         };
         let end = 3600 + 14 * DAY;
-        type Answer = Result<Retirement, RetireError>;
-        let table: &[(&str, &[u64], &str, bool, u64, Answer)] = &[
+        let table: &[Retiring<'_>] = &[
             ("unknown", &[0], "x", true, 5, Err(RetireError::Unknown)),
             ("the last", &[0], "a", false, 5, Err(RetireError::NoSuccessor)),
             ("the last, stolen", &[0], "a", true, 5, Err(RetireError::NoSuccessor)),

@@ -147,7 +147,7 @@ async fn a_key_that_was_never_used_can_go_and_one_that_time_has_passed_too() {
 }
 
 #[tokio::test]
-async fn a_key_that_comes_first_by_hand_is_read_when_it_is_met() {
+async fn a_key_that_is_put_first_by_hand_is_read_by_every_process() {
     let server = Keystile::start().await;
     let node = server.another_node().await;
     let app = server.app().with_scope("openid offline_access");

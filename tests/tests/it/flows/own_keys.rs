@@ -176,9 +176,17 @@ async fn a_compromised_key_that_signs_hands_over_at_once() {
 #[tokio::test]
 async fn a_new_key_may_be_used_at_once() {
     let server = Keystile::start().await;
-    let app = server.app();
+    let (app, node) = (server.app(), server.another_node().await);
     let new = rotate(&server, &["--algorithm", "ES256", "--now"]);
-    until("signs", async || signer(&app.tokens(&mut Browser::new()).await) == new).await;
+    let mut tokens = app.tokens(&mut Browser::new()).await;
+    until("signs", async || {
+        tokens = app.tokens(&mut Browser::new()).await;
+        signer(&tokens) == new
+    })
+    .await;
+    let request = reqwest::Client::new().get(node.url("/userinfo"));
+    let answer = request.bearer_auth(tokens.access_token()).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "finding 31: a node learns of a key when it meets it");
     assert!(kids(server.url("/jwks")).await.contains(&new));
     let unknown = run(&server, &["key", "rotate", "--algorithm", "none"]).unwrap_err();
     assert!(unknown.contains("none of ES256"), "{unknown}");

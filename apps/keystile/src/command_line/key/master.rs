@@ -4,6 +4,8 @@ mod change;
 mod list;
 mod remove;
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 use keystile_authority::at_rest::kept_under;
 use keystile_authority::ports::{Clock, KeysAtRest};
@@ -69,17 +71,26 @@ struct Masters {
     store: SqliteStore,
     origin: Origin,
     keys: Vec<MasterKey>,
-    /// Held while a file is changed.
-    _lock: Option<std::fs::File>,
+    /// Held while the file is changed.
+    lock: Option<std::fs::File>,
 }
 
 impl Masters {
     async fn open(place: &Place) -> Outcome<Self> {
         let (settings, store) = place.open()?;
         let origin = Origin::of(&settings);
-        let lock = origin.path().map(crate::master_key::lock).transpose()?;
         let keys = master_keys(&settings, &store).await?.now().to_vec();
-        Ok(Self { settings, store, origin, keys, _lock: lock })
+        Ok(Self { settings, store, origin, keys, lock: None })
+    }
+
+    /// The file, which no other command changes from now on; nothing if there is none to change.
+    fn begin_change(&mut self) -> Outcome<Option<PathBuf>> {
+        let Some(path) = self.origin.path().map(Path::to_owned) else { return Ok(None) };
+        if self.lock.is_none() {
+            self.lock = Some(crate::master_key::lock(&path)?);
+            self.keys = self.origin.read()?.unwrap_or_default();
+        }
+        Ok(Some(path))
     }
 
     fn first(&self) -> Outcome<&MasterKey> {
@@ -92,7 +103,7 @@ impl Masters {
         let mut ids: Vec<u8> = self.keys.iter().map(|key| key.id).collect();
         ids.extend(kept.iter().map(|(id, _)| *id).filter(|id| !self.has(*id)));
         let need_of = |id: u8| {
-            let sealed_at = self.sealed_at(&known, id);
+            let sealed_at = Self::sealed_at(&known, id);
             let kept = kept.iter().find(|(of, _)| *of == id).map_or(0, |(_, count)| *count);
             let seals = self.keys.first().is_some_and(|first| first.id == id);
             need(sealed_at, seals, kept, &self.settings.policy.lifetimes, SystemClock.now())
@@ -101,7 +112,7 @@ impl Masters {
     }
 
     /// What an unknown key was used for nobody can tell: it may have sealed until now.
-    fn sealed_at(&self, known: &[KnownMasterKey], id: u8) -> Option<Timestamp> {
+    fn sealed_at(known: &[KnownMasterKey], id: u8) -> Option<Timestamp> {
         match known.iter().find(|key| key.id == id) {
             Some(key) => key.sealed_at,
             None => Some(SystemClock.now()),

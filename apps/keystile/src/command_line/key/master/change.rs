@@ -21,28 +21,22 @@ const ALL_HAVE_READ_IT: Duration = Duration::from_secs(3);
 /// Puts a new key behind the others.
 pub(super) async fn add(masters: &mut Masters) -> Outcome {
     let key = made(masters).await?;
-    match masters.origin.path() {
-        Some(path) => {
-            output::line(format!(
-                "{} has the new key {}, which opens only.",
-                path.display(),
-                key.id
-            ));
-            output::line("Copy the file to every machine, then: keystile key master use");
-        }
-        None => {
-            output::line(format!("Put this into {VARIABLE}, behind what is there:"));
-            output::line(word(&key));
-            output::line(
-                "When every process has been started anew with it, put it before the others, start \
-                 them anew once more, and then: keystile key master use",
-            );
-        }
+    if let Some(path) = masters.origin.path() {
+        output::line(format!("{} has the new key {}, which opens only.", path.display(), key.id));
+        output::line("Copy the file to every machine, then: keystile key master use");
+        return Ok(());
     }
+    output::line(format!("Put this into {VARIABLE}, behind what is there:"));
+    output::line(word(&key));
+    output::line(
+        "When every process has been started anew with it, put it before the others, start them anew \
+         once more, and then: keystile key master use",
+    );
     Ok(())
 }
 
 async fn made(masters: &mut Masters) -> Outcome<MasterKey> {
+    let path = masters.begin_change()?;
     let known = masters.store.master_keys().await?;
     let used = masters.keys.iter().map(|key| key.id).chain(known.iter().map(|key| key.id));
     let id = new_id(used).ok_or_else(|| {
@@ -55,15 +49,15 @@ async fn made(masters: &mut Masters) -> Outcome<MasterKey> {
     // First of all: a key that is noted here by this command is known to have sealed nothing.
     note(masters, &key, None).await?;
     masters.keys.push(key.clone());
-    if let Some(path) = masters.origin.path() {
-        write_file(path, &masters.keys)?;
+    if let Some(path) = path {
+        write_file(&path, &masters.keys)?;
     }
     Ok(key)
 }
 
 /// Makes a new key and uses it, where one file is all that there is to change.
 pub(super) async fn rotate(masters: &mut Masters) -> Outcome {
-    let Some(path) = masters.origin.path().map(ToOwned::to_owned) else {
+    let Some(path) = masters.begin_change()? else {
         return refuse(format!(
             "the master keys are in {VARIABLE}, which this command cannot change: see 'keystile key \
              master add'"
@@ -79,20 +73,13 @@ pub(super) async fn rotate(masters: &mut Masters) -> Outcome {
 pub(super) async fn use_key(masters: &mut Masters, id: Option<u8>) -> Outcome {
     let before = masters.first()?.clone();
     // Without a name the newest is meant: the one that was added last.
-    let chosen = match (id, masters.origin.path()) {
-        (Some(id), _) => id,
-        (None, None) => before.id,
-        (None, Some(_)) => masters.keys.last().map_or(before.id, |key| key.id),
+    let newest = match masters.origin.path() {
+        None => before.id,
+        Some(_) => masters.keys.last().map_or(before.id, |key| key.id),
     };
-    let Some(at) = masters.keys.iter().position(|key| key.id == chosen) else {
-        return refuse(format!("there is no master key {chosen}: see 'keystile key master list'"));
-    };
-    if at > 0 {
-        let Some(path) = masters.origin.path().map(ToOwned::to_owned) else {
-            return refuse(format!("put the key {chosen} before the others in {VARIABLE} first"));
-        };
-        masters.keys[..=at].rotate_right(1);
-        write_file(&path, &masters.keys)?;
+    let chosen = id.unwrap_or(newest);
+    if chosen != before.id {
+        put_first(masters, chosen)?;
     }
     let now = SystemClock.now();
     let first = masters.first()?.clone();
@@ -106,6 +93,18 @@ pub(super) async fn use_key(masters: &mut Masters, id: Option<u8>) -> Outcome {
         output::line("The others open what is out: 'keystile key master list' shows until when.");
     }
     Ok(())
+}
+
+fn put_first(masters: &mut Masters, chosen: u8) -> Outcome {
+    let path = masters.begin_change()?;
+    let Some(at) = masters.keys.iter().position(|key| key.id == chosen) else {
+        return refuse(format!("there is no master key {chosen}: see 'keystile key master list'"));
+    };
+    let Some(path) = path else {
+        return refuse(format!("put the key {chosen} before the others in {VARIABLE} first"));
+    };
+    masters.keys[..=at].rotate_right(1);
+    write_file(&path, &masters.keys)
 }
 
 async fn encrypt_anew(masters: &Masters, now: Timestamp) -> Outcome<usize> {

@@ -1,5 +1,7 @@
 //! `keystile key master remove`.
 
+use std::path::Path;
+
 use clap::Args;
 use keystile_authority::ports::{Clock, KeysAtRest};
 use keystile_authority::rules::master_key::{NOTED_EVERY, Need};
@@ -26,6 +28,7 @@ pub(in crate::command_line) struct Remove {
 impl Remove {
     pub(super) async fn run(self) -> Outcome {
         let mut masters = Masters::open(&self.place).await?;
+        let path = masters.begin_change()?;
         let needs = masters.needs().await?;
         let Some((_, need)) = needs.iter().find(|(id, _)| *id == self.id && masters.has(*id))
         else {
@@ -50,7 +53,7 @@ impl Remove {
             Need::Outstanding(_) => Some(self.grants(&masters).await?),
             _ => None,
         };
-        self.take_away(&mut masters).await?;
+        self.take_away(&mut masters, path.as_deref()).await?;
         if let Some(grants) = ended {
             output::line(format!(
                 "What was made with it is refused: the refresh tokens of up to {grants} grants, opaque \
@@ -71,12 +74,12 @@ impl Remove {
     async fn grants(&self, masters: &Masters) -> Outcome<u64> {
         let known = masters.store.master_keys().await?;
         let now = SystemClock.now();
-        let until = masters.sealed_at(&known, self.id).unwrap_or(now).plus(NOTED_EVERY);
+        let until = Masters::sealed_at(&known, self.id).unwrap_or(now).plus(NOTED_EVERY);
         Ok(masters.store.grants_from_before(until, now).await?)
     }
 
-    async fn take_away(&self, masters: &mut Masters) -> Outcome {
-        let Some(path) = masters.origin.path().map(ToOwned::to_owned) else {
+    async fn take_away(&self, masters: &mut Masters, path: Option<&Path>) -> Outcome {
+        let Some(path) = path else {
             output::line(format!(
                 "Take the key {} out of {VARIABLE} and start every process anew.",
                 self.id
@@ -84,7 +87,7 @@ impl Remove {
             return Ok(());
         };
         masters.keys.retain(|key| key.id != self.id);
-        write_file(&path, &masters.keys)?;
+        write_file(path, &masters.keys)?;
         masters.store.forget_master_key(self.id).await?;
         output::line(format!("The master key {} is gone from {}.", self.id, path.display()));
         Ok(())
