@@ -7,7 +7,7 @@ use std::time::Duration;
 use keystile_authority::Authority;
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use crate::refusal::{Outcome, Refusal};
 
@@ -40,7 +40,7 @@ async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
 
 /// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
 /// each, and loads the keys again whenever another process has changed something.
-pub fn keep_up(authority: &Arc<Authority>, store: &SqliteStore) {
+pub fn keep_up(authority: &Arc<Authority>, store: &Database) {
     let (authority, store) = (Arc::clone(authority), store.clone());
     tokio::spawn(async move {
         make_missing(&authority).await;
