@@ -9,7 +9,7 @@ use keystile_authority::endpoints::KeyWork;
 use keystile_authority::ports::StoreError;
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use crate::refusal::{Outcome, Refusal};
 
@@ -54,7 +54,7 @@ fn is_added(added: Result<(), StoreError>) -> Result<bool, StoreError> {
 /// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
 /// each; loads the keys again whenever another process has changed something or one comes to
 /// another stage of its life; and looks after them.
-pub fn keep_up(authority: &Arc<Authority>, store: &SqliteStore) {
+pub fn keep_up(authority: &Arc<Authority>, store: &Database) {
     let (authority, store) = (Arc::clone(authority), store.clone());
     tokio::spawn(async move {
         make_missing(&authority).await;

@@ -7,7 +7,7 @@ use keystile_protocol::jose::encryption::KeyType;
 
 use crate::keys::MEANWHILE;
 use crate::meta;
-use crate::statements::{Fields, Statements, only_number, params};
+use crate::statements::{Fields, Statements, Turn, only_number, params};
 
 pub(crate) async fn all(db: &mut impl Statements) -> Stored<Vec<StoredDecryptionKey>> {
     let sql = "SELECT kid, key_type, sealed, created_at, COALESCE(used_from, created_at) \
@@ -41,16 +41,15 @@ pub(crate) async fn rotate(db: &mut impl Statements, key: &StoredDecryptionKey) 
 }
 
 pub(crate) async fn add(db: &mut impl Statements, key: &StoredDecryptionKey) -> Stored<()> {
-    // First, for the reason that it is in `keys::add`.
-    meta::note_change(db).await?;
     let (key_type, sealed) = (key.key_type.as_str(), key.sealed.as_slice());
     let since = key.created_at.minus(MEANWHILE);
     let row = params![&key.kid, key_type, sealed, key.created_at, key.used_from, since];
+    db.take_turn(Turn::Keys).await?;
     if db.execute(ADD, row).await? == 0 {
         let words = format!("another node has just added an {key_type} key for decryption");
         return Err(StoreError::Conflict(words));
     }
-    Ok(())
+    meta::note_change(db).await
 }
 
 const REMOVE: &str = "

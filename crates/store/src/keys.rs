@@ -8,7 +8,7 @@ use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 
 use crate::meta;
-use crate::statements::{Fields, Statements, only_number, params};
+use crate::statements::{Fields, Statements, Turn, only_number, params};
 
 /// Two keys of one algorithm (or type) within this time were made by two nodes that did not know of each
 /// other. A rotation comes much later.
@@ -46,16 +46,15 @@ pub(crate) async fn rotate(db: &mut impl Statements, key: &StoredKey) -> Stored<
 }
 
 pub(crate) async fn add(db: &mut impl Statements, key: &StoredKey) -> Stored<()> {
-    // First, so that two nodes do this one after the other and the second sees the first's key.
-    meta::note_change(db).await?;
     let (algorithm, sealed) = (key.algorithm.as_str(), key.sealed.as_slice());
     let since = key.created_at.minus(MEANWHILE);
     let row = params![&key.kid, algorithm, sealed, key.created_at, key.used_from, since];
+    db.take_turn(Turn::Keys).await?;
     if db.execute(ADD, row).await? == 0 {
         let words = format!("another node has just added a key for {algorithm}");
         return Err(StoreError::Conflict(words));
     }
-    Ok(())
+    meta::note_change(db).await
 }
 
 const REMOVE: &str = "

@@ -3,7 +3,7 @@
 use keystile_authority::decisions::KeyChange;
 use keystile_authority::ports::{Kept, Resealed, StoreError, Stored};
 
-use crate::statements::{Statements, params};
+use crate::statements::{Statements, Turn, params};
 use crate::{decryption_keys, keys, meta};
 
 pub(crate) async fn kept(db: &mut impl Statements, what: Kept) -> Stored<Option<Vec<u8>>> {
@@ -19,8 +19,7 @@ pub(crate) async fn keep(db: &mut impl Statements, what: Kept, value: &[u8]) -> 
 
 /// An error takes all of it back.
 pub(crate) async fn change(db: &mut impl Statements, change: &KeyChange) -> Stored<()> {
-    // First, so that of two changes the second sees what the first left.
-    meta::note_change(db).await?;
+    db.take_turn(Turn::Keys).await?;
     for (kid, from) in &change.used_from {
         let found = keys::use_from(db, kid, *from).await?
             || decryption_keys::use_from(db, kid, *from).await?;
@@ -33,7 +32,7 @@ pub(crate) async fn change(db: &mut impl Statements, change: &KeyChange) -> Stor
             return Err(StoreError::Conflict(format!("the key {kid} is the last of its kind")));
         }
     }
-    Ok(())
+    meta::note_change(db).await
 }
 
 /// An error takes all of it back.

@@ -11,7 +11,7 @@ use keystile_authority::keys::Placed;
 use keystile_authority::records::{StoredDecryptionKey, StoredKey};
 use keystile_authority::rules::key_schedule::Stage;
 use keystile_protocol::Timestamp;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 use serde_json::{Value, json};
 
 use super::Format;
@@ -44,7 +44,7 @@ impl KeyCommand {
     }
 }
 
-async fn at_rest(settings: &Settings, store: &SqliteStore) -> Outcome<AtRest> {
+async fn at_rest(settings: &Settings, store: &Database) -> Outcome<AtRest> {
     let masters = master_keys(settings, store).await?;
     Ok(AtRest::of(store, &settings.policy.issuer, masters).await?)
 }

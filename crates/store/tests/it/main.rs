@@ -1,6 +1,7 @@
-//! The store's contract, and what is SQLite's own.
+//! The store's contract, and what each backend has of its own.
 
 mod contract;
 mod measure;
+mod postgres;
 mod sqlite;
 mod sqlite_alone;

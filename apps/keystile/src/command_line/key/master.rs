@@ -12,7 +12,7 @@ use keystile_authority::ports::{Clock, KeysAtRest};
 use keystile_authority::rules::master_key::{KnownMasterKey, Need, need};
 use keystile_protocol::Timestamp;
 use keystile_protocol::seal::MasterKey;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use super::super::{Format, Place};
 use crate::clock::SystemClock;
@@ -68,7 +68,7 @@ impl MasterCommand {
 /// The master keys, and the store that they are of.
 struct Masters {
     settings: Settings,
-    store: SqliteStore,
+    store: Database,
     origin: Origin,
     keys: Vec<MasterKey>,
     /// Held while the file is changed.

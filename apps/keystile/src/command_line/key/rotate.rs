@@ -9,7 +9,7 @@ use keystile_authority::rules::key_schedule::{has_room, used_from};
 use keystile_protocol::Timestamp;
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use super::super::{Format, Place};
 use super::{Shown, at_rest, show};
@@ -53,7 +53,7 @@ impl Rotate {
     async fn signing(
         &self,
         settings: &Settings,
-        store: &SqliteStore,
+        store: &Database,
         at_rest: &AtRest,
         now: Timestamp,
     ) -> Outcome<Vec<Shown>> {
@@ -80,7 +80,7 @@ impl Rotate {
     async fn decrypting(
         &self,
         settings: &Settings,
-        store: &SqliteStore,
+        store: &Database,
         at_rest: &AtRest,
         now: Timestamp,
     ) -> Outcome<Vec<Shown>> {

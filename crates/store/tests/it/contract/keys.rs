@@ -31,7 +31,7 @@ async fn two(store: &impl Memory) -> [StoredKey; 2] {
 pub(crate) async fn core_10_1_1_a_key_is_used_from_its_time_on_and_goes_when_it_is_over(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let [first, second] = two(&*store).await;
     let keys = other.keys().await.expect("there");
     assert_eq!(keys, [first, second.clone()]);
@@ -69,7 +69,7 @@ pub(crate) async fn the_last_key_of_an_algorithm_is_never_taken_away(backend: &i
 }
 
 pub(crate) async fn of_parallel_retirements_one_key_is_left(backend: &impl Backend) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     two(&*store).await;
     let keys = store.keys().await.expect("there");
     let times = of_sort(&keys, Algorithm::ES256);
@@ -111,7 +111,7 @@ pub(crate) async fn a_compromised_key_goes_with_its_successor_in_use_or_not_at_a
 }
 
 pub(crate) async fn keys_at_rest_are_encrypted_anew_all_or_none(backend: &impl Backend) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     two(&*store).await;
     store.add_decryption_key(decryption_key("enc", KeyType::Ec, NOW)).await.expect("added");
     store.keep(Kept::PairwiseKey, vec![9]).await.expect("kept");
@@ -137,7 +137,7 @@ pub(crate) async fn keys_at_rest_are_encrypted_anew_all_or_none(backend: &impl B
 }
 
 pub(crate) async fn one_process_at_a_time_looks_after_the_keys(backend: &impl Backend) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let both = tokio::join!(store.take_turn(NOW, later(60)), other.take_turn(NOW, later(60)));
     let both = [both.0.expect("answered"), both.1.expect("answered")];
     assert!(both[0] != both[1], "{both:?}");
@@ -150,7 +150,7 @@ pub(crate) async fn one_process_at_a_time_looks_after_the_keys(backend: &impl Ba
 pub(crate) async fn finding_5_two_keys_of_one_id_are_noticed_and_times_never_go_back(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let note = |id, proof, at: Option<u64>| KnownMasterKey {
         id,
         proof: [proof; 32],
@@ -176,7 +176,7 @@ pub(crate) async fn finding_5_two_keys_of_one_id_are_noticed_and_times_never_go_
 }
 
 pub(crate) async fn what_is_kept_is_what_came_first(backend: &impl Backend) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     assert_eq!(store.kept(Kept::Name).await, Ok(None));
     let (one, two) = tokio::join!(
         store.keep(Kept::Name, b"one".to_vec()),

@@ -6,13 +6,13 @@ use keystile_authority::ports::{Kept, KeysAtRest, Resealed, Stored};
 use keystile_authority::rules::master_key::KnownMasterKey;
 use keystile_protocol::Timestamp;
 
-use super::SqliteStore;
+use crate::database::Database;
 use crate::{keys_at_rest, master_keys, meta};
 
 #[async_trait]
-impl KeysAtRest for SqliteStore {
+impl KeysAtRest for Database {
     async fn kept(&self, what: Kept) -> Stored<Option<Vec<u8>>> {
-        self.read(async |db| keys_at_rest::kept(db, what).await)
+        self.read(async |db| keys_at_rest::kept(db, what).await).await
     }
 
     async fn keep(&self, what: Kept, value: Vec<u8>) -> Stored<Vec<u8>> {
@@ -21,7 +21,7 @@ impl KeysAtRest for SqliteStore {
 
     async fn change_keys(&self, change: KeyChange) -> Stored<()> {
         let changed = self.write(async move |db| keys_at_rest::change(db, &change).await).await;
-        self.inner.memory.look();
+        self.look().await;
         changed
     }
 
@@ -34,7 +34,7 @@ impl KeysAtRest for SqliteStore {
     }
 
     async fn master_keys(&self) -> Stored<Vec<KnownMasterKey>> {
-        self.read(async |db| master_keys::all(db).await)
+        self.read(async |db| master_keys::all(db).await).await
     }
 
     async fn note_master_key(&self, key: KnownMasterKey) -> Stored<KnownMasterKey> {
@@ -46,6 +46,6 @@ impl KeysAtRest for SqliteStore {
     }
 
     async fn grants_from_before(&self, until: Timestamp, now: Timestamp) -> Stored<u64> {
-        self.read(async |db| master_keys::grants_from_before(db, until, now).await)
+        self.read(async |db| master_keys::grants_from_before(db, until, now).await).await
     }
 }
