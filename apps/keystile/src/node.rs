@@ -86,10 +86,8 @@ pub async fn master_keys(settings: &Settings, store: &Database) -> Outcome<Arc<M
     let origin = Origin::of(settings);
     let keys = match (origin.read()?, origin.path()) {
         (Some(keys), _) => keys,
-        (None, path) => {
-            let path = path.unwrap_or(master_key::FILE_NAME.as_ref());
-            make_master_key(path, settings, store).await?
-        }
+        (None, Some(path)) => make_master_key(path, settings, store).await?,
+        (None, None) => return refuse(format!("{} is empty", master_key::VARIABLE)),
     };
     Ok(origin.masters(keys))
 }

@@ -33,7 +33,7 @@ mod subject;
 mod token;
 mod userinfo;
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use keystile_protocol::encoding::sha256;
@@ -87,6 +87,8 @@ pub struct Authority {
     keys: RwLock<Arc<Keys>>,
     /// When the store was last asked for a key that a token named, in milliseconds.
     keys_asked_at: AtomicI64,
+    /// Counts how often the keys were loaded.
+    key_loads: AtomicU64,
     throttle: Option<Throttle>,
     recognised: Recognised,
     recent_proofs: RecentProofs,
@@ -163,6 +165,7 @@ impl Authority {
             seals,
             keys,
             keys_asked_at: AtomicI64::new(0),
+            key_loads: AtomicU64::new(0),
             throttle,
             recognised,
             recent_proofs,

@@ -25,6 +25,7 @@ pub struct Keys {
     verifying: KeySet,
     pairwise: Option<[u8; 32]>,
     change_at: Option<Timestamp>,
+    load: u64,
 }
 
 /// A stored key that the master keys at hand do not open.
@@ -165,8 +166,14 @@ impl Keys {
         self.change_at = self.change_at.into_iter().chain(stage.ends_at()).min();
     }
 
-    pub(crate) fn with_pairwise(self, key: [u8; 32]) -> Self {
-        Self { pairwise: Some(key), ..self }
+    /// By the load of that number, with the key of pairwise subjects beside them.
+    pub(crate) fn loaded(self, load: u64, pairwise: [u8; 32]) -> Self {
+        Self { load, pairwise: Some(pairwise), ..self }
+    }
+
+    /// The number of the load that they came with; later ones have greater numbers.
+    pub(crate) fn load(&self) -> u64 {
+        self.load
     }
 
     /// The key under which pairwise subjects are made.

@@ -42,6 +42,7 @@ impl Authority {
     /// Reads the keys from the store and works with them from now on.
     pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
         let (store, now) = (&*self.store, self.clock.now());
+        let load = self.key_loads.fetch_add(1, Ordering::Relaxed) + 1;
         let at_rest = self.at_rest().await?;
         let (signing, decrypting) = (store.keys().await?, store.decryption_keys().await?);
         let keys = Keys::open(signing, decrypting, &at_rest, &self.policy, now)?;
@@ -50,10 +51,16 @@ impl Authority {
             store.keep(Kept::Name, self.policy.issuer.to_string().into_bytes()).await?;
         }
         let pairwise = at_rest.pairwise(store, now, self.entropy.bytes()).await?;
-        let keys = Arc::new(keys.with_pairwise(pairwise));
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+        let keys = Arc::new(keys.loaded(load, pairwise));
+        {
+            let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            // Of two loads at once the one that began later has read what is newer.
+            if known.load() < load {
+                *known = keys;
+            }
+        }
         self.recognised.forget();
-        Ok(keys)
+        Ok(self.keys())
     }
 
     /// Keeps a new key: the first of its algorithm signs at once, another when it has been
