@@ -61,8 +61,12 @@ fn listed(algorithms: &[Algorithm]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use keystile_protocol::Params;
+
     use super::*;
     use crate::fixtures;
+    use crate::records::GrantType;
+    use crate::rules::{ciba, device, request};
 
     #[test]
     fn what_tokens_and_discovery_need_cannot_be_switched_off_oidc_discovery_3() {
@@ -111,6 +115,21 @@ mod tests {
             assert_eq!(error.problem, "EdDSA is switched off at this server; use ES256, RS256");
             let error = is_on_still(&client, &policy).expect_err(member).error;
             assert_eq!(error, ErrorCode::UnauthorizedClient);
+        }
+        // Nobody is asked to allow what would end in a refusal.
+        let client = Client {
+            id_token_algorithm: off,
+            grant_types: GrantType::ALL.to_vec(),
+            ..fixtures::client()
+        };
+        let params: Params = [("scope", "openid"), ("login_hint", "ada")].into_iter().collect();
+        for refused in [
+            request::check(&params, &client, &policy).map(drop),
+            device::check(None, &[], &params, &client, &policy).map(drop),
+            ciba::check(&params, &client, &policy).map(drop),
+        ] {
+            let words = refused.expect_err("it wants what is off").error_description;
+            assert!(words.contains("EdDSA is switched off"), "{words}");
         }
         // What clients sign themselves is another matter.
         let client = Client { request_object_algorithm: Some(off), ..fixtures::client() };
