@@ -26,6 +26,8 @@ pub struct Keys {
     pairwise: Option<[u8; 32]>,
     change_at: Option<Timestamp>,
     load: u64,
+    /// Algorithms that the operator has switched off.
+    off: Vec<Algorithm>,
 }
 
 /// A stored key that the master keys at hand do not open.
@@ -186,6 +188,19 @@ impl Keys {
         self.change_at
     }
 
+    /// From now on these alone sign. Keys of others stay published, for what they signed before.
+    #[must_use]
+    pub fn signing_with(mut self, on: &[Algorithm]) -> Self {
+        self.signing.retain(|algorithm, _| on.contains(algorithm));
+        self.off = Algorithm::ALL.into_iter().filter(|algorithm| !on.contains(algorithm)).collect();
+        self
+    }
+
+    /// Whether the operator has switched that algorithm off.
+    pub fn is_off(&self, algorithm: Algorithm) -> bool {
+        self.off.contains(&algorithm)
+    }
+
     /// The key that signs with that algorithm now.
     pub fn signing(&self, algorithm: Algorithm) -> Option<&Arc<SigningKey>> {
         self.signing.get(&algorithm)
@@ -208,7 +223,9 @@ impl Keys {
 
     /// The algorithms for which there is no key yet.
     pub fn missing(&self) -> Vec<Algorithm> {
-        let missing = |algorithm: &Algorithm| !self.signing.contains_key(algorithm);
+        let missing = |algorithm: &Algorithm| {
+            !self.signing.contains_key(algorithm) && !self.is_off(*algorithm)
+        };
         Algorithm::ALL.into_iter().filter(missing).collect()
     }
 
@@ -334,6 +351,27 @@ mod tests {
             AtRest::new("https://login.example", Arc::new(MasterKeys::fixed(vec![second])));
         let other = Keys::open(stored, Vec::new(), &second, &policy(), at(10));
         assert_eq!(other.expect_err("unreadable"), KeyUnreadable::NoMasterKey(kid));
+    }
+
+    #[test]
+    fn a_key_whose_algorithm_is_off_signs_nothing_and_verifies_what_it_signed() {
+        let stored: Vec<StoredKey> = [Algorithm::ES256, Algorithm::EdDSA]
+            .map(|algorithm| {
+                let key = SigningKey::generate(algorithm).expect("generated");
+                to_store(key, &at_rest(7), at(0), at(0), [1; 12])
+            })
+            .into();
+        let all = Keys::open(stored, Vec::new(), &at_rest(7), &policy(), at(0)).expect("readable");
+        let signer = Arc::clone(all.signing(Algorithm::EdDSA).expect("on"));
+        let jwt = signer.sign("JWT", &serde_json::json!({"sub": "alice"})).expect("signed");
+        let keys = all.signing_with(&[Algorithm::ES256, Algorithm::RS256]);
+        assert!(keys.signing(Algorithm::EdDSA).is_none() && keys.is_off(Algorithm::EdDSA));
+        assert!(keys.signing(Algorithm::ES256).is_some());
+        assert_eq!(keys.missing(), [Algorithm::RS256], "nothing is made for what is off");
+        assert_eq!(keys.published().keys.len(), 2);
+        let token = keystile_protocol::jose::SignedToken::parse(&jwt).expect("a JWT");
+        let claims = token.verify::<serde_json::Value>(keys.verifying(), &[Algorithm::EdDSA]);
+        assert_eq!(claims.expect("published still")["sub"], "alice");
     }
 
     #[test]

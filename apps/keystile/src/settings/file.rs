@@ -77,6 +77,8 @@ pub struct Keys {
     pub publish_seconds: Option<u64>,
     /// After how many days a key gets a successor by itself; 0: never.
     pub rotate_after_days: Option<u64>,
+    /// What the server signs with; everything that it can, if it is left out.
+    pub algorithms: Option<Vec<String>>,
 }
 
 /// `[dpop]`

@@ -51,6 +51,7 @@ impl Authority {
             store.keep(Kept::Name, self.policy.issuer.to_string().into_bytes()).await?;
         }
         let pairwise = at_rest.pairwise(store, now, self.entropy.bytes()).await?;
+        let keys = keys.signing_with(&self.policy.signing_algorithms);
         let keys = Arc::new(keys.loaded(load, pairwise));
         {
             let mut known = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -109,8 +110,9 @@ impl Authority {
     pub async fn key_work(&self) -> Stored<KeyWork> {
         let now = self.clock.now();
         let (signing, decrypting) = (self.store.keys().await?, self.store.decryption_keys().await?);
-        let (sign, gone) = self.work_on(&signing, &Algorithm::ALL, now);
+        let (mut sign, gone) = self.work_on(&signing, &Algorithm::ALL, now);
         let (decrypt, gone_too) = self.work_on(&decrypting, &KeyType::ALL, now);
+        sign.retain(|algorithm| self.policy.signing_algorithms.contains(algorithm));
         Ok(KeyWork { sign, decrypt, change: gone.and(gone_too) })
     }
 

@@ -49,5 +49,6 @@ mod security;
 mod setting;
 mod sign_in;
 mod sign_up;
+mod signing_algorithms;
 mod step_up;
 mod token_exchange;

@@ -3,6 +3,7 @@
 use clap::Args;
 use keystile_authority::at_rest::AtRest;
 use keystile_authority::keys::{Kind, decryption_key_to_store, of_sort, placed, to_store};
+use keystile_authority::policy::Policy;
 use keystile_authority::ports::{Clock, Registry, Store};
 use keystile_authority::records::{StoredDecryptionKey, StoredKey};
 use keystile_authority::rules::key_schedule::{has_room, used_from};
@@ -15,7 +16,7 @@ use super::super::{Format, Place};
 use super::{Shown, at_rest, show};
 use crate::clock::SystemClock;
 use crate::entropy;
-use crate::refusal::{Outcome, Refusal, refuse};
+use crate::refusal::{Outcome, refuse};
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -58,10 +59,8 @@ impl Rotate {
         now: Timestamp,
     ) -> Outcome<Vec<Shown>> {
         let algorithms = match &self.algorithm {
-            None => Algorithm::ALL.to_vec(),
-            Some(name) => vec![Algorithm::from_name(name).ok_or_else(|| {
-                Refusal::new(format!("'{name}' is none of ES256, EdDSA, PS256 and RS256"))
-            })?],
+            None => settings.policy.signing_algorithms.clone(),
+            Some(name) => vec![algorithm(name, &settings.policy)?],
         };
         let before = store.keys().await?;
         let mut made = Vec::new();
@@ -117,4 +116,16 @@ impl Rotate {
         }
         Ok(used_from(&times, &K::schedule(&settings.policy), now))
     }
+}
+
+fn algorithm(name: &str, policy: &Policy) -> Outcome<Algorithm> {
+    let Some(algorithm) = Algorithm::from_name(name) else {
+        return refuse(format!("'{name}' is none of ES256, EdDSA, PS256 and RS256"));
+    };
+    if !policy.signing_algorithms.contains(&algorithm) {
+        return refuse(format!(
+            "{name} is switched off: see [keys] algorithms in the configuration"
+        ));
+    }
+    Ok(algorithm)
 }
