@@ -2,35 +2,46 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What the network does to what goes through it.
+/// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// Nothing.
+    /// It carries everything.
     Good,
     /// Every piece of an answer is late by this.
     Slow(Duration),
-    /// What the program says arrives; no answer comes back, and nobody says why.
+    /// What the program says arrives; answers do not for as long as this lasts, and nobody says why.
     Silent,
-    /// As [`Self::Silent`], and then the connection is cut: whether a commit happened is in doubt.
-    LosesAnswers,
-    /// Connections are refused, and the open ones are cut.
+    /// Connections are refused, and those that were open are cut.
     Refuses,
 }
 
-/// A port that leads to another one.
+/// A port that leads to another one. The network behind it is good in the beginning.
 pub struct Proxy {
     port: u16,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Mutex<Shared>>,
 }
 
-struct State {
+struct Shared {
     network: Network,
-    /// Ends of the open connections, to cut them.
-    open: Vec<TcpStream>,
     over: bool,
+    ways: Vec<Arc<Way>>,
+}
+
+/// A connection's two halves.
+struct Way {
+    program: TcpStream,
+    database: TcpStream,
+    loses_answers: Mutex<bool>,
+}
+
+impl Way {
+    fn cut(&self) {
+        let _ = self.program.shutdown(Shutdown::Both);
+        let _ = self.database.shutdown(Shutdown::Both);
+    }
 }
 
 impl Proxy {
@@ -38,18 +49,18 @@ impl Proxy {
     pub fn start(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = State { network: Network::Good, open: Vec::new(), over: false };
-        let state = Arc::new(Mutex::new(state));
-        let shared = Arc::clone(&state);
+        let state = Shared { network: Network::Good, over: false, ways: Vec::new() };
+        let shared = Arc::new(Mutex::new(state));
+        let of_listener = Arc::clone(&shared);
         std::thread::spawn(move || {
-            for incoming in listener.incoming().filter_map(Result::ok) {
-                if shared.lock().unwrap().over {
+            for program in listener.incoming().filter_map(Result::ok) {
+                if lock(&of_listener).over {
                     return;
                 }
-                accept(incoming, target, &shared);
+                accept(program, target, &of_listener);
             }
         });
-        Self { port, state }
+        Self { port, shared }
     }
 
     /// Where the program connects.
@@ -57,12 +68,20 @@ impl Proxy {
         self.port
     }
 
-    /// Changes the network for what goes through it from now on.
+    /// Changes the network.
     pub fn set(&self, network: Network) {
-        let mut state = self.state.lock().unwrap();
-        state.network = network;
+        let mut shared = lock(&self.shared);
+        shared.network = network;
         if network == Network::Refuses {
-            cut(&mut state);
+            shared.ways.drain(..).for_each(|way| way.cut());
+        }
+    }
+
+    /// Each connection that is open now carries what the program says once more, and is cut when
+    /// the answer comes: whether a commit happened is in doubt. New connections are good.
+    pub fn lose_answers(&self) {
+        for way in lock(&self.shared).ways.drain(..) {
+            *lock(&way.loses_answers) = true;
         }
     }
 }
@@ -70,71 +89,66 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         {
-            let mut state = self.state.lock().unwrap();
-            state.over = true;
-            cut(&mut state);
+            let mut shared = lock(&self.shared);
+            shared.over = true;
+            shared.ways.drain(..).for_each(|way| way.cut());
         }
         // The listener looks up when somebody comes.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
-fn cut(state: &mut State) {
-    for stream in state.open.drain(..) {
-        let _ = stream.shutdown(Shutdown::Both);
-    }
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn accept(program: TcpStream, target: u16, state: &Arc<Mutex<State>>) {
-    // The lock is held so that nobody slips in between a question and its consequence.
-    let mut held = state.lock().unwrap();
-    if held.network == Network::Refuses {
+fn accept(program: TcpStream, target: u16, shared: &Arc<Mutex<Shared>>) {
+    // Locked to the end: whoever is accepted in a good network is among those that are cut.
+    let mut state = lock(shared);
+    if state.network == Network::Refuses {
         return;
     }
     let Ok(database) = TcpStream::connect(("127.0.0.1", target)) else { return };
-    for stream in [&program, &database] {
-        stream.set_nodelay(true).unwrap();
-        held.open.push(stream.try_clone().unwrap());
-    }
-    drop(held);
-    let (mut from_program, mut to_program) = (program.try_clone().unwrap(), program);
-    let (mut from_database, mut to_database) = (database.try_clone().unwrap(), database);
+    let _ = (program.set_nodelay(true), database.set_nodelay(true));
+    let way = Arc::new(Way { program, database, loses_answers: Mutex::new(false) });
+    state.ways.push(Arc::clone(&way));
+    let (there, back, shared) = (Arc::clone(&way), way, Arc::clone(shared));
     std::thread::spawn(move || {
-        carry(&mut from_program, &mut to_database, || true);
+        carry(&there.program, &there.database, || true);
+        there.cut();
     });
-    let state = Arc::clone(state);
     std::thread::spawn(move || {
-        carry(&mut from_database, &mut to_program, || {
-            let network = state.lock().unwrap().network;
-            match network {
-                Network::Good => true,
-                Network::Slow(late) => {
-                    std::thread::sleep(late);
-                    true
-                }
-                Network::Silent => wait_while_silent(&state),
-                Network::LosesAnswers | Network::Refuses => false,
+        carry(&back.database, &back.program, || arrives(&back, &shared));
+        back.cut();
+    });
+}
+
+/// Waits as long as the network has it; says whether the answer arrives at all. After a silence
+/// it does, as TCP sends again what got lost.
+fn arrives(way: &Way, shared: &Mutex<Shared>) -> bool {
+    loop {
+        let (network, over) = {
+            let state = lock(shared);
+            (state.network, state.over)
+        };
+        match network {
+            _ if over || *lock(&way.loses_answers) => return false,
+            Network::Silent => std::thread::sleep(Duration::from_millis(10)),
+            Network::Slow(late) => {
+                std::thread::sleep(late);
+                return true;
             }
-        });
-    });
-}
-
-/// An answer on a silent way is never told, also not when the way is good again.
-fn wait_while_silent(state: &Mutex<State>) -> bool {
-    while matches!(state.lock().unwrap(), held if held.network == Network::Silent && !held.over) {
-        std::thread::sleep(Duration::from_millis(10));
+            Network::Good | Network::Refuses => return true,
+        }
     }
-    false
 }
 
-/// Carries bytes from one end to the other for as long as it may.
-fn carry(from: &mut TcpStream, to: &mut TcpStream, may: impl Fn() -> bool) {
+/// Carries bytes from one end to the other for as long as they arrive.
+fn carry(mut from: &TcpStream, mut to: &TcpStream, arrive: impl Fn() -> bool) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if !may() || to.write_all(&buffer[..length]).is_err() {
+        if !arrive() || to.write_all(&buffer[..length]).is_err() {
             break;
         }
     }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
 }

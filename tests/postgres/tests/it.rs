@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use keystile_test_postgres::{Database, Server, several_hosts};
+use keystile_test_postgres::{Database, Network, Proxy, Server, several_hosts};
 
 #[test]
 fn a_database_is_fresh_and_its_server_syncs() {
@@ -25,13 +25,9 @@ fn a_server_that_takes_tls_alone_says_who_issued_its_certificate() {
     let database = Database::fresh_tls();
     assert!(database.url().contains("sslmode=verify-full"));
     assert!(database.server().authority().unwrap().exists());
-    let psql = |url: &str| {
-        let over = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-        let output = Command::new("psql").args(["-tA", url, "-c", over]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    assert_eq!(psql(&database.url()), "t");
-    assert_eq!(psql(&database.url().replace("verify-full", "disable")), "");
+    let over_tls = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    assert_eq!(ask(&database.url(), over_tls).as_deref(), Some("t"));
+    assert_eq!(ask(&database.url().replace("verify-full", "disable"), over_tls), None);
 }
 
 #[test]
@@ -70,9 +66,53 @@ fn a_promoted_standby_has_what_its_killed_primary_acknowledged() {
     assert_eq!(standby.sql("postgres", "SELECT mark FROM marks"), "there");
     standby.sql("postgres", "INSERT INTO marks VALUES ('and on it goes')");
     let url = several_hosts(&[primary.port(), standby.port()], "postgres");
-    let count = "SELECT count(*) FROM marks";
-    let asked = Command::new("psql").args(["-tA", &url, "-c", count]).output().unwrap();
-    assert_eq!(String::from_utf8(asked.stdout).unwrap().trim(), "2");
+    assert_eq!(ask(&url, "SELECT count(*) FROM marks").as_deref(), Some("2"));
+}
+
+/// What `psql` says through a proxy.
+fn ask(url: &str, sql: &str) -> Option<String> {
+    let output = Command::new("psql").args(["-tA", url, "-c", sql]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    output.status.success().then_some(said)
+}
+
+#[test]
+fn a_bad_network_is_slow_or_silent_or_refuses_and_is_good_again() {
+    let database = Database::fresh();
+    let proxy = Proxy::start(database.server().port());
+    let url = database.server().url_by(proxy.port(), database.name());
+    assert_eq!(ask(&url, "SELECT 1").as_deref(), Some("1"));
+    proxy.set(Network::Slow(Duration::from_millis(200)));
+    let started = Instant::now();
+    assert_eq!(ask(&url, "SELECT 1").as_deref(), Some("1"));
+    assert!(started.elapsed() > Duration::from_millis(400), "each piece is late");
+    proxy.set(Network::Refuses);
+    assert_eq!(ask(&url, "SELECT 1"), None);
+    proxy.set(Network::Silent);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| ask(&url, "SELECT 1"));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!asked.is_finished());
+        proxy.set(Network::Good);
+        assert_eq!(asked.join().unwrap().as_deref(), Some("1"));
+    });
+}
+
+#[test]
+fn what_was_said_before_its_answer_was_lost_has_happened() {
+    let database = Database::fresh();
+    database.sql("CREATE TABLE marks (mark text)");
+    let proxy = Proxy::start(database.server().port());
+    let url = database.server().url_by(proxy.port(), database.name());
+    std::thread::scope(|scope| {
+        let slow = "SELECT pg_sleep(1); INSERT INTO marks VALUES ('there')";
+        let asked = scope.spawn(|| ask(&url, slow));
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'";
+        database.server().wait_for(running, "1");
+        proxy.lose_answers();
+        assert_eq!(asked.join().unwrap(), None, "nobody told it");
+    });
+    assert_eq!(ask(&url, "SELECT mark FROM marks").as_deref(), Some("there"));
 }
 
 /// Not a test of its own: what [`nothing_is_left_when_the_test_process_is_killed`] kills.

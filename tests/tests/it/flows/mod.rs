@@ -39,6 +39,7 @@ mod own_keys;
 mod pages;
 mod parked;
 mod pings;
+mod postgres;
 mod program;
 mod pushed_requests;
 mod registration;

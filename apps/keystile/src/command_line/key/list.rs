@@ -20,7 +20,7 @@ pub(in crate::command_line) struct List {
 impl List {
     /// The keys stay encrypted: no master key is needed for this.
     pub(super) async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open()?;
+        let (settings, store) = self.place.open().await?;
         let (policy, now) = (&settings.policy, SystemClock.now());
         let mut keys: Vec<Shown> =
             placed(store.keys().await?, policy, now).into_iter().map(Shown::from).collect();

@@ -77,7 +77,7 @@ struct Masters {
 
 impl Masters {
     async fn open(place: &Place) -> Outcome<Self> {
-        let (settings, store) = place.open()?;
+        let (settings, store) = place.open().await?;
         let origin = Origin::of(&settings);
         let keys = master_keys(&settings, &store).await?.now().to_vec();
         Ok(Self { settings, store, origin, keys, lock: None })

@@ -26,7 +26,7 @@ pub(in crate::command_line) struct Retire {
 
 impl Retire {
     pub(super) async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open()?;
+        let (settings, store) = self.place.open().await?;
         let (policy, now) = (&settings.policy, SystemClock.now());
         let (signing, decrypting) = (store.keys().await?, store.decryption_keys().await?);
         let signs = signing.iter().any(|key| key.kid == self.kid);

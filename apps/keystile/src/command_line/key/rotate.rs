@@ -39,7 +39,7 @@ pub(in crate::command_line) struct Rotate {
 impl Rotate {
     /// A running server publishes the new keys within two seconds.
     pub(super) async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open()?;
+        let (settings, store) = self.place.open().await?;
         let at_rest = at_rest(&settings, &store).await?;
         let now = SystemClock.now();
         let made = if self.decryption {
