@@ -1,10 +1,13 @@
 //! The command line: a file for each command.
 
+mod backup;
 mod check;
 mod client;
 mod explain;
 mod key;
+mod migrate;
 mod registration_token;
+mod restore;
 mod user;
 
 use std::path::PathBuf;
@@ -57,6 +60,12 @@ enum Command {
     /// List the keys that tokens are signed with, and make new ones
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Copy the store to a file, also while it is served
+    Backup(backup::Backup),
+    /// Put a backup in the place of the store; the server has to be stopped
+    Restore(restore::Restore),
+    /// Bring the store's tables up to date, as 'serve' does by itself
+    Migrate(migrate::Migrate),
     /// Tell what happened under a reference number that an error page showed
     Explain(explain::Explain),
 }
@@ -112,6 +121,9 @@ impl Command {
             Self::RegistrationToken(command) => run_async(command.run()),
             Self::User(command) => run_async(command.run()),
             Self::Key(command) => run_async(command.run()),
+            Self::Backup(backup) => backup.run(),
+            Self::Restore(restore) => restore.run(),
+            Self::Migrate(migrate) => migrate.run(),
             Self::Explain(explain) => run_async(explain.run()),
         }
     }

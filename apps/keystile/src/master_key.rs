@@ -4,7 +4,7 @@
 //! it: in a file of its own, or in the environment. Its text is a line `ID:KEY` for each key, the
 //! id from 0 to 255 and the key 32 bytes in base64url or hexadecimal. The first seals, all open.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keystile_protocol::encoding::{base64url, from_base64url};
 use keystile_protocol::seal::MasterKey;
@@ -12,14 +12,63 @@ use keystile_protocol::seal::MasterKey;
 use crate::entropy::random;
 use crate::private_file;
 use crate::refusal::{Outcome, Refusal, refuse};
+use crate::serve::absolute;
+use crate::settings::Settings;
 
 /// The environment variable that holds master keys, instead of a file.
 pub const VARIABLE: &str = "KEYSTILE_MASTER_KEY";
 /// The file beside the database.
 pub const FILE_NAME: &str = "master.key";
 
+/// What stands above the keys.
+const HEAD: &str = "\
+# Keystile's master key: without it the signing keys in the database cannot be read.
+# Keep a copy where backups of the database do not lie.
+";
 const FORM: &str = "a master key is written ID:KEY, the id from 0 to 255 and the key 32 random \
                     bytes in base64url or hexadecimal";
+
+/// Where the server finds its master keys.
+#[derive(Debug)]
+pub enum Given {
+    /// In [`VARIABLE`].
+    Variable,
+    /// In this file.
+    File(PathBuf),
+}
+
+impl Given {
+    /// The variable counts first, then the file that the settings name, then that of the store.
+    pub fn of(settings: &Settings) -> Outcome<Self> {
+        if from_environment()?.is_some() {
+            return Ok(Self::Variable);
+        }
+        let beside = || settings.data_folder().join(FILE_NAME);
+        Ok(Self::File(settings.master_key_file.clone().unwrap_or_else(beside)))
+    }
+
+    /// What is there, if anything is.
+    pub fn read(&self) -> Outcome<Option<Vec<MasterKey>>> {
+        match self {
+            Self::Variable => from_environment(),
+            Self::File(path) => from_file(path),
+        }
+    }
+
+    /// For a person.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Variable => VARIABLE.to_owned(),
+            Self::File(path) => absolute(path),
+        }
+    }
+}
+
+/// The text of a file with these keys.
+pub fn to_text(keys: &[MasterKey]) -> String {
+    let lines = keys.iter().map(|key| format!("{}:{}\n", key.id, base64url(key.secret)));
+    format!("{HEAD}{}", lines.collect::<String>())
+}
 
 /// Master keys from the environment, if it has them.
 pub fn from_environment() -> Outcome<Option<Vec<MasterKey>>> {
@@ -40,12 +89,7 @@ pub fn from_file(path: &Path) -> Outcome<Option<Vec<MasterKey>>> {
 
 /// Makes a file with a new master key.
 pub fn make_file(path: &Path) -> Outcome<Vec<MasterKey>> {
-    let text = format!(
-        "# Keystile's master key: without it the signing keys in the database cannot be read.\n\
-         # Keep a copy where backups of the database do not lie.\n\
-         1:{}\n",
-        base64url(random::<32>())
-    );
+    let text = to_text(&[MasterKey { id: 1, secret: random() }]);
     private_file::create(path, &text)?;
     let made = from_file(path)?;
     made.ok_or_else(|| Refusal::new(format!("{} has gone again", path.display())))

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_authority::Authority;
+use keystile_authority::keys::Keys;
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_store::SqliteStore;
+use keystile_protocol::seal::{MasterKey, Seals};
+use keystile_store::{SqliteStore, StoreCopy};
 
 use crate::refusal::{Outcome, Refusal};
+use crate::settings::Settings;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -24,6 +27,13 @@ pub async fn load(authority: &Authority) -> Outcome {
     if made {
         load_all(authority).await?;
     }
+    Ok(())
+}
+
+/// Whether these master keys open the keys in a copy of a store.
+pub fn open_copied(settings: &Settings, copy: &StoreCopy, masters: Vec<MasterKey>) -> Outcome {
+    let seals = Seals::new(settings.policy.issuer.as_str(), masters);
+    Keys::open(copy.keys()?, copy.decryption_keys()?, &seals)?;
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod keys;
 mod logos;
 mod logout_messages;
 mod meta;
+mod migrations;
 mod parked;
 mod pending;
 mod pings;
@@ -28,5 +29,6 @@ mod statements;
 mod sweep;
 mod used_once;
 
-pub use sqlite::{OpenError, Options, SqliteStore};
+pub use migrations::{MigrationPlan, PlannedMigration};
+pub use sqlite::{Contents, CopyError, OpenError, Options, Restore, SqliteStore, StoreCopy};
 pub use sweep::Swept;

@@ -4,6 +4,7 @@ use keystile_authority::ports::{StoreError, Stored};
 use keystile_protocol::Timestamp;
 
 use crate::statements::{Statements, only_number, params};
+use crate::{pending, sessions};
 
 /// What every process looks at from time to time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,9 +29,18 @@ pub(crate) async fn note_change(db: &mut impl Statements) -> Stored<()> {
     db.execute(sql, params![]).await.map(drop)
 }
 
-/// Begins a new epoch. Its number is the time, so that two restores of one backup do not begin
+/// Begins a new epoch after the store went back in time, or may have: nothing that waits for a word
+/// is left, browsers sign in again, and what was sealed before is refused. Grants stay.
+pub(crate) async fn begin_epoch(db: &mut impl Statements, now: Timestamp) -> Stored<u64> {
+    pending::delete_all(db).await?;
+    sessions::forget_browsers(db).await?;
+    note_change(db).await?;
+    raise_epoch(db, now).await
+}
+
+/// Its number is the time, so that two restores of one backup do not begin
 /// the same epoch twice.
-pub(crate) async fn raise_epoch(db: &mut impl Statements, now: Timestamp) -> Stored<u64> {
+async fn raise_epoch(db: &mut impl Statements, now: Timestamp) -> Stored<u64> {
     let sql = "UPDATE meta SET value = CASE WHEN value < $1 THEN $1 ELSE value + 1 END \
                WHERE name = 'epoch' RETURNING value";
     let epoch = db.row(sql, params![now], only_number::<u64>).await?;

@@ -1,7 +1,9 @@
 //! SQLite: a file beside the program. One thread writes, a few connections read, and what was
 //! answered is on disk.
 
+mod backup;
 mod db;
+mod locks;
 mod logos;
 mod logout_outbox;
 mod memory;
@@ -12,10 +14,12 @@ mod pings;
 mod readers;
 mod registrations;
 mod registry;
+mod restore;
 mod store;
 mod sweeper;
 mod writer;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,13 +28,16 @@ use keystile_authority::ports::Stored;
 use keystile_protocol::Timestamp;
 
 use crate::meta;
+use crate::migrations::MigrationPlan;
 use crate::sweep::Cursor;
 use db::Db;
 use memory::Memory;
 use readers::Readers;
 use writer::Writer;
 
+pub use backup::{Contents, CopyError, StoreCopy};
 pub use open::OpenError;
+pub use restore::Restore;
 
 /// How a [`SqliteStore`] works.
 #[derive(Clone, Copy, Debug)]
@@ -69,13 +76,15 @@ struct Inner {
     readers: Readers,
     memory: Memory,
     cursor: Mutex<Cursor>,
+    /// Locked for as long as the store is open.
+    _in_use: File,
 }
 
 impl SqliteStore {
     /// Opens the file, makes it if it is missing (it and its folder for its owner alone), and
     /// brings its tables up to date.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let connection = open::prepare(path, options)?;
+        let (connection, in_use) = open::prepare(path, options)?;
         let reader = || open::reader(path, options).map_err(OpenError::Sqlite);
         let readers = (0..options.readers.max(1)).map(|_| reader()).collect::<Result<_, _>>()?;
         let memory = Memory::new(reader()?)?;
@@ -84,7 +93,16 @@ impl SqliteStore {
         let writer = Writer::start(connection, reopen, options).map_err(OpenError::Thread)?;
         let readers = Readers::new(readers);
         let cursor = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { writer, readers, memory, cursor }) })
+        let inner = Inner { writer, readers, memory, cursor, _in_use: in_use };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What opening the file would do to its tables. Nothing is touched.
+    pub fn plan(path: &Path, options: Options) -> Result<MigrationPlan, OpenError> {
+        if !path.exists() {
+            return Ok(open::plan_of_new());
+        }
+        open::plan(&open::reader(path, options).map_err(OpenError::Sqlite)?)
     }
 
     /// Refuses new writes, lets those that wait finish, and stops the writer. Dropping the last
@@ -95,11 +113,7 @@ impl SqliteStore {
 
     /// Begins a new epoch, as a restore does: what was sealed before is refused.
     pub async fn raise_epoch(&self, now: Timestamp) -> Stored<u64> {
-        let raise = async move |db: &mut Db<'_>| {
-            crate::pending::delete_all(db).await?;
-            meta::raise_epoch(db, now).await
-        };
-        let raised = self.write(raise).await;
+        let raised = self.write(async move |db| meta::begin_epoch(db, now).await).await;
         self.inner.memory.look();
         raised
     }

@@ -8,9 +8,10 @@ use keystile_authority::ports::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Options;
 use super::db::{Db, at_once};
+use super::{Options, locks};
 use crate::meta;
+use crate::migrations::{self, MigrationPlan};
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
@@ -55,10 +56,12 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// Makes the file if need be and migrates it; the connection is the writer's.
-pub(crate) fn prepare(path: &Path, options: Options) -> Result<Connection, OpenError> {
+/// Makes the file if need be and migrates it; the connection is the writer's, and the file says to
+/// other processes that the store is in use.
+pub(super) fn prepare(path: &Path, options: Options) -> Result<(Connection, File), OpenError> {
     make(path)?;
-    let _one_at_a_time = migration_lock(path)?;
+    let _one_at_a_time = locks::of_changes(path)?;
+    let in_use = locks::of_use(path)?;
     let mut connection = writer(path, options).map_err(OpenError::Sqlite)?;
     let mode: String = connection
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
@@ -67,25 +70,25 @@ pub(crate) fn prepare(path: &Path, options: Options) -> Result<Connection, OpenE
         return Err(OpenError::NoWriteAheadLog);
     }
     migrate(&mut connection)?;
-    Ok(connection)
+    Ok((connection, in_use))
 }
 
 fn make(path: &Path) -> Result<(), OpenError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |error| OpenError::File { path, error }
-    };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        for_owner_alone(DirBuilder::new().recursive(true), 0o700)
-            .create(folder)
-            .map_err(failed(folder))?;
-    }
-    let mut new = OpenOptions::new();
-    private(new.write(true).create_new(true));
-    match new.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(path)(error)),
+    make_folder(path)?;
+    match private(OpenOptions::new().write(true).create_new(true)).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(OpenError::File { path: path.to_owned(), error })
+        }
         _ => Ok(()),
     }
+}
+
+/// Makes the folder of the file, if it is missing.
+pub(super) fn make_folder(path: &Path) -> Result<(), OpenError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Some(folder) = folder else { return Ok(()) };
+    let made = for_owner_alone(DirBuilder::new().recursive(true), 0o700).create(folder);
+    made.map_err(|error| OpenError::File { path: folder.to_owned(), error })
 }
 
 #[cfg(unix)]
@@ -99,44 +102,44 @@ fn for_owner_alone(builder: &mut DirBuilder, _mode: u32) -> &mut DirBuilder {
 }
 
 #[cfg(unix)]
-fn private(options: &mut OpenOptions) {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+pub(super) fn private(options: &mut OpenOptions) -> &OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
 }
 
 #[cfg(not(unix))]
-fn private(_options: &mut OpenOptions) {}
-
-/// refinery takes no lock: two programs that start together wait for each other here.
-fn migration_lock(path: &Path) -> Result<File, OpenError> {
-    let mut path = path.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let mut options = OpenOptions::new();
-    private(options.write(true).create(true).truncate(false));
-    let locked = options.open(&path).and_then(|file| file.lock().map(|()| file));
-    locked.map_err(|error| OpenError::File { path, error })
+pub(super) fn private(options: &mut OpenOptions) -> &OpenOptions {
+    options
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    let runner = embedded::migrations::runner();
-    let known = runner.get_migrations().iter().map(|migration| i64::from(migration.version()));
-    let known = known.max().unwrap_or(0);
-    let needed = readable_by(connection)?;
-    if needed > known {
-        return Err(OpenError::Newer { needed, known });
+/// In one transaction, so that no migration is applied and not noted.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let plan = plan(connection)?;
+    if plan.readable_by > plan.known {
+        return Err(OpenError::Newer { needed: plan.readable_by, known: plan.known });
     }
-    // In one transaction, so that no migration is applied and not noted. A migration that this
-    // program does not know was let pass by `readable_by`.
-    let runner = runner.set_grouped(true).set_abort_missing(false);
+    // A migration that this program does not know was let pass by `readable_by`.
+    let runner = embedded::migrations::runner().set_grouped(true).set_abort_missing(false);
     runner.run(connection).map_err(|error| OpenError::Migration(Box::new(error)))?;
     Ok(())
 }
 
-fn readable_by(connection: &Connection) -> Result<i64, OpenError> {
+/// What the store lacks of what this program knows.
+pub(super) fn plan(connection: &Connection) -> Result<MigrationPlan, OpenError> {
     if !connection.table_exists(None, "meta").map_err(OpenError::Sqlite)? {
-        return Ok(0);
+        return Ok(plan_of_new());
     }
-    at_once(meta::readable_by(&mut Db::new(connection))).map_err(OpenError::Store)
+    let asked = at_once(async {
+        let mut db = Db::new(connection);
+        Ok((migrations::applied(&mut db).await?, meta::readable_by(&mut db).await?))
+    });
+    let (applied, readable_by) = asked.map_err(OpenError::Store)?;
+    let runner = embedded::migrations::runner();
+    Ok(migrations::plan(&applied, readable_by, runner.get_migrations()))
+}
+
+/// For a store that is not there yet.
+pub(super) fn plan_of_new() -> MigrationPlan {
+    migrations::plan(&[], 0, embedded::migrations::runner().get_migrations())
 }
 
 /// A connection that writes, to a file that is there.
@@ -159,7 +162,7 @@ pub(crate) fn reader(path: &Path, options: Options) -> rusqlite::Result<Connecti
     Ok(connection)
 }
 
-fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(options.busy_timeout)?;
@@ -168,4 +171,37 @@ fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last migration of the time when none said it.
+    const SILENT_UP_TO: i64 = 17;
+
+    #[test]
+    fn finding_30_every_migration_says_which_programs_can_work_on_the_result() {
+        let runner = embedded::migrations::runner();
+        let mut before = 1;
+        let mut all: Vec<_> = runner.get_migrations().iter().collect();
+        all.sort_by_key(|migration| migration.version());
+        for migration in all {
+            let version = i64::from(migration.version());
+            if version <= SILENT_UP_TO {
+                continue;
+            }
+            let says = migrations::said_by(migration).unwrap_or_else(|| {
+                panic!(
+                    "V{version} has to say in its SQL which programs can work on the result: \
+                     UPDATE meta SET value = {before} WHERE name = 'readable_by'; where {before} \
+                     is the migration that they have to know. It can be no later one than the \
+                     last of the version before this one."
+                )
+            });
+            assert!((before..version).contains(&says), "V{version} says {says} after {before}");
+            before = says;
+        }
+        assert!(before >= 17, "older programs would ignore what tokens are bound to");
+    }
 }

@@ -174,6 +174,20 @@ fn a_database_of_a_newer_program_is_refused_in_words() {
 }
 
 #[test]
+fn a_plan_says_what_opening_would_do_and_touches_nothing() {
+    let folder = Folder::new();
+    let plan = SqliteStore::plan(&folder.database(), Options::default()).expect("a plan");
+    assert_eq!((plan.at, plan.ahead.len() > 9), (0, true));
+    assert!(!folder.database().exists());
+    let last = plan.ahead.last().expect("there are some").clone();
+    assert_eq!(last.version, plan.known);
+    drop(folder.open());
+    let plan = SqliteStore::plan(&folder.database(), Options::default()).expect("a plan");
+    assert_eq!((plan.at, plan.readable_by), (last.version, last.readable_by), "as it said");
+    assert_eq!(plan.ahead, []);
+}
+
+#[test]
 fn what_is_no_database_is_refused_and_left_alone() {
     let folder = Folder::new();
     drop(folder.open());

@@ -2,6 +2,7 @@
 
 mod account;
 mod authorization_details;
+mod backup;
 mod bad_input;
 mod ciba;
 mod ciba_page;

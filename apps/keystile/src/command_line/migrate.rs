@@ -1,0 +1,79 @@
+//! `keystile migrate`: brings the store's tables up to date, or says what that would do.
+
+use clap::Args;
+use keystile_store::{MigrationPlan, Options, SqliteStore};
+use serde_json::{Value, json};
+
+use super::{Format, Place};
+use crate::node::open_store;
+use crate::output;
+use crate::refusal::{Outcome, Refusal};
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    plan: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Migrate {
+    pub(super) fn run(self) -> Outcome {
+        let settings = self.place.settings()?;
+        let plan = SqliteStore::plan(&settings.store, Options::default()).map_err(|error| {
+            let store = settings.store.display();
+            Refusal::new(format!("the store {store} cannot be read: {error}"))
+        })?;
+        if !self.plan {
+            open_store(&settings)?;
+        }
+        if self.format.json {
+            output::json(&described(&plan, !self.plan));
+        } else {
+            tell(&plan, !self.plan);
+        }
+        Ok(())
+    }
+}
+
+fn described(plan: &MigrationPlan, done: bool) -> Value {
+    let migrations = plan.ahead.iter().map(|ahead| {
+        json!({
+            "version": ahead.version,
+            "name": ahead.name,
+            "meaning": ahead.meaning,
+            "readable_by": ahead.readable_by,
+        })
+    });
+    json!({
+        "at": plan.at,
+        "known": plan.known,
+        "readable_by": plan.readable_by,
+        "migrations": migrations.collect::<Value>(),
+        "done": done,
+    })
+}
+
+fn tell(plan: &MigrationPlan, done: bool) {
+    let Some(last) = plan.ahead.last() else {
+        output::line(if plan.readable_by > plan.known {
+            format!("The store is for programs that know migration {}.", plan.readable_by)
+        } else {
+            format!("Nothing to do: the store has migration {}.", plan.at)
+        });
+        return;
+    };
+    for ahead in &plan.ahead {
+        output::line(format!("V{} {}: {}", ahead.version, ahead.name, ahead.meaning));
+    }
+    let (is, can) = if done { ("is", "can") } else { ("will be", "will be able to") };
+    output::line(format!(
+        "The store {is} at V{}. Programs that know V{} {can} work on it, also beside this one{}.",
+        last.version,
+        last.readable_by,
+        if plan.at != 0 && plan.at < last.readable_by { "; those of before cannot" } else { "" },
+    ));
+}

@@ -1,0 +1,110 @@
+//! `keystile restore`: a backup takes the place of the store.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use keystile_authority::ports::Clock;
+use keystile_store::{Options, Restore as StoreRestore, StoreCopy};
+use serde_json::json;
+
+use super::{Format, Place};
+use crate::clock::SystemClock;
+use crate::master_key::{self, Given};
+use crate::refusal::{Outcome, Refusal, refuse};
+use crate::server_keys::open_copied;
+use crate::settings::Settings;
+use crate::{output, private_file};
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// What 'keystile backup' wrote
+    #[arg(value_name = "FILE")]
+    from: PathBuf,
+    /// The master keys of the backup, where the server has none yet
+    #[arg(long, value_name = "FILE")]
+    master_key: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Restore {
+    pub(super) fn run(self) -> Outcome {
+        let settings = self.place.settings()?;
+        let now = SystemClock.now();
+        let restore = StoreRestore::prepare(&self.from, &settings.store, now, Options::default())?;
+        let missing = self.master_keys(&settings, restore.copy())?;
+        let contents = restore.copy().contents()?;
+        // The key goes first: a store without it could not be served.
+        if let Some((path, text)) = missing {
+            private_file::create(&path, &text)?;
+        }
+        let aside = restore.finish(now)?;
+        if self.format.json {
+            output::json(&json!({
+                "restored": settings.store,
+                "before": aside,
+                "clients": contents.clients,
+                "accounts": contents.accounts,
+                "grants": contents.grants,
+            }));
+            return Ok(());
+        }
+        output::line(format!(
+            "{} has {} clients, {} accounts and {} grants.",
+            settings.store.display(),
+            contents.clients,
+            contents.accounts,
+            contents.grants,
+        ));
+        output::line(
+            "Codes and logins that were under way are refused, and people sign in again; what apps \
+             were granted stays.",
+        );
+        if let Some(aside) = aside {
+            output::line(format!("The store of before is {}.", aside.display()));
+        }
+        Ok(())
+    }
+
+    /// Whether the server will be able to read the keys in the copy; and the file that has to be
+    /// made for that, if there is none.
+    fn master_keys(
+        &self,
+        settings: &Settings,
+        copy: &StoreCopy,
+    ) -> Outcome<Option<(PathBuf, String)>> {
+        let given = Given::of(settings)?;
+        let of_file = self.master_key.as_deref().map(read).transpose()?;
+        if let Some(masters) = given.read()? {
+            return match open_copied(settings, copy, masters) {
+                Ok(()) => Ok(None),
+                Err(refusal) => refuse(format!(
+                    "the backup was made with another master key than that in {}, where the \
+                     server finds it: {} Put the backup's key there first, or restore to another \
+                     place.",
+                    given.words(),
+                    refusal.words()
+                )),
+            };
+        }
+        let Some(masters) = of_file else {
+            return refuse(format!(
+                "there is no master key: {} is missing. Give the one of the backup with \
+                 --master-key FILE.",
+                given.words()
+            ));
+        };
+        open_copied(settings, copy, masters.clone())?;
+        match given {
+            Given::Variable => refuse(format!("{} is empty", master_key::VARIABLE)),
+            Given::File(path) => Ok(Some((path, master_key::to_text(&masters)))),
+        }
+    }
+}
+
+fn read(path: &Path) -> Outcome<Vec<keystile_protocol::seal::MasterKey>> {
+    master_key::from_file(path)?
+        .ok_or_else(|| Refusal::new(format!("there is no {}", path.display())))
+}
