@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_authority::Authority;
-use keystile_authority::keys::Keys;
+use keystile_authority::ports::{StoreError, Stored};
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_protocol::seal::{MasterKey, Seals};
-use keystile_store::{SqliteStore, StoreCopy};
+use keystile_store::SqliteStore;
 
 use crate::refusal::{Outcome, Refusal};
-use crate::settings::Settings;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -21,19 +19,12 @@ pub async fn load(authority: &Authority) -> Outcome {
     let missing = load_all(authority).await?.into_iter().filter(|algorithm| !algorithm.is_rsa());
     let mut made = false;
     for algorithm in missing {
-        authority.add_key(SigningKey::generate(algorithm)?).await?;
+        made_once(authority.add_key(SigningKey::generate(algorithm)?).await)?;
         made = true;
     }
     if made {
         load_all(authority).await?;
     }
-    Ok(())
-}
-
-/// Whether these master keys open the keys in a copy of a store.
-pub fn open_copied(settings: &Settings, copy: &StoreCopy, masters: Vec<MasterKey>) -> Outcome {
-    let seals = Seals::new(settings.policy.issuer.as_str(), masters);
-    Keys::open(copy.keys()?, copy.decryption_keys()?, &seals)?;
     Ok(())
 }
 
@@ -46,6 +37,14 @@ async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
         ))
     })?;
     Ok(keys.missing())
+}
+
+/// Another node that started at the same time was first: its key is as good as ours.
+fn made_once(added: Stored<()>) -> Stored<()> {
+    match added {
+        Err(StoreError::Conflict(_)) => Ok(()),
+        added => added,
+    }
 }
 
 /// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
@@ -84,7 +83,7 @@ async fn make_missing(authority: &Authority) {
 
 async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
     let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await??;
-    authority.add_key(key).await?;
+    made_once(authority.add_key(key).await)?;
     authority.load_keys().await?;
     tracing::info!(%algorithm, "a signing key is made");
     Ok(())
@@ -92,7 +91,7 @@ async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
 
 async fn make_for_decryption(authority: &Authority, key_type: KeyType) -> Outcome {
     let key = tokio::task::spawn_blocking(move || DecryptionKey::generate(key_type)).await??;
-    authority.add_decryption_key(key).await?;
+    made_once(authority.add_decryption_key(key).await)?;
     authority.load_keys().await?;
     tracing::info!(key_type = key_type.as_str(), "a key for decryption is made");
     Ok(())

@@ -7,10 +7,10 @@ use keystile_protocol::seal::MasterKey;
 use keystile_store::{Options, StoreCopy};
 use serde_json::json;
 
+use super::restore::open_keys;
 use super::{Format, Place};
 use crate::master_key::{self, Given};
 use crate::refusal::{Outcome, refuse};
-use crate::server_keys::open_copied;
 use crate::settings::Settings;
 use crate::{output, private_file};
 
@@ -83,6 +83,6 @@ fn masters_of(settings: &Settings, copy: &StoreCopy) -> Outcome<Vec<MasterKey>> 
     let Some(masters) = given.read()? else {
         return refuse(format!("there is no master key: {} is missing", given.words()));
     };
-    open_copied(settings, copy, masters.clone())?;
+    open_keys(settings, copy, masters.clone())?;
     Ok(masters)
 }

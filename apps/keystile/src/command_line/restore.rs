@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use keystile_authority::keys::Keys;
 use keystile_authority::ports::Clock;
+use keystile_protocol::seal::{MasterKey, Seals};
 use keystile_store::{Options, Restore as StoreRestore, StoreCopy};
 use serde_json::json;
 
@@ -11,7 +13,6 @@ use super::{Format, Place};
 use crate::clock::SystemClock;
 use crate::master_key::{self, Given};
 use crate::refusal::{Outcome, Refusal, refuse};
-use crate::server_keys::open_copied;
 use crate::settings::Settings;
 use crate::{output, private_file};
 
@@ -78,7 +79,7 @@ impl Restore {
         let given = Given::of(settings)?;
         let of_file = self.master_key.as_deref().map(read).transpose()?;
         if let Some(masters) = given.read()? {
-            return match open_copied(settings, copy, masters) {
+            return match open_keys(settings, copy, masters) {
                 Ok(()) => Ok(None),
                 Err(refusal) => refuse(format!(
                     "the backup was made with another master key than that in {}, where the \
@@ -96,7 +97,7 @@ impl Restore {
                 given.words()
             ));
         };
-        open_copied(settings, copy, masters.clone())?;
+        open_keys(settings, copy, masters.clone())?;
         match given {
             Given::Variable => refuse(format!("{} is empty", master_key::VARIABLE)),
             Given::File(path) => Ok(Some((path, master_key::to_text(&masters)))),
@@ -104,7 +105,14 @@ impl Restore {
     }
 }
 
-fn read(path: &Path) -> Outcome<Vec<keystile_protocol::seal::MasterKey>> {
+fn read(path: &Path) -> Outcome<Vec<MasterKey>> {
     master_key::from_file(path)?
         .ok_or_else(|| Refusal::new(format!("there is no {}", path.display())))
+}
+
+/// Whether these master keys open the keys in the copy of a store.
+pub(super) fn open_keys(settings: &Settings, copy: &StoreCopy, masters: Vec<MasterKey>) -> Outcome {
+    let seals = Seals::new(settings.policy.issuer.as_str(), masters);
+    Keys::open(copy.keys()?, copy.decryption_keys()?, &seals)?;
+    Ok(())
 }
