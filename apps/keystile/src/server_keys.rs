@@ -8,7 +8,7 @@ use keystile_authority::Authority;
 use keystile_authority::ports::{StoreError, Stored};
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use crate::refusal::{Outcome, Refusal};
 
@@ -49,7 +49,7 @@ fn made_once(added: Stored<()>) -> Stored<()> {
 
 /// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
 /// each, and loads the keys again whenever another process has changed something.
-pub fn keep_up(authority: &Arc<Authority>, store: &SqliteStore) {
+pub fn keep_up(authority: &Arc<Authority>, store: &Database) {
     let (authority, store) = (Arc::clone(authority), store.clone());
     tokio::spawn(async move {
         make_missing(&authority).await;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keystile_protocol::seal::MasterKey;
-use keystile_store::{Options, StoreCopy};
+use keystile_store::sqlite::{Options, StoreCopy};
 use serde_json::json;
 
 use super::restore::open_keys;
@@ -34,10 +34,10 @@ impl Backup {
         if let Some(path) = self.with_master_key.as_ref().filter(|path| path.exists()) {
             return refuse(format!("{} is there already", path.display()));
         }
-        let copy = StoreCopy::of_store(&settings.store, &self.to, Options::default())?;
+        let mut copy = StoreCopy::of_store(&settings.store, &self.to, Options::default())?;
         let contents = copy.contents()?;
         // After the copy: a key that was made meanwhile is not in it, but an older one may be.
-        let masters = self.with_master_key.as_ref().map(|_| masters_of(&settings, &copy));
+        let masters = self.with_master_key.as_ref().map(|_| masters_of(&settings, &mut copy));
         let masters = masters.transpose()?;
         copy.place(&self.to)?;
         if let (Some(path), Some(masters)) = (&self.with_master_key, masters) {
@@ -78,7 +78,7 @@ impl Backup {
 }
 
 /// The master keys, if they open what is in the copy.
-fn masters_of(settings: &Settings, copy: &StoreCopy) -> Outcome<Vec<MasterKey>> {
+fn masters_of(settings: &Settings, copy: &mut StoreCopy) -> Outcome<Vec<MasterKey>> {
     let given = Given::of(settings)?;
     let Some(masters) = given.read()? else {
         return refuse(format!("there is no master key: {} is missing", given.words()));

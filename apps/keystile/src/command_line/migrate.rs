@@ -1,7 +1,7 @@
 //! `keystile migrate`: brings the store's tables up to date, or says what that would do.
 
 use clap::Args;
-use keystile_store::{MigrationPlan, Options, SqliteStore};
+use keystile_store::{MigrationPlan, sqlite};
 use serde_json::{Value, json};
 
 use super::{Format, Place};
@@ -23,7 +23,7 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) fn run(self) -> Outcome {
         let settings = self.place.settings()?;
-        let plan = SqliteStore::plan(&settings.store, Options::default()).map_err(|error| {
+        let plan = sqlite::plan(&settings.store, sqlite::Options::default()).map_err(|error| {
             let store = settings.store.display();
             Refusal::new(format!("the store {store} cannot be read: {error}"))
         })?;

@@ -6,7 +6,7 @@ use clap::Args;
 use keystile_authority::keys::Keys;
 use keystile_authority::ports::Clock;
 use keystile_protocol::seal::{MasterKey, Seals};
-use keystile_store::{Options, Restore as StoreRestore, StoreCopy};
+use keystile_store::sqlite::{Options, Restore as StoreRestore, StoreCopy};
 use serde_json::json;
 
 use super::{Format, Place};
@@ -34,7 +34,8 @@ impl Restore {
     pub(super) fn run(self) -> Outcome {
         let settings = self.place.settings()?;
         let now = SystemClock.now();
-        let restore = StoreRestore::prepare(&self.from, &settings.store, now, Options::default())?;
+        let mut restore =
+            StoreRestore::prepare(&self.from, &settings.store, now, Options::default())?;
         let missing = self.master_keys(&settings, restore.copy())?;
         let contents = restore.copy().contents()?;
         // The key goes first: a store without it could not be served.
@@ -74,7 +75,7 @@ impl Restore {
     fn master_keys(
         &self,
         settings: &Settings,
-        copy: &StoreCopy,
+        copy: &mut StoreCopy,
     ) -> Outcome<Option<(PathBuf, String)>> {
         let given = Given::of(settings)?;
         let of_file = self.master_key.as_deref().map(read).transpose()?;
@@ -111,7 +112,11 @@ fn read(path: &Path) -> Outcome<Vec<MasterKey>> {
 }
 
 /// Whether these master keys open the keys in the copy of a store.
-pub(super) fn open_keys(settings: &Settings, copy: &StoreCopy, masters: Vec<MasterKey>) -> Outcome {
+pub(super) fn open_keys(
+    settings: &Settings,
+    copy: &mut StoreCopy,
+    masters: Vec<MasterKey>,
+) -> Outcome {
     let seals = Seals::new(settings.policy.issuer.as_str(), masters);
     Keys::open(copy.keys()?, copy.decryption_keys()?, &seals)?;
     Ok(())

@@ -100,8 +100,8 @@ impl StoreCopy {
         if place.exists() {
             return Err(CopyError::Taken(place.to_owned()));
         }
-        let source = open::connect(store, options).map_err(|error| unreadable(store, error))?;
-        must_be_ours(&source, store)?;
+        let mut source = open::connect(store, options).map_err(|error| unreadable(store, error))?;
+        must_be_ours(&mut source, store)?;
         let draft = Draft::beside(place)?;
         // One read of the whole file: a copy that goes on page by page begins anew at each write
         // of another process, and under load it would never end.
@@ -112,8 +112,8 @@ impl StoreCopy {
     /// Opens a draft and looks whether it is whole. `named` is the file that an error names.
     pub(super) fn checked(draft: Draft, named: &Path, options: Options) -> Result<Self, CopyError> {
         let failed = |error| unreadable(named, error);
-        let connection = open::connect(&draft.0, options).map_err(failed)?;
-        must_be_ours(&connection, named)?;
+        let mut connection = open::connect(&draft.0, options).map_err(failed)?;
+        must_be_ours(&mut connection, named)?;
         let check = "PRAGMA integrity_check(1)";
         let words: String = connection.query_row(check, [], |row| row.get(0)).map_err(failed)?;
         if words != "ok" {
@@ -128,26 +128,27 @@ impl StoreCopy {
     /// Brings the copy up to date, and begins a new epoch in it.
     pub(super) fn renew(&mut self, now: Timestamp) -> Result<(), CopyError> {
         open::migrate(&mut self.connection)?;
-        let transaction = self.connection.transaction()?;
-        at_once(meta::begin_epoch(&mut Db::new(&transaction), now))?;
-        transaction.commit()?;
+        // One transaction; a copy in which it fails is thrown away.
+        self.connection.execute_batch("BEGIN")?;
+        at_once(meta::begin_epoch(&mut Db::new(&mut self.connection), now))?;
+        self.connection.execute_batch("COMMIT")?;
         Ok(())
     }
 
     /// The keys that sign, as they are kept.
-    pub fn keys(&self) -> Stored<Vec<StoredKey>> {
-        at_once(keys::all(&mut Db::new(&self.connection)))
+    pub fn keys(&mut self) -> Stored<Vec<StoredKey>> {
+        at_once(keys::all(&mut Db::new(&mut self.connection)))
     }
 
     /// The keys that decrypt, as they are kept.
-    pub fn decryption_keys(&self) -> Stored<Vec<StoredDecryptionKey>> {
-        at_once(decryption_keys::all(&mut Db::new(&self.connection)))
+    pub fn decryption_keys(&mut self) -> Stored<Vec<StoredDecryptionKey>> {
+        at_once(decryption_keys::all(&mut Db::new(&mut self.connection)))
     }
 
     /// How much there is in it.
-    pub fn contents(&self) -> Stored<Contents> {
+    pub fn contents(&mut self) -> Stored<Contents> {
         at_once(async {
-            let db = &mut Db::new(&self.connection);
+            let db = &mut Db::new(&mut self.connection);
             Ok(Contents {
                 clients: count(db, "SELECT COUNT(*) FROM clients").await?,
                 accounts: count(db, "SELECT COUNT(*) FROM accounts").await?,
@@ -211,7 +212,7 @@ impl Drop for Draft {
     }
 }
 
-fn must_be_ours(connection: &Connection, path: &Path) -> Result<(), CopyError> {
+fn must_be_ours(connection: &mut Connection, path: &Path) -> Result<(), CopyError> {
     let has = |table| connection.table_exists(None, table).map_err(|error| unreadable(path, error));
     if !(has("meta")? && has("refinery_schema_history")? && has("grants")?) {
         return Err(CopyError::NotAStore(path.to_owned()));

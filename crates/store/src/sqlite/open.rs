@@ -124,7 +124,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 }
 
 /// What the store lacks of what this program knows.
-pub(super) fn plan(connection: &Connection) -> Result<MigrationPlan, OpenError> {
+pub(super) fn plan(connection: &mut Connection) -> Result<MigrationPlan, OpenError> {
     if !connection.table_exists(None, "meta").map_err(OpenError::Sqlite)? {
         return Ok(plan_of_new());
     }

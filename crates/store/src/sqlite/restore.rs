@@ -53,8 +53,8 @@ impl Restore {
     }
 
     /// What will be in the place of the store.
-    pub fn copy(&self) -> &StoreCopy {
-        &self.copy
+    pub fn copy(&mut self) -> &mut StoreCopy {
+        &mut self.copy
     }
 
     /// Puts it there. What was there keeps a name, which is told.

@@ -180,7 +180,7 @@ impl Desk {
         if self.connection.is_none() {
             self.connection = Some((self.reopen)().map_err(unavailable)?);
         }
-        let Some(connection) = &self.connection else { return Ok(()) };
+        let Some(connection) = &mut self.connection else { return Ok(()) };
         match write(connection, batch) {
             Ok(()) => Ok(()),
             Err(Lost::Nothing(error)) => {
@@ -207,7 +207,7 @@ fn unavailable(error: rusqlite::Error) -> StoreError {
 }
 
 /// All of the batch in one transaction.
-fn write(connection: &Connection, batch: &mut [Box<dyn Member>]) -> Result<(), Lost> {
+fn write(connection: &mut Connection, batch: &mut [Box<dyn Member>]) -> Result<(), Lost> {
     run(connection, "BEGIN IMMEDIATE").map_err(Lost::Nothing)?;
     if let [alone] = batch {
         if !alone.run(&mut Db::new(connection)) {
@@ -228,19 +228,21 @@ fn write(connection: &Connection, batch: &mut [Box<dyn Member>]) -> Result<(), L
 ///
 /// After some errors SQLite rolls the whole transaction back by itself. The next savepoint would
 /// then begin a transaction of its own and its release commit it, so the batch ends there.
-fn in_savepoint(connection: &Connection, member: &mut dyn Member) -> Result<(), Lost> {
-    let lost = |error| {
-        drop(roll_back(connection));
-        Lost::Nothing(error)
+fn in_savepoint(connection: &mut Connection, member: &mut dyn Member) -> Result<(), Lost> {
+    let goes_on = |connection: &Connection, sql| {
+        run(connection, sql).map_err(|error| {
+            drop(roll_back(connection));
+            Lost::Nothing(error)
+        })
     };
-    run(connection, "SAVEPOINT member").map_err(lost)?;
+    goes_on(connection, "SAVEPOINT member")?;
     if !member.run(&mut Db::new(connection)) {
         if connection.is_autocommit() {
             return Err(Lost::Nothing(gone()));
         }
-        run(connection, "ROLLBACK TO member").map_err(lost)?;
+        goes_on(connection, "ROLLBACK TO member")?;
     }
-    run(connection, "RELEASE member").map_err(lost)
+    goes_on(connection, "RELEASE member")
 }
 
 /// The end of a lone member that failed: it keeps its own error.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use keystile_authority::ports::Stored;
 use keystile_protocol::Timestamp;
-use keystile_store::{Options, SqliteStore, Swept};
+use keystile_store::sqlite::Options;
+use keystile_store::{Database, Swept};
 
 use crate::contract::{Backend, Memory, cases};
 
@@ -29,8 +30,8 @@ impl Folder {
         self.0.join("keystile.db")
     }
 
-    pub(crate) fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.database(), Options::default()).expect("a store")
+    pub(crate) fn open(&self) -> Database {
+        Database::open_sqlite(&self.database(), Options::default()).expect("a store")
     }
 }
 
@@ -41,7 +42,7 @@ impl Drop for Folder {
 }
 
 struct Sqlite {
-    store: Arc<SqliteStore>,
+    store: Arc<Database>,
     folder: Folder,
 }
 
@@ -53,19 +54,19 @@ impl Sqlite {
 }
 
 impl Backend for Sqlite {
-    type Memory = SqliteStore;
+    type Memory = Database;
 
-    fn store(&self) -> Arc<SqliteStore> {
+    fn store(&self) -> Arc<Database> {
         self.store.clone()
     }
 
-    fn another_process(&self) -> Arc<SqliteStore> {
+    fn another_process(&self) -> Arc<Database> {
         Arc::new(self.folder.open())
     }
 }
 
 #[async_trait]
-impl Memory for SqliteStore {
+impl Memory for Database {
     async fn raise_epoch(&self, now: Timestamp) -> Stored<u64> {
         Self::raise_epoch(self, now).await
     }

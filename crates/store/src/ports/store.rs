@@ -17,25 +17,26 @@ use keystile_authority::records::{
 };
 use keystile_protocol::{ClientId, Timestamp};
 
-use super::SqliteStore;
+use crate::database::Database;
 use crate::{
     accounts, clients, consents, decryption_keys, grants, incidents, keys, meta, revoked_tokens,
     sessions, used_once,
 };
 
 #[async_trait]
-impl Store for SqliteStore {
+impl Store for Database {
     fn epoch(&self) -> u64 {
-        self.inner.memory.marks().epoch
+        self.marks().epoch
     }
 
     async fn client(&self, id: &ClientId, fresh: bool) -> Stored<Option<Arc<Client>>> {
         let memory = &self.inner.memory;
+        self.look_if_due();
         if !fresh && let Some(known) = memory.client(id) {
             return Ok(Some(known));
         }
         let round = memory.round();
-        let found = self.read(async |db| clients::find(db, id).await)?.map(Arc::new);
+        let found = self.read(async |db| clients::find(db, id).await).await?.map(Arc::new);
         if let Some(client) = &found {
             memory.remember(client, round);
         }
@@ -48,15 +49,15 @@ impl Store for SqliteStore {
         client: Option<&ClientId>,
         now: Timestamp,
     ) -> Stored<Situation> {
-        self.read(async |db| sessions::situation(db, handle, client, now).await)
+        self.read(async |db| sessions::situation(db, handle, client, now).await).await
     }
 
     async fn credentials(&self, username: &str) -> Stored<Option<Credentials>> {
-        self.read(async |db| accounts::credentials(db, username).await)
+        self.read(async |db| accounts::credentials(db, username).await).await
     }
 
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>> {
-        self.read(async |db| accounts::find(db, id).await)
+        self.read(async |db| accounts::find(db, id).await).await
     }
 
     async fn grant(
@@ -65,11 +66,11 @@ impl Store for SqliteStore {
         jti: Option<&str>,
         now: Timestamp,
     ) -> Stored<Option<GrantNow>> {
-        self.read(async |db| grants::find(db, id, jti, now).await)
+        self.read(async |db| grants::find(db, id, jti, now).await).await
     }
 
     async fn token_revoked(&self, jti: &str) -> Stored<bool> {
-        self.read(async |db| revoked_tokens::contains(db, jti).await)
+        self.read(async |db| revoked_tokens::contains(db, jti).await).await
     }
 
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed> {
@@ -170,37 +171,37 @@ impl Store for SqliteStore {
     }
 
     async fn apps_of(&self, account: &AccountId) -> Stored<Vec<AppAccess>> {
-        self.read(async |db| consents::apps_of(db, account).await)
+        self.read(async |db| consents::apps_of(db, account).await).await
     }
 
     async fn sessions_of(&self, account: &AccountId, now: Timestamp) -> Stored<Vec<Session>> {
-        self.read(async |db| sessions::of_account(db, account, now).await)
+        self.read(async |db| sessions::of_account(db, account, now).await).await
     }
 
     async fn keys(&self) -> Stored<Vec<StoredKey>> {
-        self.read(async |db| keys::all(db).await)
+        self.read(async |db| keys::all(db).await).await
     }
 
     async fn add_key(&self, key: StoredKey) -> Stored<()> {
         let added = self.write(async move |db| keys::add(db, &key).await).await;
-        self.inner.memory.look();
+        self.look().await;
         added
     }
 
     async fn decryption_keys(&self) -> Stored<Vec<StoredDecryptionKey>> {
-        self.read(async |db| decryption_keys::all(db).await)
+        self.read(async |db| decryption_keys::all(db).await).await
     }
 
     async fn add_decryption_key(&self, key: StoredDecryptionKey) -> Stored<()> {
         let added = self.write(async move |db| decryption_keys::add(db, &key).await).await;
-        self.inner.memory.look();
+        self.look().await;
         added
     }
 
     /// Strangers cause incidents: under load they are not kept, so that what honest users write
     /// finds its place.
     async fn record_incident(&self, incident: &Incident) -> Stored<()> {
-        if self.inner.writer.is_pressed() {
+        if self.is_pressed() {
             return Err(StoreError::Unavailable("too many writes are waiting".into()));
         }
         let incident = incident.clone();
@@ -208,9 +209,9 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Stored<()> {
-        if !self.inner.writer.is_running() {
+        if !self.is_running() {
             return Err(StoreError::Unavailable("the store's writer has stopped".into()));
         }
-        self.read(async |db| meta::marks(db).await).map(drop)
+        self.read(async |db| meta::marks(db).await).await.map(drop)
     }
 }

@@ -1,16 +1,15 @@
-//! The sweep on SQLite: what can go is found by a reader, so that the writer is asked only where
-//! there is something to delete.
+//! The sweep: what can go is found by a reader, so that nothing is written
+//! where there is nothing to delete.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use keystile_authority::ports::{Clock, OPEN_STAYS, Stored};
 use keystile_protocol::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::readers::lock;
-use super::{Inner, SqliteStore};
-use crate::sweep::{self, Swept};
+use crate::database::{Database, Db, Inner};
+use crate::sweep::{self, Cursor, Swept};
 use crate::{approved_clients, initial_access_tokens, parked, pending, registrations, used_once};
 
 /// Rows that one step looks at.
@@ -18,11 +17,11 @@ const STEP: u32 = 500;
 /// Between two steps.
 const BREATH: Duration = Duration::from_millis(50);
 
-impl SqliteStore {
+impl Database {
     /// One step of the sweep: looks at up to `limit` grants, as many sessions and as many revoked
     /// tokens, and deletes what is of no more use.
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
-        let from = *lock(&self.inner.cursor);
+        let from = *self.cursor();
         let abandoned_before = now.minus(OPEN_STAYS);
         let (grants, sessions, tokens, used, left, pending, registrations, approved, spent) = self
             .read(async |db| {
@@ -37,7 +36,8 @@ impl SqliteStore {
                     approved_clients::abandoned(db, abandoned_before, limit).await?,
                     initial_access_tokens::any_spent(db, now).await?,
                 ))
-            })?;
+            })
+            .await?;
         let mut swept = Swept::default();
         if grants.due > 0 {
             swept.grants =
@@ -63,28 +63,32 @@ impl SqliteStore {
                 self.write(async move |db| pending::delete(db, now, limit).await).await?;
         }
         if approved > 0 {
-            let sweep = async move |db: &mut super::db::Db<'_>| {
+            let sweep = async move |db: &mut Db<'_>| {
                 approved_clients::sweep(db, abandoned_before, limit).await
             };
             swept.registrations += self.write(sweep).await?;
-            self.inner.memory.look();
+            self.look().await;
         }
         if registrations > 0 {
-            let sweep = async move |db: &mut super::db::Db<'_>| {
+            let sweep = async move |db: &mut Db<'_>| {
                 registrations::sweep(db, abandoned_before, limit).await
             };
             swept.registrations += self.write(sweep).await?;
-            self.inner.memory.look();
+            self.look().await;
         }
         if spent {
             self.write(async move |db| initial_access_tokens::delete_spent(db, now).await).await?;
         }
         let full = [tokens, used, left, pending, registrations, approved].contains(&limit);
         swept.finished = grants.last && sessions.last && !full;
-        let mut cursor = lock(&self.inner.cursor);
+        let mut cursor = self.cursor();
         cursor.grants = grants.next();
         cursor.sessions = sessions.next();
         Ok(swept)
+    }
+
+    fn cursor(&self) -> MutexGuard<'_, Cursor> {
+        self.inner.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sweeps everything, then again after `every`, until the store is gone.
@@ -98,7 +102,7 @@ async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Durati
     let mut swept = Swept::default();
     loop {
         // Not held while this waits, so that the store can go.
-        let Some(store) = inner.upgrade().map(|inner| SqliteStore { inner }) else { return };
+        let Some(store) = inner.upgrade().map(|inner| Database { inner }) else { return };
         let pause = match store.sweep(clock.now(), STEP).await {
             Ok(step) => {
                 swept += step;
