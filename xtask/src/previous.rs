@@ -12,7 +12,7 @@ const NAMED_IN: &str = "tests/previous-version";
 ///
 /// It is built in the folder of this version's own build, so that both share what they depend on.
 /// Cargo would put both programs into the same place: this one's has to be built after it.
-pub fn build() -> Result<(), String> {
+pub(crate) fn build() -> Result<(), String> {
     let commit = commit()?;
     let target = target();
     let place = target.join("previous").join(&commit);
