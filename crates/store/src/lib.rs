@@ -31,6 +31,7 @@ pub mod sqlite;
 mod statements;
 mod sweep;
 mod sweeper;
+mod tables;
 mod used_once;
 
 pub use database::Database;

@@ -4,7 +4,7 @@ use keystile_authority::ports::{StoreError, Stored};
 use keystile_protocol::Timestamp;
 
 use crate::statements::{Statements, only_number, params};
-use crate::{pending, sessions};
+use crate::{migrations, pending, sessions};
 
 /// What every process looks at from time to time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,11 +16,20 @@ pub(crate) struct Marks {
 }
 
 pub(crate) async fn marks(db: &mut impl Statements) -> Stored<Marks> {
-    let sql = "SELECT c.value, e.value FROM meta c, meta e \
-               WHERE c.name = 'changes' AND e.name = 'epoch'";
-    let marks =
-        db.row(sql, params![], |row| Ok(Marks { changes: row.int()?, epoch: row.number()? }));
-    marks.await?.ok_or_else(|| StoreError::Broken("the store has lost its epoch".into()))
+    let sql = "SELECT c.value, e.value, r.value FROM meta c, meta e, meta r \
+               WHERE c.name = 'changes' AND e.name = 'epoch' AND r.name = 'readable_by'";
+    let marks = db.row(sql, params![], |row| {
+        Ok((Marks { changes: row.int()?, epoch: row.number()? }, row.int()?))
+    });
+    let (marks, readable_by) =
+        marks.await?.ok_or_else(|| StoreError::Broken("the store has lost its epoch".into()))?;
+    // Brought up to date under our feet, by a program that left a version out.
+    if readable_by > migrations::KNOWN {
+        return Err(StoreError::Unavailable(format!(
+            "the store is for programs that know migration {readable_by} by now"
+        )));
+    }
+    Ok(marks)
 }
 
 /// Tells every process that what it remembers of clients and keys is old.
@@ -40,7 +49,7 @@ pub(crate) async fn begin_epoch(db: &mut impl Statements, now: Timestamp) -> Sto
 
 /// Its number is the time, so that two restores of one backup do not begin
 /// the same epoch twice.
-async fn raise_epoch(db: &mut impl Statements, now: Timestamp) -> Stored<u64> {
+pub(crate) async fn raise_epoch(db: &mut impl Statements, now: Timestamp) -> Stored<u64> {
     let sql = "UPDATE meta SET value = CASE WHEN value < $1 THEN $1 ELSE value + 1 END \
                WHERE name = 'epoch' RETURNING value";
     let epoch = db.row(sql, params![now], only_number::<u64>).await?;

@@ -3,6 +3,7 @@
 
 mod backup;
 pub(crate) mod db;
+mod departure;
 mod locks;
 mod open;
 mod readers;
@@ -24,6 +25,7 @@ use watch::Watch;
 use writer::Writer;
 
 pub use backup::{Contents, CopyError, StoreCopy};
+pub use departure::Departure;
 pub use open::OpenError;
 pub use restore::Restore;
 

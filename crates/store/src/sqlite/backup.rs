@@ -45,6 +45,9 @@ pub enum CopyError {
     /// Another process has the store open.
     #[error("{} is in use: stop the server first", .0.display())]
     InUse(PathBuf),
+    /// A program of this version has not served it yet.
+    #[error("{} is not up to date: bring it there with 'keystile migrate' first", .0.display())]
+    Behind(PathBuf),
     /// A file could not be read or written.
     #[error("{}: {error}", path.display())]
     File {
@@ -212,7 +215,7 @@ impl Drop for Draft {
     }
 }
 
-fn must_be_ours(connection: &mut Connection, path: &Path) -> Result<(), CopyError> {
+pub(super) fn must_be_ours(connection: &mut Connection, path: &Path) -> Result<(), CopyError> {
     let has = |table| connection.table_exists(None, table).map_err(|error| unreadable(path, error));
     if !(has("meta")? && has("refinery_schema_history")? && has("grants")?) {
         return Err(CopyError::NotAStore(path.to_owned()));

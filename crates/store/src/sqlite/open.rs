@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::db::{Db, at_once};
+use super::departure::moved_at;
 use super::{Options, locks};
 use crate::meta;
 use crate::migrations::{self, MigrationPlan};
@@ -42,6 +43,12 @@ pub enum OpenError {
         /// The last one that this program knows.
         known: i64,
     },
+    /// What it holds is in another database by now.
+    #[error(
+        "the store was moved to another database ('keystile store move'), which is to be served \
+         instead. 'keystile store reopen' opens this one again, as it was then"
+    )]
+    Moved,
     /// It is open, and what it should hold cannot be read.
     #[error("the database cannot be read: {0}")]
     Store(StoreError),
@@ -114,6 +121,9 @@ pub(super) fn private(options: &mut OpenOptions) -> &OpenOptions {
 /// In one transaction, so that no migration is applied and not noted.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let plan = plan(connection)?;
+    if plan.at > 0 && moved_at(connection).map_err(OpenError::Sqlite)?.is_some() {
+        return Err(OpenError::Moved);
+    }
     if plan.readable_by > plan.known {
         return Err(OpenError::Newer { needed: plan.readable_by, known: plan.known });
     }
@@ -176,6 +186,25 @@ pub(super) fn connect(path: &Path, options: Options) -> rusqlite::Result<Connect
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_migration_is_known_by_its_number() {
+        assert_eq!(plan_of_new().known, migrations::KNOWN);
+    }
+
+    #[test]
+    fn the_list_of_tables_is_that_of_the_schema() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        migrate(&mut connection).expect("migrated");
+        let sql = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+                   WHERE t.type = 'table' AND t.name NOT IN ('meta', 'refinery_schema_history')
+                   AND t.name NOT LIKE 'sqlite%'";
+        let mut statement = connection.prepare(sql).expect("a statement");
+        let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let there = statement.query_map([], pair).expect("rows");
+        let there = there.collect::<rusqlite::Result<_>>().expect("text");
+        assert_eq!(crate::tables::columns(), there, "what is not in the list would not be moved");
+    }
 
     /// The last migration of the time when none said it.
     const SILENT_UP_TO: i64 = 17;

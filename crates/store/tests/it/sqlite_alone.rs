@@ -175,6 +175,17 @@ fn a_database_of_a_newer_program_is_refused_in_words() {
     assert!(matches!(refused, OpenError::Newer { needed: 1000, .. }), "{refused}");
 }
 
+#[tokio::test]
+async fn finding_30_a_program_that_became_too_old_while_it_runs_is_not_ready_any_more() {
+    let folder = Folder::new();
+    let store = folder.open();
+    assert_eq!(store.ping().await, Ok(()));
+    let file = Connection::open(folder.database()).expect("the file");
+    file.execute_batch("UPDATE meta SET value = 1000 WHERE name = 'readable_by'").expect("set");
+    let refused = store.ping().await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable(words)) if words.contains("1000")));
+}
+
 #[test]
 fn a_plan_says_what_opening_would_do_and_touches_nothing() {
     let folder = Folder::new();
