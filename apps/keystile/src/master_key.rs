@@ -12,7 +12,6 @@ use keystile_protocol::seal::MasterKey;
 use crate::entropy::random;
 use crate::private_file;
 use crate::refusal::{Outcome, Refusal, refuse};
-use crate::serve::absolute;
 use crate::settings::Settings;
 
 /// The environment variable that holds master keys, instead of a file.
@@ -21,53 +20,59 @@ pub const VARIABLE: &str = "KEYSTILE_MASTER_KEY";
 pub const FILE_NAME: &str = "master.key";
 
 /// What stands above the keys.
-const HEAD: &str = "\
+const HEADER: &str = "\
 # Keystile's master key: without it the signing keys in the database cannot be read.
 # Keep a copy where backups of the database do not lie.
 ";
 const FORM: &str = "a master key is written ID:KEY, the id from 0 to 255 and the key 32 random \
                     bytes in base64url or hexadecimal";
 
-/// Where the server finds its master keys.
-#[derive(Debug)]
-pub enum Given {
-    /// In [`VARIABLE`].
-    Variable,
-    /// In this file.
-    File(PathBuf),
+/// Where the master keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the environment.
+    Environment,
+    /// In a file that the operator named.
+    Given(PathBuf),
+    /// In the file beside the database.
+    Beside(PathBuf),
 }
 
-impl Given {
-    /// The variable counts first, then the file that the settings name, then that of the store.
-    pub fn of(settings: &Settings) -> Outcome<Self> {
-        if from_environment()?.is_some() {
-            return Ok(Self::Variable);
+impl Origin {
+    /// What the operator chose. The environment counts more than a file.
+    pub fn of(settings: &Settings) -> Self {
+        match &settings.master_key_file {
+            _ if std::env::var_os(VARIABLE).is_some() => Self::Environment,
+            Some(path) => Self::Given(path.clone()),
+            None => Self::Beside(settings.data_folder().join(FILE_NAME)),
         }
-        let beside = || settings.data_folder().join(FILE_NAME);
-        Ok(Self::File(settings.master_key_file.clone().unwrap_or_else(beside)))
     }
 
-    /// What is there, if anything is.
+    /// The keys. Nothing if there is no file beside the database.
     pub fn read(&self) -> Outcome<Option<Vec<MasterKey>>> {
         match self {
-            Self::Variable => from_environment(),
-            Self::File(path) => from_file(path),
+            Self::Environment => from_environment(),
+            Self::Beside(path) => from_file(path),
+            Self::Given(path) => match from_file(path)? {
+                None => refuse(format!("there is no master key file {}", path.display())),
+                keys => Ok(keys),
+            },
         }
     }
 
-    /// For a person.
-    pub fn words(&self) -> String {
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Variable => VARIABLE.to_owned(),
-            Self::File(path) => absolute(path),
+            Self::Environment => None,
+            Self::Given(path) | Self::Beside(path) => Some(path),
         }
     }
 }
 
 /// The text of a file with these keys.
-pub fn to_text(keys: &[MasterKey]) -> String {
+pub fn text(keys: &[MasterKey]) -> String {
     let lines = keys.iter().map(|key| format!("{}:{}\n", key.id, base64url(key.secret)));
-    format!("{HEAD}{}", lines.collect::<String>())
+    format!("{HEADER}{}", lines.collect::<String>())
 }
 
 /// Master keys from the environment, if it has them.
@@ -89,7 +94,7 @@ pub fn from_file(path: &Path) -> Outcome<Option<Vec<MasterKey>>> {
 
 /// Makes a file with a new master key.
 pub fn make_file(path: &Path) -> Outcome<Vec<MasterKey>> {
-    let text = to_text(&[MasterKey { id: 1, secret: random() }]);
+    let text = text(&[MasterKey { id: 1, secret: random() }]);
     private_file::create(path, &text)?;
     let made = from_file(path)?;
     made.ok_or_else(|| Refusal::new(format!("{} has gone again", path.display())))

@@ -7,9 +7,9 @@ use keystile_protocol::seal::MasterKey;
 use keystile_store::sqlite::{Options, StoreCopy};
 use serde_json::json;
 
-use super::restore::open_keys;
+use super::restore::{open_keys, where_it_is};
 use super::{Format, Place};
-use crate::master_key::{self, Given};
+use crate::master_key::{self, Origin};
 use crate::refusal::{Outcome, refuse};
 use crate::settings::Settings;
 use crate::{output, private_file};
@@ -41,7 +41,7 @@ impl Backup {
         let masters = masters.transpose()?;
         copy.place(&self.to)?;
         if let (Some(path), Some(masters)) = (&self.with_master_key, masters) {
-            private_file::create(path, &master_key::to_text(&masters))?;
+            private_file::create(path, &master_key::text(&masters))?;
         }
         if self.format.json {
             output::json(&json!({
@@ -70,7 +70,7 @@ impl Backup {
             None => format!(
                 "The master key is not in it, and without it the backup is of no use: keep a copy \
                  of {} elsewhere, or write one with --with-master-key FILE.",
-                Given::of(&settings)?.words()
+                where_it_is(&Origin::of(&settings))
             ),
         });
         Ok(())
@@ -79,9 +79,9 @@ impl Backup {
 
 /// The master keys, if they open what is in the copy.
 fn masters_of(settings: &Settings, copy: &mut StoreCopy) -> Outcome<Vec<MasterKey>> {
-    let given = Given::of(settings)?;
-    let Some(masters) = given.read()? else {
-        return refuse(format!("there is no master key: {} is missing", given.words()));
+    let origin = Origin::of(settings);
+    let Some(masters) = origin.read()? else {
+        return refuse(format!("there is no master key: {} is missing", where_it_is(&origin)));
     };
     open_keys(settings, copy, masters.clone())?;
     Ok(masters)

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::{Format, Place};
 use crate::clock::SystemClock;
-use crate::master_key::{self, Given};
+use crate::master_key::{self, Origin};
 use crate::refusal::{Outcome, Refusal, refuse};
+use crate::serve::absolute;
 use crate::settings::Settings;
 use crate::{output, private_file};
 
@@ -77,33 +78,34 @@ impl Restore {
         settings: &Settings,
         copy: &mut StoreCopy,
     ) -> Outcome<Option<(PathBuf, String)>> {
-        let given = Given::of(settings)?;
-        let of_file = self.master_key.as_deref().map(read).transpose()?;
-        if let Some(masters) = given.read()? {
-            return match open_keys(settings, copy, masters) {
-                Ok(()) => Ok(None),
-                Err(refusal) => refuse(format!(
-                    "the backup was made with another master key than that in {}, where the \
-                     server finds it: {} Put the backup's key there first, or restore to another \
-                     place.",
-                    given.words(),
-                    refusal.words()
-                )),
+        let origin = Origin::of(settings);
+        let place = where_it_is(&origin);
+        if let (Origin::Beside(path), None) = (&origin, origin.read()?) {
+            let Some(given) = &self.master_key else {
+                return refuse(format!(
+                    "there is no master key: {place} is missing. Give the one of the backup with \
+                     --master-key FILE."
+                ));
             };
+            let masters = read(given)?;
+            open_keys(settings, copy, masters.clone())?;
+            return Ok(Some((path.clone(), master_key::text(&masters))));
         }
-        let Some(masters) = of_file else {
-            return refuse(format!(
-                "there is no master key: {} is missing. Give the one of the backup with \
-                 --master-key FILE.",
-                given.words()
-            ));
-        };
-        open_keys(settings, copy, masters.clone())?;
-        match given {
-            Given::Variable => refuse(format!("{} is empty", master_key::VARIABLE)),
-            Given::File(path) => Ok(Some((path, master_key::to_text(&masters)))),
+        let masters = origin.read()?.unwrap_or_default();
+        match open_keys(settings, copy, masters) {
+            Ok(()) => Ok(None),
+            Err(refusal) => refuse(format!(
+                "the backup was made with another master key than that in {place}, where the \
+                 server finds it: {} Put the backup's key there first, or restore to another place.",
+                refusal.words()
+            )),
         }
     }
+}
+
+/// The place of the master keys, for a person.
+pub(super) fn where_it_is(origin: &Origin) -> String {
+    origin.path().map_or_else(|| master_key::VARIABLE.to_owned(), absolute)
 }
 
 fn read(path: &Path) -> Outcome<Vec<MasterKey>> {
