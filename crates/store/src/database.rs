@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use keystile_authority::ports::Stored;
 use keystile_protocol::Timestamp;
+use tokio::time::timeout_at;
 
 use crate::memory::Memory;
 use crate::meta::{self, Marks};
+use crate::postgres::tries::{Manner, Sent};
+use crate::postgres::{self, Postgres};
 use crate::sqlite::{self, Sqlite};
-use crate::statements::{Fields, Statements, Value};
+use crate::statements::{Fields, Statements, Turn, Value};
 use crate::sweep::Cursor;
 
 /// `authority`'s store and registry in a database. Clones are the same store.
@@ -20,27 +23,43 @@ pub struct Database {
 
 pub(crate) struct Inner {
     backend: Backend,
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) cursor: Mutex<Cursor>,
 }
 
 enum Backend {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 impl Database {
     /// Opens an SQLite file, makes it if it is missing (it and its folder for its owner alone),
     /// and brings its tables up to date.
     pub fn open_sqlite(path: &Path, options: sqlite::Options) -> Result<Self, sqlite::OpenError> {
-        let memory = Memory::default();
+        let memory = Arc::default();
         let backend = Backend::Sqlite(Sqlite::open(path, options, &memory)?);
-        Ok(Self { inner: Arc::new(Inner { backend, memory, cursor: Mutex::default() }) })
+        Ok(Self::new(backend, memory))
+    }
+
+    /// Opens a database of PostgreSQL and brings its tables up to date, while no other node does.
+    pub async fn open_postgres(
+        address: &postgres::Address,
+        options: postgres::Options,
+    ) -> Result<Self, postgres::OpenError> {
+        let memory = Arc::default();
+        let backend = Backend::Postgres(Postgres::open(address, options, &memory).await?);
+        Ok(Self::new(backend, memory))
+    }
+
+    fn new(backend: Backend, memory: Arc<Memory>) -> Self {
+        Self { inner: Arc::new(Inner { backend, memory, cursor: Mutex::default() }) }
     }
 
     /// Refuses new writes, and lets those that wait finish. Dropping the last clone does the same.
     pub fn shutdown(&self) {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.stop(),
+            Backend::Postgres(postgres) => postgres.stop(),
         }
     }
 
@@ -65,12 +84,15 @@ impl Database {
     pub(crate) async fn look(&self) {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.watch().look(&self.inner.memory),
+            Backend::Postgres(postgres) => postgres.look(&self.inner.memory).await,
         }
     }
 
     pub(crate) fn look_if_due(&self) {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.watch().look_if_due(&self.inner.memory),
+            // It looks by itself.
+            Backend::Postgres(_) => {}
         }
     }
 
@@ -78,6 +100,7 @@ impl Database {
     pub(crate) fn is_pressed(&self) -> bool {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.is_pressed(),
+            Backend::Postgres(postgres) => postgres.is_pressed(),
         }
     }
 
@@ -85,6 +108,7 @@ impl Database {
     pub(crate) fn is_running(&self) -> bool {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.is_running(),
+            Backend::Postgres(postgres) => postgres.is_running(),
         }
     }
 
@@ -97,17 +121,59 @@ impl Database {
             Backend::Sqlite(sqlite) => {
                 sqlite.read(async move |db| ask(&mut Db::Sqlite(db.again())).await)
             }
+            Backend::Postgres(postgres) => {
+                let reading = postgres.reading().await?;
+                let mut db = Db::Postgres(reading.db());
+                let answer = Box::pin(timeout_at(reading.end(), ask(&mut db))).await;
+                reading.judge(answer)
+            }
         }
     }
 
     /// Acts in a transaction, which is durable when this returns.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
+    ) -> Stored<T> {
+        self.act(Manner::Transaction(Sent::Once), act).await
+    }
+
+    /// The same for what comes out the same when it is done twice: after a commit in doubt it is
+    /// sent again.
+    pub(crate) async fn write_again<T: Send + 'static>(
+        &self,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
+    ) -> Stored<T> {
+        self.act(Manner::Transaction(Sent::Again), act).await
+    }
+
+    /// The same for a single statement, which needs no transaction around it.
+    pub(crate) async fn write_statement<T: Send + 'static>(
+        &self,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
+    ) -> Stored<T> {
+        self.act(Manner::Statement, act).await
+    }
+
+    async fn act<T: Send + 'static>(
+        &self,
+        manner: Manner,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => {
                 sqlite.write(async move |db| act(&mut Db::Sqlite(db.again())).await).await
+            }
+            Backend::Postgres(postgres) => {
+                let mut tries = postgres.tries(manner)?;
+                loop {
+                    let attempt = tries.next().await?;
+                    let mut db = Db::Postgres(attempt.db());
+                    let answer = Box::pin(timeout_at(tries.end(), act(&mut db))).await;
+                    if let Some(answer) = tries.judge(attempt, answer).await {
+                        return answer;
+                    }
+                }
             }
         }
     }
@@ -122,12 +188,14 @@ impl std::fmt::Debug for Database {
 /// A place for statements, on whichever backend.
 pub(crate) enum Db<'c> {
     Sqlite(sqlite::db::Db<'c>),
+    Postgres(postgres::db::Db<'c>),
 }
 
 impl Statements for Db<'_> {
     async fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Stored<usize> {
         match self {
             Self::Sqlite(db) => db.execute(sql, params).await,
+            Self::Postgres(db) => db.execute(sql, params).await,
         }
     }
 
@@ -139,6 +207,14 @@ impl Statements for Db<'_> {
     ) -> Stored<Vec<T>> {
         match self {
             Self::Sqlite(db) => db.rows(sql, params, read).await,
+            Self::Postgres(db) => db.rows(sql, params, read).await,
+        }
+    }
+
+    async fn take_turn(&mut self, turn: Turn) -> Stored<()> {
+        match self {
+            Self::Sqlite(db) => db.take_turn(turn).await,
+            Self::Postgres(db) => db.take_turn(turn).await,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Each subject (clients, accounts, sessions, consents, grants, …) has a file with its SQL, the
 //! way from rows to records, and its operations. They speak to a backend through
 //! `statements::Statements` and know nothing of it. The ports are implemented once, in `ports`, for
-//! the one [`Database`]; what a backend needs (connections, writer, migrations) lies in [`sqlite`].
+//! the one [`Database`]; what a backend needs (connections, writer, migrations) lies in [`sqlite`]
+//! and [`postgres`].
 
 mod accounts;
 mod approved_clients;
@@ -24,6 +25,7 @@ mod parked;
 mod pending;
 mod pings;
 mod ports;
+pub mod postgres;
 mod registrations;
 mod revoked_tokens;
 mod sessions;

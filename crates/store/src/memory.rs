@@ -58,7 +58,9 @@ impl Memory {
         if known.changes != marks.changes {
             self.forget();
         }
-        *known = marks;
+        // Two looks may come in the wrong order, and what was refused once stays refused.
+        let epoch = known.epoch.max(marks.epoch);
+        *known = Marks { epoch, ..marks };
     }
 
     pub(crate) fn forget(&self) {

@@ -32,7 +32,8 @@ pub(crate) async fn marks(db: &mut impl Statements) -> Stored<Marks> {
     Ok(marks)
 }
 
-/// Tells every process that what it remembers of clients and keys is old.
+/// Tells every process that what it remembers of clients and keys is old. Until the transaction
+/// ends nobody else does so.
 pub(crate) async fn note_change(db: &mut impl Statements) -> Stored<()> {
     let sql = "UPDATE meta SET value = value + 1 WHERE name = 'changes'";
     db.execute(sql, params![]).await.map(drop)

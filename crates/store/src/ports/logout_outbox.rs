@@ -23,14 +23,14 @@ impl LogoutOutbox for Database {
     }
 
     async fn settle_logout_message(&self, settled: Settled) -> Stored<()> {
-        self.write(async move |db| logout_messages::settle(db, &settled).await).await
+        self.write_statement(async move |db| logout_messages::settle(db, &settled).await).await
     }
 
     async fn forget_logout_messages(&self, before: Timestamp, limit: u32) -> Stored<()> {
         if !self.read(async |db| logout_messages::any_settled(db, before).await).await? {
             return Ok(());
         }
-        self.write(async move |db| logout_messages::forget(db, before, limit).await).await
+        self.write_statement(async move |db| logout_messages::forget(db, before, limit).await).await
     }
 
     async fn logout_deliveries(

@@ -43,6 +43,6 @@ impl PendingAuthorizations for Database {
     }
 
     async fn redeem_pending(&self, redemption: Redemption) -> Stored<Redeemed> {
-        self.write(async move |db| pending::redeem(db, &redemption).await).await
+        self.write_again(async move |db| pending::redeem(db, &redemption).await).await
     }
 }

@@ -17,6 +17,6 @@ impl PingOutbox for Database {
     }
 
     async fn settle_ping(&self, settled: PingSettled) -> Stored<()> {
-        self.write(async move |db| pings::settle(db, &settled).await).await
+        self.write_statement(async move |db| pings::settle(db, &settled).await).await
     }
 }

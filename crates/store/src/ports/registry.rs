@@ -46,7 +46,8 @@ impl Registry for Database {
 
     async fn set_claims(&self, account: &AccountId, claims: &UserClaims) -> Stored<()> {
         let (account, claims) = (*account, claims.clone());
-        self.write(async move |db| accounts::set_claims(db, &account, &claims).await).await
+        self.write_statement(async move |db| accounts::set_claims(db, &account, &claims).await)
+            .await
     }
 
     async fn remove_account(&self, id: &AccountId) -> Stored<bool> {

@@ -74,7 +74,7 @@ impl Store for Database {
     }
 
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed> {
-        self.write(async move |db| grants::redeem(db, &redemption).await).await
+        self.write_again(async move |db| grants::redeem(db, &redemption).await).await
     }
 
     async fn revoke_redeemed(
@@ -84,30 +84,31 @@ impl Store for Database {
         now: Timestamp,
     ) -> Stored<()> {
         let id = *id;
-        self.write(async move |db| grants::revoke_redeemed(db, &id, approval, now).await).await
+        self.write_statement(async move |db| grants::revoke_redeemed(db, &id, approval, now).await)
+            .await
     }
 
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()> {
         let id = *id;
-        self.write(async move |db| grants::revoke(db, &id, now).await).await
+        self.write_statement(async move |db| grants::revoke(db, &id, now).await).await
     }
 
     async fn use_once(&self, once: Vec<UsedOnce>, by: [u8; 16]) -> Stored<Option<OnceKind>> {
-        self.write(async move |db| used_once::add(db, &once, &by).await).await
+        self.write_again(async move |db| used_once::add(db, &once, &by).await).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Stored<Rotated> {
-        self.write(async move |db| grants::rotate(db, rotation).await).await
+        self.write_statement(async move |db| grants::rotate(db, rotation).await).await
     }
 
     async fn touch_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()> {
         let id = *id;
-        self.write(async move |db| grants::touch(db, &id, now).await).await
+        self.write_statement(async move |db| grants::touch(db, &id, now).await).await
     }
 
     async fn revoke_token(&self, jti: &str, expires_at: Timestamp) -> Stored<()> {
         let jti = jti.to_owned();
-        self.write(async move |db| revoked_tokens::add(db, &jti, expires_at).await).await
+        self.write_statement(async move |db| revoked_tokens::add(db, &jti, expires_at).await).await
     }
 
     async fn open_session(&self, opened: SessionOpened) -> Stored<()> {
@@ -121,16 +122,16 @@ impl Store for Database {
         expires_at: Timestamp,
     ) -> Stored<()> {
         let id = *id;
-        self.write(async move |db| sessions::touch(db, &id, now, expires_at).await).await
+        self.write_statement(async move |db| sessions::touch(db, &id, now, expires_at).await).await
     }
 
     async fn end_session(&self, id: &SessionId, account: &AccountId, now: Timestamp) -> Stored<()> {
         let (id, account) = (*id, *account);
-        self.write(async move |db| sessions::end(db, &id, &account, now).await).await
+        self.write_again(async move |db| sessions::end(db, &id, &account, now).await).await
     }
 
     async fn remember_consent(&self, given: ConsentGiven) -> Stored<()> {
-        self.write(async move |db| consents::remember(db, &given).await).await
+        self.write_statement(async move |db| consents::remember(db, &given).await).await
     }
 
     async fn withdraw_consent(
@@ -140,7 +141,8 @@ impl Store for Database {
         now: Timestamp,
     ) -> Stored<()> {
         let (account, client) = (*account, client.clone());
-        self.write(async move |db| consents::withdraw(db, &account, &client, now).await).await
+        self.write_statement(async move |db| consents::withdraw(db, &account, &client, now).await)
+            .await
     }
 
     async fn change_password(&self, account: &AccountId, hash: &str, now: Timestamp) -> Stored<()> {
@@ -150,8 +152,10 @@ impl Store for Database {
 
     async fn strengthen_password(&self, account: &AccountId, from: &str, to: &str) -> Stored<()> {
         let (account, from, to) = (*account, from.to_owned(), to.to_owned());
-        self.write(async move |db| accounts::strengthen_password(db, &account, &from, &to).await)
-            .await
+        self.write_statement(async move |db| {
+            accounts::strengthen_password(db, &account, &from, &to).await
+        })
+        .await
     }
 
     async fn sign_up(&self, made: SignedUp) -> Stored<bool> {
@@ -205,7 +209,7 @@ impl Store for Database {
             return Err(StoreError::Unavailable("too many writes are waiting".into()));
         }
         let incident = incident.clone();
-        self.write(async move |db| incidents::record(db, &incident).await).await
+        self.write_statement(async move |db| incidents::record(db, &incident).await).await
     }
 
     async fn ping(&self) -> Stored<()> {

@@ -8,7 +8,7 @@ use keystile_authority::ports::{StoreError, Stored};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, ToSql};
 
-use crate::statements::{Columns, Fields, Statements, Value};
+use crate::statements::{Columns, Fields, Statements, Turn, Value};
 
 /// A connection, inside of a transaction or not.
 pub(crate) struct Db<'c> {
@@ -62,6 +62,11 @@ impl Statements for Db<'_> {
             all.push(read(&mut Fields::new(row))?);
         }
         Ok(all)
+    }
+
+    /// There is one writer at a time.
+    async fn take_turn(&mut self, _: Turn) -> Stored<()> {
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
-//! The store's contract, and what is SQLite's own.
+//! The store's contract, and what each backend has of its own.
 
 mod contract;
 mod formats;
 mod measure;
+mod postgres;
 mod sqlite;
 mod sqlite_alone;

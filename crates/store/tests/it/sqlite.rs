@@ -60,7 +60,7 @@ impl Backend for Sqlite {
         self.store.clone()
     }
 
-    fn another_process(&self) -> Arc<Database> {
+    async fn another_process(&self) -> Arc<Database> {
         Arc::new(self.folder.open())
     }
 }
