@@ -82,8 +82,36 @@ fn meaning(migration: &Migration) -> String {
 
 /// The numbers of the migrations that a store has.
 pub(crate) async fn applied(db: &mut impl Statements) -> Stored<Vec<i64>> {
-    let sql = "SELECT version FROM refinery_schema_history ORDER BY version";
+    let sql = "SELECT CAST(version AS BIGINT) FROM refinery_schema_history ORDER BY version";
     db.rows(sql, params![], only_number).await
+}
+
+/// Each migration says which programs can work on the result, and takes none back. The last one
+/// is that of which the program knows.
+#[cfg(test)]
+pub(crate) fn must_say_it(all: &[Migration]) {
+    /// The last migration of the time when none said it.
+    const SILENT_UP_TO: i64 = 17;
+    let mut all: Vec<_> = all.iter().collect();
+    all.sort_by_key(|migration| migration.version());
+    let mut before = 1;
+    for migration in &all {
+        let version = i64::from(migration.version());
+        if version <= SILENT_UP_TO {
+            continue;
+        }
+        let says = said_by(migration).unwrap_or_else(|| {
+            panic!(
+                "V{version} has to say in its SQL which programs can work on the result: {SAYS}N \
+                 WHERE name = 'readable_by'; N is the migration that they have to know, {before} or \
+                 later, and no later than the last one of the version before this one."
+            )
+        });
+        assert!((before..version).contains(&says), "V{version} says {says} after {before}");
+        before = says;
+    }
+    assert!(before >= SILENT_UP_TO, "older programs would ignore what tokens are bound to");
+    assert_eq!(all.last().map(|last| i64::from(last.version())), Some(KNOWN));
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! number nor in time.
 
 mod address;
+mod arrival;
 mod connection;
 mod connector;
 pub(crate) mod db;
@@ -27,6 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use crate::memory::Memory;
+use crate::migrations::MigrationPlan;
 use connector::Connector;
 use lines::Lines;
 use pool::Connections;
@@ -34,6 +36,14 @@ use reading::Reading;
 use tries::{Manner, Tries};
 
 pub use address::Address;
+pub use arrival::{MoveError, Moved, move_here};
+
+/// What opening the database would do to its tables. Nothing is touched.
+pub async fn plan(address: &Address) -> Result<MigrationPlan, OpenError> {
+    let connector = Connector::new(address.clone(), Arc::default()).map_err(OpenError::Address)?;
+    let connection = connector.connect_bare().await.map_err(OpenError::Store)?;
+    migrate::plan(&connection).await.map_err(OpenError::Store)
+}
 
 /// How a database on PostgreSQL is used.
 #[derive(Clone, Copy, Debug)]

@@ -220,8 +220,10 @@ pub(super) fn must_be_ours(connection: &mut Connection, path: &Path) -> Result<(
     if !(has("meta")? && has("refinery_schema_history")? && has("grants")?) {
         return Err(CopyError::NotAStore(path.to_owned()));
     }
-    at_once(meta::marks(&mut Db::new(connection)))?;
-    Ok(())
+    match at_once(meta::readable_by(&mut Db::new(connection)))? {
+        0 => Err(CopyError::NotAStore(path.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// What a file that SQLite does not read is.

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::open::{OpenError, private};
 
@@ -21,15 +22,22 @@ pub(super) fn of_use(database: &Path) -> Result<File, OpenError> {
     locked.map_err(|error| OpenError::File { path, error })
 }
 
+/// For a command that is about to end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Held by a process that wants the store for itself. Nothing if another one has it open.
 pub(super) fn alone(database: &Path) -> Result<Option<File>, OpenError> {
     let path = beside(database, ".in-use");
     let failed = |error| OpenError::File { path: path.clone(), error };
     let file = open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if began.elapsed() > PATIENCE => return Ok(None),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
     }
 }
 

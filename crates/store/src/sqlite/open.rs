@@ -188,11 +188,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_migration_is_known_by_its_number() {
-        assert_eq!(plan_of_new().known, migrations::KNOWN);
-    }
-
-    #[test]
     fn the_list_of_tables_is_that_of_the_schema() {
         let mut connection = Connection::open_in_memory().expect("memory");
         migrate(&mut connection).expect("migrated");
@@ -206,31 +201,8 @@ mod tests {
         assert_eq!(crate::tables::columns(), there, "what is not in the list would not be moved");
     }
 
-    /// The last migration of the time when none said it.
-    const SILENT_UP_TO: i64 = 17;
-
     #[test]
     fn finding_30_every_migration_says_which_programs_can_work_on_the_result() {
-        let runner = embedded::migrations::runner();
-        let mut before = 1;
-        let mut all: Vec<_> = runner.get_migrations().iter().collect();
-        all.sort_by_key(|migration| migration.version());
-        for migration in all {
-            let version = i64::from(migration.version());
-            if version <= SILENT_UP_TO {
-                continue;
-            }
-            let says = migrations::said_by(migration).unwrap_or_else(|| {
-                panic!(
-                    "V{version} has to say in its SQL which programs can work on the result: \
-                     UPDATE meta SET value = {before} WHERE name = 'readable_by'; where {before} \
-                     is the migration that they have to know. It can be no later one than the \
-                     last of the version before this one."
-                )
-            });
-            assert!((before..version).contains(&says), "V{version} says {says} after {before}");
-            before = says;
-        }
-        assert!(before >= 17, "older programs would ignore what tokens are bound to");
+        migrations::must_say_it(embedded::migrations::runner().get_migrations());
     }
 }

@@ -3,6 +3,7 @@
 mod contract;
 mod formats;
 mod measure;
+mod moving;
 mod postgres;
 mod sqlite;
 mod sqlite_alone;
