@@ -36,7 +36,8 @@ macro_rules! alive {
 }
 
 /// One statement, so that parallel redemptions cannot miss each other: whoever comes second sees
-/// the first one's `redemption` and has revoked the grant by the time it sees it.
+/// the first one's `redemption` and has revoked the grant by the time it sees it. The epoch is
+/// asked here too: a code may have been opened just before a promotion and come here just after.
 const REDEEM: &str = concat!(
     "INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
@@ -47,7 +48,10 @@ const REDEEM: &str = concat!(
      FROM (SELECT $3 AS account, $4 AS client,
                   (SELECT r.registration FROM clients r WHERE r.id = $4) AS registration,
                   $5 AS session, $7 AS offline, $12 AS approved_at) g
-     WHERE ",
+     WHERE (CAST($22 AS BIGINT) IS NULL
+            OR $22 = (SELECT e.value FROM meta e WHERE e.name = 'epoch')
+            OR EXISTS (SELECT 1 FROM grants o WHERE o.id = $1 AND o.redemption = $2))
+       AND ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
       SET revoked_at = CASE WHEN grants.redemption = excluded.redemption
@@ -87,6 +91,7 @@ async fn insert(
     let claims = (!new.claims.is_empty()).then(|| to_json(&new.claims)).transpose()?;
     let details = (!new.details.is_empty()).then(|| new.details.to_json());
     let (resources, methods) = (to_json(&new.resources)?, to_json(&new.methods)?);
+    let epoch = new.epoch.map(|epoch| i64::try_from(epoch).unwrap_or(i64::MAX));
     let (key, certificate) = match new.bound_to {
         None => (None, None),
         Some(SenderConstraint::DpopKey(key)) => (Some(key), None),
@@ -114,6 +119,7 @@ async fn insert(
         new.approval.as_ref(),
         certificate.as_ref().map(Thumbprint::as_bytes),
         details.as_deref(),
+        epoch,
     ];
     db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?, row.flag()?))).await
 }
