@@ -8,6 +8,7 @@ mod key;
 mod migrate;
 mod registration_token;
 mod restore;
+mod store;
 mod user;
 
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ enum Command {
     Restore(restore::Restore),
     /// Bring the store's tables up to date, as 'serve' does by itself
     Migrate(migrate::Migrate),
+    /// Move the store to PostgreSQL, and other things that are done to it as a whole
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Tell what happened under a reference number that an error page showed
     Explain(explain::Explain),
 }
@@ -124,6 +128,7 @@ impl Command {
             Self::Backup(backup) => backup.run(),
             Self::Restore(restore) => restore.run(),
             Self::Migrate(migrate) => migrate.run(),
+            Self::Store(command) => run_async(command.run()),
             Self::Explain(explain) => run_async(explain.run()),
         }
     }

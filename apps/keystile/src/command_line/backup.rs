@@ -8,6 +8,7 @@ use keystile_store::sqlite::{Options, StoreCopy};
 use serde_json::json;
 
 use super::restore::{open_keys, where_it_is};
+use super::store::file_of;
 use super::{Format, Place};
 use crate::master_key::{self, Origin};
 use crate::refusal::{Outcome, refuse};
@@ -34,7 +35,7 @@ impl Backup {
         if let Some(path) = self.with_master_key.as_ref().filter(|path| path.exists()) {
             return refuse(format!("{} is there already", path.display()));
         }
-        let mut copy = StoreCopy::of_store(&settings.store, &self.to, Options::default())?;
+        let mut copy = StoreCopy::of_store(file_of(&settings)?, &self.to, Options::default())?;
         let contents = copy.contents()?;
         // After the copy: a key that was made meanwhile is not in it, but an older one may be.
         let masters = self.with_master_key.as_ref().map(|_| masters_of(&settings, &mut copy));

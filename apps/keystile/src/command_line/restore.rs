@@ -9,6 +9,7 @@ use keystile_protocol::seal::{MasterKey, Seals};
 use keystile_store::sqlite::{Options, Restore as StoreRestore, StoreCopy};
 use serde_json::json;
 
+use super::store::file_of;
 use super::{Format, Place};
 use crate::clock::SystemClock;
 use crate::master_key::{self, Origin};
@@ -34,9 +35,9 @@ pub(super) struct Restore {
 impl Restore {
     pub(super) fn run(self) -> Outcome {
         let settings = self.place.settings()?;
+        let store = file_of(&settings)?;
         let now = SystemClock.now();
-        let mut restore =
-            StoreRestore::prepare(&self.from, &settings.store, now, Options::default())?;
+        let mut restore = StoreRestore::prepare(&self.from, store, now, Options::default())?;
         let missing = self.master_keys(&settings, restore.copy())?;
         let contents = restore.copy().contents()?;
         // The key goes first: a store without it could not be served.
@@ -46,7 +47,7 @@ impl Restore {
         let aside = restore.finish(now)?;
         if self.format.json {
             output::json(&json!({
-                "restored": settings.store,
+                "restored": store,
                 "before": aside,
                 "clients": contents.clients,
                 "accounts": contents.accounts,
@@ -56,7 +57,7 @@ impl Restore {
         }
         output::line(format!(
             "{} has {} clients, {} accounts and {} grants.",
-            settings.store.display(),
+            store.display(),
             contents.clients,
             contents.accounts,
             contents.grants,
