@@ -88,9 +88,9 @@ impl Place {
     }
 
     /// Settings and store; a new store, if there is none.
-    fn open(&self) -> Outcome<(Settings, Database)> {
+    async fn open(&self) -> Outcome<(Settings, Database)> {
         let settings = self.settings()?;
-        let store = open_store(&settings)?;
+        let store = open_store(&settings).await?;
         Ok((settings, store))
     }
 }
@@ -127,7 +127,7 @@ impl Command {
             Self::Key(command) => run_async(command.run()),
             Self::Backup(backup) => backup.run(),
             Self::Restore(restore) => restore.run(),
-            Self::Migrate(migrate) => migrate.run(),
+            Self::Migrate(migrate) => run_async(migrate.run()),
             Self::Store(command) => run_async(command.run()),
             Self::Explain(explain) => run_async(explain.run()),
         }

@@ -44,7 +44,7 @@ impl Origin {
         match &settings.master_key_file {
             _ if std::env::var_os(VARIABLE).is_some() => Self::Environment,
             Some(path) => Self::Given(path.clone()),
-            None => Self::Beside(settings.data_folder().join(FILE_NAME)),
+            None => Self::Beside(settings.data_folder.join(FILE_NAME)),
         }
     }
 

@@ -1,13 +1,14 @@
 //! `keystile migrate`: brings the store's tables up to date, or says what that would do.
 
 use clap::Args;
-use keystile_store::{MigrationPlan, sqlite};
+use keystile_store::{MigrationPlan, postgres, sqlite};
 use serde_json::{Value, json};
 
 use super::{Format, Place};
 use crate::node::open_store;
 use crate::output;
 use crate::refusal::{Outcome, Refusal};
+use crate::settings::StorePlace;
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
@@ -21,14 +22,13 @@ pub(super) struct Migrate {
 }
 
 impl Migrate {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) async fn run(self) -> Outcome {
         let settings = self.place.settings()?;
-        let plan = sqlite::plan(&settings.store, sqlite::Options::default()).map_err(|error| {
-            let store = settings.store.display();
-            Refusal::new(format!("the store {store} cannot be read: {error}"))
+        let plan = plan(&settings.store).await.map_err(|words| {
+            Refusal::new(format!("the store {} cannot be read: {words}", settings.store))
         })?;
         if !self.plan {
-            open_store(&settings)?;
+            open_store(&settings).await?;
         }
         if self.format.json {
             output::json(&described(&plan, !self.plan));
@@ -36,6 +36,17 @@ impl Migrate {
             tell(&plan, !self.plan);
         }
         Ok(())
+    }
+}
+
+async fn plan(store: &StorePlace) -> Result<MigrationPlan, String> {
+    match store {
+        StorePlace::File(path) => {
+            sqlite::plan(path, sqlite::Options::default()).map_err(|error| error.to_string())
+        }
+        StorePlace::Postgres(address) => {
+            postgres::plan(address).await.map_err(|error| error.to_string())
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::clock::SystemClock;
 use crate::master_key::Origin;
 use crate::output;
 use crate::refusal::{Outcome, Refusal, refuse};
-use crate::settings::Settings;
+use crate::settings::{Settings, StorePlace};
 
 use super::restore::where_it_is;
 
@@ -53,7 +53,7 @@ impl StoreCommand {
             Self::Move(command) => command.run().await,
             Self::Reopen { place } => reopen(&place),
             Self::NewEpoch { place } => {
-                let (_, store) = place.open()?;
+                let (_, store) = place.open().await?;
                 store.raise_epoch(SystemClock.now()).await?;
                 output::line("Codes, pages and browsers of before are refused.");
                 Ok(())
@@ -123,7 +123,13 @@ fn reopen(place: &Place) -> Outcome {
 }
 
 /// The file of a store in SQLite.
-#[expect(clippy::unnecessary_wraps, reason = "PostgreSQL has none")]
 pub(super) fn file_of(settings: &Settings) -> Outcome<&Path> {
-    Ok(&settings.store)
+    match &settings.store {
+        StorePlace::File(path) => Ok(path),
+        StorePlace::Postgres(_) => refuse(format!(
+            "the store is {}: PostgreSQL has its own means for this, such as pg_basebackup and \
+             pg_dump. After a restore by them, 'keystile store new-epoch' refuses what was under way.",
+            settings.store
+        )),
+    }
 }

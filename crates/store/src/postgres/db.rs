@@ -174,8 +174,8 @@ impl fmt::Debug for Value<'_> {
 /// was stored.
 pub(crate) fn failure(error: &tokio_postgres::Error) -> (Trouble, StoreError) {
     let Some(code) = error.code() else {
-        let io = error.source().is_some_and(|cause| cause.is::<std::io::Error>());
-        return if io || error.is_closed() {
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        return if cause.is_some() || error.is_closed() {
             (Trouble::Lost, StoreError::Unavailable(LOST.into()))
         } else {
             let words = "a statement and its parameters do not fit together";

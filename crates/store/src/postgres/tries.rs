@@ -50,7 +50,7 @@ pub(crate) struct Attempt {
 
 enum On {
     Line(Arc<Connection>),
-    Transaction(Transaction<Lent>),
+    Transaction(Box<Transaction<Lent>>),
 }
 
 impl Attempt {
@@ -106,8 +106,8 @@ impl<'p> Tries<'p> {
             Manner::Statement => self.ways.writing.take().await.map(On::Line).map_err(away),
             Manner::Transaction(_) => {
                 let lent = self.ways.transactions.lend().await.map_err(away)?;
-                let begun = Transaction::begin(lent).await;
-                begun.map(On::Transaction).map_err(|error| failure(&error))
+                let begun = Transaction::begin(lent).await.map_err(|error| failure(&error))?;
+                Ok(On::Transaction(Box::new(begun)))
             }
         }
     }
@@ -126,7 +126,7 @@ impl<'p> Tries<'p> {
         let trouble = attempt.trouble.get().copied();
         match attempt.on {
             On::Transaction(transaction) if answer.is_ok() && trouble.is_none() => {
-                self.commit(transaction, answer).await
+                self.commit(&transaction, answer).await
             }
             // PostgreSQL would answer COMMIT with success and roll back.
             On::Transaction(_) if answer.is_ok() => {
@@ -147,7 +147,7 @@ impl<'p> Tries<'p> {
 
     async fn commit<T>(
         &mut self,
-        transaction: Transaction<Lent>,
+        transaction: &Transaction<Lent>,
         answer: Stored<T>,
     ) -> Option<Stored<T>> {
         let connection = transaction.connection();
