@@ -2,6 +2,7 @@
 
 mod account;
 mod authorization_details;
+mod backup;
 mod bad_input;
 mod ciba;
 mod ciba_page;
@@ -50,4 +51,5 @@ mod sign_in;
 mod sign_up;
 mod signing_algorithms;
 mod step_up;
+mod store_move;
 mod token_exchange;
