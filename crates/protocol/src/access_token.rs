@@ -182,6 +182,9 @@ pub enum AccessTokenError {
         /// Who is believed.
         expected: Issuer,
     },
+    /// One of whom nobody here knows.
+    #[error("the token comes from an issuer that is not believed here")]
+    UnknownIssuer,
     /// For somebody else.
     #[error("the token is not for '{expected}' (its audience, RFC 9068 section 4)")]
     Audience {
@@ -218,6 +221,21 @@ pub enum AccessTokenError {
     /// Bound to a certificate, and the connection has another.
     #[error("the token is bound to another client certificate (RFC 8705 section 3)")]
     AnotherCertificate,
+    /// Bound to nothing, where bound tokens alone are taken.
+    #[error(
+        "the token is bound to nothing; this API takes tokens that are bound to a key or a \
+         certificate (RFC 9449, RFC 8705)"
+    )]
+    Unbound,
+    /// An ID token, a refresh token, a logout token.
+    #[error("it is another kind of token than an access token (RFC 8725 section 3.12)")]
+    AnotherKind,
+    /// A claim that is needed and absent, or cannot be read.
+    #[error("the token has no '{0}' that can be used")]
+    Missing(String),
+    /// Its issuer says so (RFC 7662 section 2.2).
+    #[error("the token is not active: it was revoked, has expired or was never issued")]
+    Inactive,
     /// From the future, by that many seconds.
     #[error("the token is valid in {seconds} s only: do the clocks differ?")]
     NotYet {

@@ -84,20 +84,38 @@
 
 mod announce;
 mod body;
+mod builder;
+mod certificate;
+mod foreign;
 mod guard;
-mod keys;
+mod introspection;
 mod layer;
+mod nonces;
+mod outbound;
+mod proofs;
+mod published;
+mod random;
 mod refusal;
+mod requirements;
 pub mod rules;
 mod token;
+mod trusted;
+mod verified;
 
-pub use guard::{BuildError, Guard, GuardBuilder};
+pub use announce::Announcement;
+pub use builder::{BuildError, GuardBuilder};
+pub use guard::Guard;
+pub use introspection::Introspection;
 pub use layer::Guarded;
-pub use refusal::Refusal;
+pub use refusal::{Challenger, Refusal};
 pub use token::{Token, Unguarded};
+pub use trusted::TrustedIssuer;
 
-pub use keystile_protocol::access_token::{AccessTokenClaims, AccessTokenError};
-pub use keystile_protocol::jose::Algorithm;
+pub use ipnet::IpNet;
+pub use keystile_protocol as protocol;
+pub use keystile_protocol::access_token::{AccessTokenClaims, AccessTokenError, Scheme};
+pub use keystile_protocol::authorization_details::Detail;
+pub use keystile_protocol::jose::{Algorithm, SigningKey};
 pub use keystile_protocol::{
     AuthorizationDetails, ClientCertificate, ClientCertificateError, ErrorCode, Scope,
 };
