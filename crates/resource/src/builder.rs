@@ -131,14 +131,16 @@ impl GuardBuilder {
     }
 
     /// Asks for a nonce of ours in each DPoP proof (RFC 9449 section 9), so that no proof can be
-    /// made long before it is used. The key for them is this process's own: with several processes
-    /// see [`GuardBuilder::dpop_nonces_with`].
+    /// made long before it is used. The key for them is this process's own: a proof is good at the
+    /// process that gave its nonce, and at no other. A client that comes to another one is given a
+    /// nonce there, and has to come again.
     pub fn dpop_nonces(mut self) -> Self {
         self.nonces = Some(NonceKey::OfThisProcess);
         self
     }
 
-    /// The same with a key that all processes of the API share: 32 random bytes.
+    /// The same with a key that all processes of the API share: 32 random bytes. No client has to
+    /// come again; a proof could be used once at each process.
     pub fn dpop_nonces_with(mut self, key: [u8; 32]) -> Self {
         self.nonces = Some(NonceKey::Given(key));
         self

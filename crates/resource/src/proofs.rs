@@ -36,8 +36,8 @@ impl Proofs {
         self.bases.iter().map(|base| format!("{base}{path}")).collect()
     }
 
-    /// Uses a proof up. Two processes of one API do not know of each other's proofs; nonces make
-    /// what is lost by that small.
+    /// Uses a proof up. Two processes of one API do not know of each other's proofs; nonces of each
+    /// one's own make up for that.
     pub(crate) fn take(&self, proof: &Proved, now: Timestamp) -> Result<(), Refusal> {
         if let Some(nonces) = &self.nonces
             && !proof.nonce.as_deref().is_some_and(|nonce| nonces.is_fresh(nonce, now))
