@@ -25,6 +25,8 @@ pub(crate) struct ForeignClaims {
     #[serde(default)]
     sub: Option<String>,
     #[serde(default)]
+    username: Option<IgnoredAny>,
+    #[serde(default)]
     aud: Option<Audience>,
     #[serde(default, deserialize_with = "numeric_date")]
     exp: Option<i64>,
@@ -97,13 +99,21 @@ impl Words {
 /// What stands in where claims are absent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Defaults<'a> {
-    /// Whose token it is: a token that says nothing of its issuer came from this one.
-    pub(crate) issuer: &'a Issuer,
     /// SHA-256 of the token: its name, if it has no other.
     pub(crate) digest: &'a [u8; 32],
-    /// When it was seen, and how long that counts.
+    /// When it was seen.
     pub(crate) now: Timestamp,
-    pub(crate) life: Option<Duration>,
+    /// Who was asked about it; nobody about a JWT, which has to say more by itself.
+    pub(crate) asked: Option<Asked<'a>>,
+}
+
+/// What is known by asking.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// Whoever vouches for a token without saying whose it is vouches for its own.
+    pub(crate) issuer: &'a Issuer,
+    /// How long the answer counts.
+    pub(crate) life: Duration,
 }
 
 impl ForeignClaims {
@@ -115,12 +125,15 @@ impl ForeignClaims {
         self.is_access_token()?;
         let missing = |name: &str| AccessTokenError::Missing(name.to_owned());
         let client_id = self.client_id.or(self.azp).or(self.cid);
-        // Whoever comes without a user comes for itself (RFC 9068 section 2.2).
-        let sub = self.sub.or_else(|| client_id.clone().map(String::from));
+        // An answer without any user is about a client that comes for itself. A JWT without `sub`
+        // may be some user's, and all of those would be one.
+        let itself = client_id.clone().filter(|_| defaults.asked.is_some());
+        let sub = self.sub.or(itself.filter(|_| self.username.is_none()).map(String::from));
         let scope = self.scope.or(self.scp).map(Words::text).unwrap_or_default();
-        let by_life = defaults.life.map(|life| defaults.now.plus(life).seconds());
+        let by_life = defaults.asked.map(|asked| defaults.now.plus(asked.life).seconds());
+        let asked = defaults.asked.map(|asked| asked.issuer.clone());
         Ok(AccessTokenClaims {
-            iss: self.iss.unwrap_or_else(|| defaults.issuer.clone()),
+            iss: self.iss.or(asked).ok_or_else(|| missing("iss"))?,
             sub: sub.ok_or_else(|| missing("sub"))?,
             aud: self.aud.unwrap_or_else(|| Audience::from(Vec::new())),
             exp: self.exp.or(by_life).ok_or_else(|| missing("exp"))?,
@@ -167,12 +180,12 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
+    /// As an answer about a token that counts for that many seconds, or as a JWT.
     fn read(claims: &Value, life: Option<u64>) -> Result<AccessTokenClaims, AccessTokenError> {
         let issuer = Issuer::try_from("https://login.example").expect("good");
-        let life = life.map(Duration::from_secs);
-        let defaults = Defaults { issuer: &issuer, digest: &[7; 32], now: NOW, life };
-        let text = claims.to_string();
-        let foreign: ForeignClaims = serde_json::from_str(&text).expect("readable");
+        let asked = life.map(|life| Asked { issuer: &issuer, life: Duration::from_secs(life) });
+        let defaults = Defaults { digest: &[7; 32], now: NOW, asked };
+        let foreign: ForeignClaims = serde_json::from_value(claims.clone()).expect("readable");
         foreign.into_access_token(&defaults)
     }
 
@@ -188,11 +201,16 @@ mod tests {
         assert_eq!(claims.client_id.as_str(), "printer");
         assert!(claims.aud.contains("https://photos.example"));
         assert!(claims.scope.contains("photos:read"));
-        let okta = json!({ "cid": "printer", "scp": ["a", "b"], "exp": 1_800_000_300.5 });
+        let okta = json!({
+            "iss": "https://login.example", "sub": "alice@example.com", "cid": "printer",
+            "scp": ["a", "b"], "exp": 1_800_000_300.5,
+        });
         let claims = read(&okta, None).expect("good");
-        assert_eq!((claims.scope.as_str(), claims.sub.as_str()), ("a b", "printer"));
+        assert_eq!((claims.scope.as_str(), claims.client_id.as_str()), ("a b", "printer"));
         assert_eq!((claims.exp, claims.iat), (1_800_000_300, NOW.seconds()));
-        let entra = json!({ "azp": "printer", "scp": "a b", "sub": "s", "exp": 1 });
+        let entra = json!({
+            "iss": "https://login.example", "azp": "printer", "scp": "a b", "sub": "s", "exp": 1,
+        });
         assert_eq!(read(&entra, None).expect("good").scope.as_str(), "a b");
     }
 
@@ -202,20 +220,35 @@ mod tests {
         assert_eq!(claims.exp, NOW.seconds() + 30);
         assert_eq!(claims.jti, base64url([7; 32]));
         assert_eq!(claims.aud.iter().count(), 0, "it names none");
-        for (claims, life) in [
-            (json!({ "active": true, "sub": "alice" }), Some(30)),
-            (json!({ "client_id": "c" }), None),
-            (json!({ "client_id": "c", "exp": 1, "scope": "a\"b" }), None),
+        assert_eq!(claims.sub, "c", "it comes for itself");
+        for claims in [
+            json!({ "active": true, "sub": "alice" }),
+            json!({ "active": true, "client_id": "c", "username": "alice" }),
+            json!({ "active": true, "client_id": "c", "scope": "a\"b" }),
         ] {
-            let refused = read(&claims, life);
+            let refused = read(&claims, Some(30));
             assert!(matches!(refused, Err(AccessTokenError::Missing(_))), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_jwt_has_to_say_by_itself_whose_and_until_when_it_is() {
+        let whole = json!({
+            "iss": "https://login.example", "sub": "alice", "client_id": "c", "exp": 1,
+        });
+        assert!(read(&whole, None).is_ok());
+        for name in ["iss", "sub", "client_id", "exp"] {
+            let mut claims = whole.clone();
+            claims.as_object_mut().expect("an object").remove(name);
+            assert_eq!(read(&claims, None), Err(AccessTokenError::Missing(name.to_owned())));
         }
     }
 
     #[test]
     fn what_is_no_access_token_is_refused_rfc_8725_3_12() {
         let with = |name: &str, value: Value| {
-            let mut claims = json!({ "client_id": "c", "exp": 1 });
+            let mut claims =
+                json!({ "iss": "https://a.example", "sub": "s", "client_id": "c", "exp": 1 });
             claims[name] = value;
             claims
         };

@@ -224,8 +224,7 @@ impl Source {
             return Ok(serde_json::from_str(json.get()).map_err(unreadable)?);
         }
         let claims: ForeignClaims = serde_json::from_str(json.get()).map_err(unreadable)?;
-        let issuer = &self.issuer;
-        let defaults = Defaults { issuer, digest: &sha256(text), now, life: None };
+        let defaults = Defaults { digest: &sha256(text), now, asked: None };
         claims.into_access_token(&defaults)
     }
 

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Credential, Introspection};
 use crate::Algorithm;
-use crate::foreign::{Defaults, ForeignClaims};
+use crate::foreign::{Asked, Defaults, ForeignClaims};
 use crate::outbound::{Outbound, OutboundError};
 use crate::published::PublishedCache;
 use crate::verified::Verified;
@@ -81,8 +81,8 @@ impl Asker {
         if !claims.active {
             return Ok(Answer::Inactive);
         }
-        let issuer = &self.outbound.issuer;
-        let defaults = Defaults { issuer, digest, now, life: Some(life) };
+        let asked = Some(Asked { issuer: &self.outbound.issuer, life });
+        let defaults = Defaults { digest, now, asked };
         let claims = claims.into_access_token(&defaults);
         Ok(Answer::Active(
             claims.map(|claims| Arc::new(Verified::for_audience(claims, json, &self.audience))),

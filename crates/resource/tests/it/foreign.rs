@@ -51,6 +51,8 @@ async fn plain_jwts_are_taken_where_it_is_said_and_nowhere_else() {
         (vec![("exp", json!(now() - 100))], "expired"),
         (vec![("exp", Value::Null)], "for ever"),
         (vec![("azp", Value::Null)], "of no client"),
+        (vec![("sub", Value::Null)], "of nobody"),
+        (vec![("iss", Value::Null)], "of no issuer"),
         (vec![("cnf", json!({ "jkt": "x" }))], "bound to what is no thumbprint"),
     ] {
         let token = sign("JWT", &keycloak(&issuer, &changes));
