@@ -51,7 +51,8 @@ introspection_signed_response_alg = "EdDSA"
 {more}
 "#
     );
-    Keystile::start_with(&config).await
+    // The key set waits for the RSA keys of a first start.
+    Keystile::start_with(&config).await.with_all_keys().await
 }
 
 fn front(server: &Keystile) -> App {
@@ -118,8 +119,6 @@ async fn opaque_tokens_pass_by_the_servers_word_plain_or_signed_rfc_7662_and_970
          jwks = {own}\ngrant_types = [\"client_credentials\"]\nscope = \"photos:read\"\n\
          apis = [\"{VAULT}\"]\n"
     ))
-    .await
-    .with_all_keys()
     .await;
     let front = front(&server).with_scope("openid vault:open");
     let token = front.tokens(&mut Browser::new()).await;
@@ -248,7 +247,7 @@ async fn a_token_bound_to_a_certificate_passes_beside_it_alone_rfc_8705_3() {
 
 #[tokio::test]
 async fn a_route_asks_for_the_detail_that_the_user_allowed_rfc_9396_9() {
-    let server = Keystile::start_for_payments("").await;
+    let server = Keystile::start_for_payments("").await.with_all_keys().await;
     let app = server.payer();
     let allowed = payment_with(json!({ "instructedAmount": { "currency": "EUR", "amount": "7" } }));
     let details = json!([allowed, { "type": "mailbox" }]).to_string();
