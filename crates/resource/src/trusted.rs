@@ -176,8 +176,7 @@ impl Source {
         let json = json
             .ok_or(Refusal::IssuerAway)?
             .map_err(|problem| Refusal::InvalidToken(problem.into()))?;
-        let claims = self
-            .claims(&json, plain, text, now)
+        let claims = read(&json, plain, text, now)
             .and_then(|claims| self.check(&claims, leeway, now).map(|()| claims))
             .map_err(Refusal::InvalidToken)?;
         if let Some(introspector) = self.introspector.as_ref().filter(|_| self.jwts_too) {
@@ -212,22 +211,6 @@ impl Source {
         }
     }
 
-    fn claims(
-        &self,
-        json: &RawValue,
-        plain: bool,
-        text: &str,
-        now: Timestamp,
-    ) -> Result<AccessTokenClaims, AccessTokenError> {
-        let unreadable = |problem: serde_json::Error| JoseError::Claims(problem.to_string());
-        if !plain {
-            return Ok(serde_json::from_str(json.get()).map_err(unreadable)?);
-        }
-        let claims: ForeignClaims = serde_json::from_str(json.get()).map_err(unreadable)?;
-        let defaults = Defaults { digest: &sha256(text), now, asked: None };
-        claims.into_access_token(&defaults)
-    }
-
     /// What the issuer's word or signature does not say: that the token is for this API, now.
     fn check(
         &self,
@@ -245,4 +228,19 @@ impl Source {
         };
         check_claims(claims, &expected, now)
     }
+}
+
+/// The claims of a JWT whose signature is known to be good.
+fn read(
+    json: &RawValue,
+    plain: bool,
+    text: &str,
+    now: Timestamp,
+) -> Result<AccessTokenClaims, AccessTokenError> {
+    let unreadable = |problem: serde_json::Error| JoseError::Claims(problem.to_string());
+    if !plain {
+        return Ok(serde_json::from_str(json.get()).map_err(unreadable)?);
+    }
+    let claims: ForeignClaims = serde_json::from_str(json.get()).map_err(unreadable)?;
+    claims.into_access_token(&Defaults { digest: &sha256(text), now, asked: None })
 }
