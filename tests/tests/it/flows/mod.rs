@@ -44,6 +44,7 @@ mod pushed_requests;
 mod registration;
 mod request_objects;
 mod request_uris;
+mod resource_guard;
 mod sectors;
 mod security;
 mod setting;
