@@ -26,8 +26,11 @@ pub const FILE_NAME: &str = "master.key";
 
 const FORM: &str = "a master key is written ID:KEY, the id from 0 to 255 and the key 32 random \
                     bytes in base64url or hexadecimal";
-const HEADER: &str = "# Keystile's master keys: without them the signing keys in the database cannot be read.\n\
-                      # Keep a copy where backups of the database do not lie. The first seals, all open.\n";
+/// What stands above the keys.
+const HEADER: &str = "\
+# Keystile's master keys: without them the signing keys in the database cannot be read.
+# Keep a copy where backups of the database do not lie. The first seals, all open.
+";
 /// A file is not read again sooner, however many strangers name keys that there are not.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -178,7 +181,8 @@ pub fn word(key: &MasterKey) -> String {
     format!("{}:{}", key.id, base64url(key.secret))
 }
 
-fn text(keys: &[MasterKey]) -> String {
+/// The text of a file with these keys.
+pub fn text(keys: &[MasterKey]) -> String {
     let mut text = HEADER.to_owned();
     for key in keys {
         let _ = writeln!(text, "{}", word(key));

@@ -32,11 +32,17 @@ impl AtRest {
         issuer: &Issuer,
         masters: Arc<MasterKeys>,
     ) -> Result<Self, StoreError> {
-        let name = match store.kept(Kept::Name).await? {
-            Some(name) => String::from_utf8(name)
-                .map_err(|_| StoreError::Broken("the store's name is no text".into()))?,
-            None => issuer.to_string(),
-        };
+        Self::of_kept(store.kept(Kept::Name).await?, issuer, masters)
+    }
+
+    /// The same where what the store keeps as its name is read already.
+    pub fn of_kept(
+        name: Option<Vec<u8>>,
+        issuer: &Issuer,
+        masters: Arc<MasterKeys>,
+    ) -> Result<Self, StoreError> {
+        let name = name.map_or_else(|| Ok(issuer.to_string()), String::from_utf8);
+        let name = name.map_err(|_| StoreError::Broken("the store's name is no text".into()))?;
         Ok(Self::new(&name, masters))
     }
 
@@ -77,7 +83,12 @@ impl AtRest {
             let sealed = self.seal(PAIRWISE, key.to_vec(), now, nonce);
             store.keep(Kept::PairwiseKey, sealed).await?
         };
-        let opened = self.open(PAIRWISE, &sealed).ok().and_then(|key| key.try_into().ok());
+        self.open_pairwise(&sealed)
+    }
+
+    /// Decrypts what the store keeps as [`Kept::PairwiseKey`].
+    pub fn open_pairwise(&self, sealed: &[u8]) -> Stored<[u8; 32]> {
+        let opened = self.open(PAIRWISE, sealed).ok().and_then(|key| key.try_into().ok());
         opened.ok_or_else(|| {
             StoreError::Broken(
                 "the key of pairwise subjects cannot be decrypted: its master key is missing"

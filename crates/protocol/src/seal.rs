@@ -33,6 +33,9 @@ const SEALED_AT_MOST: usize = 16 * 1024;
 pub trait Sealable: Serialize + DeserializeOwned {
     /// Names the keys. Two kinds never share one.
     const PURPOSE: &'static str;
+    /// The number of the format that its plain form begins with, if it has one: what has another
+    /// number is not opened.
+    const FORMAT: Option<u8> = None;
 }
 
 /// A sealed `T`, as text. Only [`Seals::open`] makes a `T` of it.
@@ -123,6 +126,9 @@ impl Seals {
         }
         let bytes = from_base64url(&sealed.0).ok_or(NotSealed)?;
         let plain = self.open_bytes(T::PURPOSE, &bytes, epoch)?;
+        if T::FORMAT.is_some_and(|format| plain.first() != Some(&format)) {
+            return Err(NotSealed);
+        }
         postcard::from_bytes(&plain).map_err(|_| NotSealed)
     }
 

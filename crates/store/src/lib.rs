@@ -22,6 +22,7 @@ mod logout_messages;
 mod master_keys;
 mod memory;
 mod meta;
+mod migrations;
 mod parked;
 mod pending;
 mod pings;
@@ -34,7 +35,9 @@ pub mod sqlite;
 mod statements;
 mod sweep;
 mod sweeper;
+mod tables;
 mod used_once;
 
 pub use database::Database;
+pub use migrations::{MigrationPlan, PlannedMigration};
 pub use sweep::Swept;

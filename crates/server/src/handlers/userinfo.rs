@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{EndpointError, PresentedToken, Userinfo};
-use keystile_authority::rules::dpop::Scheme;
+use keystile_protocol::access_token::Scheme;
 
 use super::client_endpoints::invalid_request;
 use crate::face::SharedFace;

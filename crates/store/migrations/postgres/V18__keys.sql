@@ -1,5 +1,5 @@
--- From when on a key is the one that is used: it is published before. Keys of before have nothing
--- here, and are used since they were made.
+-- Keys that are published before they are used, and master keys that follow each other. In used_from
+-- stands from when on a key is used; nothing: since it was made.
 ALTER TABLE signing_keys ADD COLUMN used_from BIGINT;
 ALTER TABLE decryption_keys ADD COLUMN used_from BIGINT;
 
@@ -20,3 +20,6 @@ CREATE TABLE kept (
 
 -- keys_turn: until when some process looks after the keys.
 INSERT INTO meta (name, value) VALUES ('keys_turn', 0);
+
+-- The program before this one uses a new key at once, and knows no end of an old one: it can work here.
+UPDATE meta SET value = 17 WHERE name = 'readable_by';

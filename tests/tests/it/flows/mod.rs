@@ -2,6 +2,7 @@
 
 mod account;
 mod authorization_details;
+mod backup;
 mod bad_input;
 mod ciba;
 mod ciba_page;
@@ -45,6 +46,7 @@ mod pushed_requests;
 mod registration;
 mod request_objects;
 mod request_uris;
+mod resource_guard;
 mod sectors;
 mod security;
 mod setting;
@@ -52,4 +54,5 @@ mod sign_in;
 mod sign_up;
 mod signing_algorithms;
 mod step_up;
+mod store_move;
 mod token_exchange;
