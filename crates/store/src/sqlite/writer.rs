@@ -9,7 +9,8 @@ use std::{io, mem};
 
 use keystile_authority::ports::{StoreError, Stored};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Options;
 use super::db::{Db, at_once, failure};
@@ -42,6 +43,7 @@ impl Writer {
             incoming,
             waiting: waiting.clone(),
             most: options.batch.max(1),
+            answers: answers_from_within(),
         };
         let thread = std::thread::Builder::new().name("store-writer".into());
         let thread = Mutex::new(Some(thread.spawn(move || desk.work())?));
@@ -124,6 +126,34 @@ impl<T: Send, F: AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send> Member for Write<
     }
 }
 
+/// Members of a batch that is over. They get their answers when this goes, wherever that is.
+struct Finished {
+    members: Vec<Box<dyn Member>>,
+    lost: Option<StoreError>,
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        for member in self.members.drain(..) {
+            member.answer(self.lost.as_ref());
+        }
+    }
+}
+
+/// Where finished batches go so that their members are told from within the runtime, if there is
+/// one. To wake a task from another thread is a system call; so a batch is one, and not one each.
+fn answers_from_within() -> Option<mpsc::UnboundedSender<Finished>> {
+    let runtime = Handle::try_current().ok()?;
+    // Bounded by the queue of those who wait for them.
+    let (answers, mut finished) = mpsc::unbounded_channel();
+    runtime.spawn(async move {
+        while let Some(batch) = finished.recv().await {
+            drop::<Finished>(batch);
+        }
+    });
+    Some(answers)
+}
+
 /// Where the thread works.
 struct Desk {
     /// Gone after a commit in doubt, until it can be opened again.
@@ -132,6 +162,7 @@ struct Desk {
     incoming: Receiver<Message>,
     waiting: Arc<AtomicUsize>,
     most: usize,
+    answers: Option<mpsc::UnboundedSender<Finished>>,
 }
 
 /// Why a batch did not get to the disk.
@@ -144,14 +175,17 @@ enum Lost {
 
 impl Desk {
     fn work(&mut self) {
-        let mut batch = Vec::with_capacity(self.most);
+        let mut batch = Vec::new();
         loop {
             let goes_on = self.gather(&mut batch);
             self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
             if !batch.is_empty() {
                 let lost = self.commit(&mut batch).err();
-                for member in batch.drain(..) {
-                    member.answer(lost.as_ref());
+                let finished = Finished { members: mem::take(&mut batch), lost };
+                match &self.answers {
+                    // Without the runtime it comes back, and is told here.
+                    Some(answers) => drop(answers.send(finished)),
+                    None => drop(finished),
                 }
             }
             if !goes_on {
