@@ -1,9 +1,10 @@
 //! What came in, as values for the authority.
 
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -93,9 +94,6 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// A form's bytes: only `application/x-www-form-urlencoded`, only within the bound.
-pub(crate) struct Form(pub(crate) Result<Params, FormError>);
-
 /// Why a body is not a form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
@@ -122,14 +120,6 @@ impl FormError {
     }
 }
 
-impl FromRequest<SharedFace> for Form {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request(request: Request, face: &SharedFace) -> Result<Self, Self::Rejection> {
-        Ok(Self(form(request, face).await))
-    }
-}
-
 /// A form of a page; one that cannot be read is answered with a page.
 pub(crate) struct PageForm(pub(crate) Params);
 
@@ -139,7 +129,7 @@ impl FromRequest<SharedFace> for PageForm {
     async fn from_request(request: Request, face: &SharedFace) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let Ok(from) = FromBrowser::from_request_parts(&mut parts, face).await;
-        let read = form(Request::from_parts(parts, body), face).await;
+        let (_, read) = form(parts, body, face).await;
         read.map(Self).map_err(|error| respond::bad_form(face, &from, &error))
     }
 }
@@ -163,12 +153,19 @@ pub(crate) async fn body(request: Request, face: &SharedFace) -> Result<Bytes, F
     })
 }
 
-async fn form(request: Request, face: &SharedFace) -> Result<Params, FormError> {
-    let is_form = is_of_type(request.headers(), "application/x-www-form-urlencoded");
-    // A body that is absent needs no type.
-    let body = body(request, face).await?;
-    if !is_form && !body.is_empty() {
-        return Err(FormError::ContentType);
-    }
-    Params::parse(&body).map_err(FormError::Params)
+/// A form (only `application/x-www-form-urlencoded`, only within the bounds), and the headers that it came with.
+pub(crate) async fn form(
+    mut parts: Parts,
+    body: Body,
+    face: &SharedFace,
+) -> (HeaderMap, Result<Params, FormError>) {
+    let headers = mem::take(&mut parts.headers);
+    let is_form = is_of_type(&headers, "application/x-www-form-urlencoded");
+    let read = match self::body(Request::from_parts(parts, body), face).await {
+        // A body that is absent needs no type.
+        Ok(body) if !is_form && !body.is_empty() => Err(FormError::ContentType),
+        Ok(body) => Params::parse(&body).map_err(FormError::Params),
+        Err(error) => Err(error),
+    };
+    (headers, read)
 }
