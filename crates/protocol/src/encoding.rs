@@ -101,16 +101,12 @@ pub fn form_decode(encoded: &[u8]) -> Option<String> {
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
         bytes.extend_from_slice(&rest[..at]);
         rest = match &rest[at..] {
-            [b'%', high, low, after @ ..] => match (hex_digit(*high), hex_digit(*low)) {
-                (Some(high), Some(low)) => {
-                    bytes.push(high << 4 | low);
-                    after
-                }
-                _ => {
-                    bytes.push(b'%');
-                    &rest[at + 1..]
-                }
-            },
+            [b'%', high, low, after @ ..]
+                if let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low)) =>
+            {
+                bytes.push(high << 4 | low);
+                after
+            }
             [first, after @ ..] => {
                 bytes.push(if *first == b'+' { b' ' } else { *first });
                 after
