@@ -1,7 +1,10 @@
 //! What came in, as values for the authority.
 
+use std::future::poll_fn;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -105,6 +108,8 @@ pub(crate) enum FormError {
     Incomplete,
     #[error("the body did not come in time")]
     TooSlow,
+    #[error("too many requests wait for their bodies")]
+    Busy,
     #[error("{0}")]
     Params(keystile_protocol::ParamError),
 }
@@ -115,6 +120,7 @@ impl FormError {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Incomplete | Self::Params(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -141,10 +147,20 @@ pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     received.eq_ignore_ascii_case(media_type)
 }
 
-/// A body, within the bounds on size and time.
+/// A body, within the bounds on size and time. An honest one comes with its head; of those that do
+/// not, so many may be waited for that they leave room for the others.
 pub(crate) async fn body(request: Request, face: &SharedFace) -> Result<Bytes, FormError> {
-    let body = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, face));
-    body.await.map_err(|_| FormError::TooSlow)?.map_err(|rejection| {
+    let mut read = pin!(Bytes::from_request(request, face));
+    let at_once = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+    let body = match at_once {
+        Poll::Ready(body) => body,
+        Poll::Pending => {
+            let _place = face.slow_bodies.try_acquire().map_err(|_| FormError::Busy)?;
+            let body = tokio::time::timeout(BODY_WITHIN, read).await;
+            body.map_err(|_| FormError::TooSlow)?
+        }
+    };
+    body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             FormError::TooLarge
         } else {

@@ -4,11 +4,11 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{ClientRequest, EndpointError, paths};
+use keystile_authority::endpoints::{ClientRequest, EndpointError, Fault, paths};
 use keystile_protocol::{ClientCertificate, ErrorCode, ProtocolError};
 
 use crate::face::SharedFace;
-use crate::received::{DPOP, client_certificate, form, network};
+use crate::received::{DPOP, FormError, client_certificate, form, network};
 use crate::respond::json;
 
 pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> Response {
@@ -126,6 +126,9 @@ impl Received {
         let (network, certificate) = (network(face, &parts), client_certificate(face, &parts));
         let (headers, form) = form(parts, body, face).await;
         let params = form.map_err(|error| {
+            if error == FormError::Busy {
+                return json::fault(face, &Fault::Unavailable(error.to_string()), true);
+            }
             let protocol = ProtocolError::new(ErrorCode::InvalidRequest, error.to_string());
             json::private(error.status(), &protocol)
         })?;

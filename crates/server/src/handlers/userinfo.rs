@@ -4,13 +4,13 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{EndpointError, PresentedToken, Userinfo};
+use keystile_authority::endpoints::{EndpointError, Fault, PresentedToken, Userinfo};
 use keystile_authority::rules::dpop::Scheme;
 use keystile_protocol::ClientCertificate;
 
 use super::client_endpoints::invalid_request;
 use crate::face::SharedFace;
-use crate::received::{DPOP, client_certificate, form};
+use crate::received::{DPOP, FormError, client_certificate, form};
 use crate::respond::json;
 
 pub(crate) async fn get(State(face): State<SharedFace>, request: Request) -> Response {
@@ -31,6 +31,9 @@ pub(crate) async fn post(State(face): State<SharedFace>, request: Request) -> Re
     let (headers, form) = form(parts, body, &face).await;
     let in_form = match &form {
         Ok(params) => params.optional("access_token").map_err(EndpointError::from),
+        Err(FormError::Busy) => {
+            Err(EndpointError::Fault(Fault::Unavailable(FormError::Busy.to_string())))
+        }
         Err(error) => Err(invalid_request(&error.to_string())),
     };
     let token = match (in_header(&headers), in_form) {

@@ -34,6 +34,7 @@ mod mutual_tls;
 mod mutual_tls_proxy;
 mod opaque_tokens;
 mod openid;
+mod overload;
 mod pages;
 mod parked;
 mod pings;
