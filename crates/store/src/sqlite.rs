@@ -46,6 +46,9 @@ pub struct Options {
     pub queue: usize,
     /// Writes that share a commit at most.
     pub batch: usize,
+    /// When a commit has taken this long, the disk or another process holds it up: from then on
+    /// until it is over, writes are refused at once instead of waiting behind it.
+    pub patience: Duration,
     /// How long to wait for another process, such as the command line, that is writing.
     pub busy_timeout: Duration,
 }
@@ -57,6 +60,7 @@ impl Default for Options {
             readers: threads.clamp(2, 16),
             queue: 1024,
             batch: 64,
+            patience: Duration::from_secs(2),
             busy_timeout: Duration::from_secs(5),
         }
     }

@@ -35,6 +35,7 @@ mod mutual_tls;
 mod mutual_tls_proxy;
 mod opaque_tokens;
 mod openid;
+mod overload;
 mod pages;
 mod parked;
 mod pings;
