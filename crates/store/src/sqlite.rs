@@ -9,6 +9,7 @@ mod open;
 mod parking;
 mod pending;
 mod pings;
+mod place;
 mod readers;
 mod registrations;
 mod registry;
@@ -27,6 +28,7 @@ use crate::meta;
 use crate::sweep::Cursor;
 use db::Db;
 use memory::Memory;
+use place::Place;
 use readers::Readers;
 use writer::Writer;
 
@@ -69,6 +71,7 @@ struct Inner {
     readers: Readers,
     memory: Memory,
     cursor: Mutex<Cursor>,
+    place: Place,
 }
 
 impl SqliteStore {
@@ -81,10 +84,14 @@ impl SqliteStore {
         let memory = Memory::new(reader()?)?;
         let again = path.to_owned();
         let reopen = move || open::writer(&again, options);
-        let writer = Writer::start(connection, reopen, options).map_err(OpenError::Thread)?;
+        let place = Place::of(path);
+        let here = place.clone();
+        let check = move || here.check();
+        let writer =
+            Writer::start(connection, reopen, check, options).map_err(OpenError::Thread)?;
         let readers = Readers::new(readers);
         let cursor = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { writer, readers, memory, cursor }) })
+        Ok(Self { inner: Arc::new(Inner { writer, readers, memory, cursor, place }) })
     }
 
     /// Refuses new writes, lets those that wait finish, and stops the writer. Dropping the last
@@ -126,3 +133,6 @@ impl std::fmt::Debug for SqliteStore {
         f.debug_struct("SqliteStore").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod lost_answers;

@@ -9,6 +9,7 @@ use keystile_authority::user_code::UserCode;
 use keystile_protocol::Timestamp;
 
 use super::SqliteStore;
+use super::db::Db;
 use crate::pending;
 
 #[async_trait]
@@ -43,6 +44,7 @@ impl PendingAuthorizations for SqliteStore {
     }
 
     async fn redeem_pending(&self, redemption: Redemption) -> Stored<Redeemed> {
-        self.write(async move |db| pending::redeem(db, &redemption).await).await
+        let redeem = async |db: &mut Db<'_>, new: &Redemption| pending::redeem(db, new).await;
+        self.inner.writer.write_until_known(redemption, redeem).await
     }
 }

@@ -18,6 +18,7 @@ use keystile_authority::records::{
 use keystile_protocol::{ClientId, Timestamp};
 
 use super::SqliteStore;
+use super::db::Db;
 use crate::{
     accounts, clients, consents, decryption_keys, grants, incidents, keys, meta, revoked_tokens,
     sessions, used_once,
@@ -73,7 +74,8 @@ impl Store for SqliteStore {
     }
 
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed> {
-        self.write(async move |db| grants::redeem(db, &redemption).await).await
+        let redeem = async |db: &mut Db<'_>, new: &Redemption| grants::redeem(db, new).await;
+        self.inner.writer.write_until_known(redemption, redeem).await
     }
 
     async fn revoke_redeemed(
@@ -211,6 +213,7 @@ impl Store for SqliteStore {
         if !self.inner.writer.is_running() {
             return Err(StoreError::Unavailable("the store's writer has stopped".into()));
         }
+        self.inner.place.check()?;
         self.read(async |db| meta::marks(db).await).map(drop)
     }
 }
