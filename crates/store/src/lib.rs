@@ -14,6 +14,7 @@ mod grants;
 mod incidents;
 mod initial_access_tokens;
 mod keys;
+mod leases;
 mod logos;
 mod logout_messages;
 mod meta;
@@ -28,5 +29,6 @@ mod statements;
 mod sweep;
 mod used_once;
 
+pub use leases::Work;
 pub use sqlite::{OpenError, Options, SqliteStore};
-pub use sweep::Swept;
+pub use sweep::{Sweeping, Swept};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use keystile_authority::policy::Lifetimes;
 use keystile_authority::ports::Stored;
 use keystile_protocol::Timestamp;
-use keystile_store::{Options, SqliteStore, Swept};
+use keystile_store::{Options, SqliteStore, Swept, Work};
 
 use crate::contract::{Backend, Memory, cases};
 
@@ -71,7 +72,17 @@ impl Memory for SqliteStore {
     }
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
-        Self::sweep(self, now, limit).await
+        Self::sweep(self, &Lifetimes::default(), now, limit).await
+    }
+
+    async fn take_lease(
+        &self,
+        work: Work,
+        holder: [u8; 16],
+        now: Timestamp,
+        ends_at: Timestamp,
+    ) -> Stored<bool> {
+        Self::take_lease(self, work, holder, now, ends_at).await
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use keystile_authority::decisions::Redeemed;
 use keystile_authority::fixtures;
 use keystile_authority::ids::GrantId;
+use keystile_authority::policy::Lifetimes;
 use keystile_authority::ports::{Clock, Registry, Store, StoreError};
 use keystile_protocol::Timestamp;
-use keystile_store::{OpenError, Options, SqliteStore};
+use keystile_store::{OpenError, Options, SqliteStore, Sweeping};
 use rusqlite::Connection;
 
 use crate::contract::NOW;
@@ -215,7 +216,12 @@ async fn the_sweeper_lets_the_store_go() {
     let folder = Folder::new();
     let store = folder.open();
     store.revoke_token("old", Timestamp::from_seconds(1)).await.expect("revoked");
-    let sweeper = store.start_sweeper(Arc::new(Then), Duration::from_millis(20));
+    let sweeper = store.start_sweeper(Sweeping {
+        clock: Arc::new(Then),
+        every: Duration::from_millis(20),
+        lifetimes: Lifetimes::default(),
+        node: [1; 16],
+    });
     while store.token_revoked("old").await.expect("there") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
