@@ -2,5 +2,6 @@
 
 mod contract;
 mod measure;
+mod soak;
 mod sqlite;
 mod sqlite_alone;

@@ -11,6 +11,7 @@ use keystile_protocol::Timestamp;
 use keystile_store::{Options, SqliteStore, Swept, Work};
 
 use crate::contract::{Backend, Memory, cases};
+use crate::soak::{Size, the_size_follows_what_is_alive};
 
 /// A folder that goes when it is dropped.
 pub(crate) struct Folder(PathBuf);
@@ -84,6 +85,29 @@ impl Memory for SqliteStore {
     ) -> Stored<bool> {
         Self::take_lease(self, work, holder, now, ends_at).await
     }
+}
+
+impl Folder {
+    /// What is in the file.
+    fn size(&self) -> Size {
+        let file = rusqlite::Connection::open(self.database()).expect("the file");
+        let number = |sql: &str| file.query_row(sql, [], |row| row.get(0)).expect("a number");
+        let names = "SELECT name FROM sqlite_master WHERE type = 'table'";
+        let mut tables = file.prepare(names).expect("a statement");
+        let tables = tables.query_map([], |row| row.get(0)).expect("tables");
+        let tables: Vec<String> = tables.collect::<Result<_, _>>().expect("names");
+        let rows = tables.into_iter().map(|table| {
+            let rows = number(&format!("SELECT COUNT(*) FROM {table}"));
+            (table, rows)
+        });
+        Size { rows: rows.collect(), pages: number("PRAGMA page_count") }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn expiry_after_months_of_use_there_are_rows_of_what_is_alive_alone() {
+    let Sqlite { store, folder } = Sqlite::new();
+    the_size_follows_what_is_alive(store, || folder.size()).await;
 }
 
 macro_rules! on_sqlite {
