@@ -2,6 +2,7 @@
 
 mod contract;
 mod measure;
+mod model;
 mod soak;
 mod sqlite;
 mod sqlite_alone;
