@@ -25,6 +25,6 @@ pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use listener::{Listener, Told};
 pub(crate) use payments::{large_payment, payment, payment_with};
 pub(crate) use program::{
-    Keystile, PASSWORD, Process, command_in, free_port, free_ports, new_directory,
+    Keystile, PASSWORD, Process, command_in, free_port, free_ports, new_directory, program,
 };
 pub(crate) use reader::{Reader, header, published, verified};
