@@ -102,6 +102,34 @@ async fn a_full_queue_refuses_at_once_instead_of_waiting() {
     assert_eq!(store.accounts().await.expect("there").len(), 20 - refused);
 }
 
+/// A reader of another process holds the log's pages: it grows, and nothing else happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_cannot_be_made_delays_nobody_and_is_made_later() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let log = folder.database().with_extension("db-wal");
+    let size = || std::fs::metadata(&log).expect("the log").len();
+    let reader = Connection::open(folder.database()).expect("the file");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM accounts;").expect("a snapshot");
+    // Fills more than the pages after which SQLite makes a checkpoint.
+    let fill = async |from: u8| {
+        for byte in from..from + 100 {
+            let mut account = fixtures::account(byte);
+            let filler = "a claim ".repeat(8 * 1024);
+            account.claims.insert("filler".to_owned(), filler.into());
+            store.add_account(&account, None).await.expect("added");
+        }
+    };
+    fill(1).await;
+    let held = size();
+    assert!(held > 5_000_000, "{held}: beyond a checkpoint");
+    drop(reader);
+    fill(101).await;
+    assert!(size() < held + held / 2, "the log begins anew");
+    drop(store);
+    assert_eq!(folder.open().accounts().await.expect("there").len(), 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_there_after_shutdown_and_nothing_is_taken_any_more() {
     let folder = Folder::new();
