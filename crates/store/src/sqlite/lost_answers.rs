@@ -43,9 +43,9 @@ async fn rig(name: &str) -> Rig {
         let mut connection = open::writer(&path, options)?;
         let (to_lose, to_fail) = (to_lose.clone(), to_fail.clone());
         // SQLite calls it when the transaction is in the log, and returns its error from COMMIT.
-        connection.wal_hook(Some(move |_: &mut _, _| match one_of(&to_lose) {
-            true => Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None)),
-            false => Ok(()),
+        connection.wal_hook(Some(move |_: &mut _, _| {
+            let error = Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None);
+            if one_of(&to_lose) { Err(error) } else { Ok(()) }
         }))?;
         connection.commit_hook(Some(move || one_of(&to_fail)))?;
         Ok(connection)

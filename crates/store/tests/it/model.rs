@@ -19,6 +19,7 @@ const NEVER_LOGGED_OUT: &str = "an honest client that repeats a lost refresh is 
 const ONE_REDIRECT: &str = "a lost answer to a code costs a new authorization at most";
 
 /// All states, or those up to what is looked for.
+#[allow(clippy::print_stdout, reason = "how much was looked at is part of the evidence")]
 fn checked(model: Grant, until: HasDiscoveries) -> impl Checker<Grant> {
     let name = format!("{:?}, {:?}", model.client_type, model.mistake);
     let checker = model.checker().threads(2).finish_when(until).spawn_bfs().join();
@@ -51,6 +52,6 @@ fn evidence_the_checker_finds_what_each_flaw_breaks() {
         let checker = checked(model, HasDiscoveries::AllOf([broken].into()));
         let path = checker.discovery(broken);
         let path = path.unwrap_or_else(|| panic!("{mistake:?} does not break '{broken}'"));
-        println!("  {} steps to it", path.into_actions().len());
+        println!("  broken after {} steps", path.into_actions().len());
     }
 }

@@ -42,6 +42,7 @@ pub(crate) struct Size {
 }
 
 /// `size` looks at the database itself.
+#[allow(clippy::print_stdout, reason = "what it found is part of the evidence")]
 pub(crate) async fn the_size_follows_what_is_alive<M: Memory>(
     store: Arc<M>,
     size: impl Fn() -> Size,
@@ -110,7 +111,7 @@ impl<M: Memory> Use<M> {
             logins.spawn(async move { one.login(day, number, now).await });
         }
         logins.join_all().await;
-        if day % 5 == 4 {
+        if (day + 1).is_multiple_of(5) {
             self.wait_for_words(now).await;
             self.clients_come(day, now).await;
         }
@@ -132,7 +133,7 @@ impl<M: Memory> Use<M> {
         let mut code = fixtures::code(now);
         (code.account, code.session) = (account, session.id);
         code.grant = GrantId::new(now, random(day, number));
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             code.scope = Scope::try_from("openid offline_access").expect("tokens");
         }
         let mut client = fixtures::client();
