@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use crate::node::open_store;
 use crate::refusal::Outcome;
@@ -75,7 +75,7 @@ impl Place {
     }
 
     /// Settings and store; a new store, if there is none.
-    fn open(&self) -> Outcome<(Settings, SqliteStore)> {
+    fn open(&self) -> Outcome<(Settings, Database)> {
         let settings = self.settings()?;
         let store = open_store(&settings)?;
         Ok((settings, store))

@@ -8,7 +8,8 @@ use keystile_authority::Authority;
 use keystile_authority::endpoints::Ports;
 use keystile_authority::ports::{Entropy, Store};
 use keystile_protocol::seal::{MasterKey, Seals};
-use keystile_store::{Options, SqliteStore, Sweeping};
+use keystile_store::sqlite::Options;
+use keystile_store::{Database, Sweeping};
 
 use crate::apply::{Applied, apply};
 use crate::clock::SystemClock;
@@ -32,7 +33,7 @@ pub struct Node {
     /// The authority.
     pub authority: Arc<Authority>,
     /// What it remembers with.
-    pub store: SqliteStore,
+    pub store: Database,
 }
 
 impl Node {
@@ -81,14 +82,14 @@ fn sweeping(settings: &Settings) -> Sweeping {
 }
 
 /// Opens the database, and makes it if there is none.
-pub fn open_store(settings: &Settings) -> Outcome<SqliteStore> {
-    SqliteStore::open(&settings.store, Options::default()).map_err(|error| {
+pub fn open_store(settings: &Settings) -> Outcome<Database> {
+    Database::open_sqlite(&settings.store, Options::default()).map_err(|error| {
         Refusal::new(format!("the store {} does not open: {error}", settings.store.display()))
     })
 }
 
 /// The master keys; made, where there are none and nothing was sealed with others yet.
-pub async fn master_keys(settings: &Settings, store: &SqliteStore) -> Outcome<Vec<MasterKey>> {
+pub async fn master_keys(settings: &Settings, store: &Database) -> Outcome<Vec<MasterKey>> {
     if let Some(keys) = master_key::from_environment()? {
         return Ok(keys);
     }
@@ -109,7 +110,7 @@ pub async fn master_keys(settings: &Settings, store: &SqliteStore) -> Outcome<Ve
 async fn make_master_key(
     path: PathBuf,
     settings: &Settings,
-    store: &SqliteStore,
+    store: &Database,
 ) -> Outcome<Vec<MasterKey>> {
     if store.keys().await?.is_empty() {
         return master_key::make_file(&path);

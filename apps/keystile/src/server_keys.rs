@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_authority::Authority;
+use keystile_authority::ports::{StoreError, Stored};
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use crate::refusal::{Outcome, Refusal};
 
@@ -18,7 +19,7 @@ pub async fn load(authority: &Authority) -> Outcome {
     let missing = load_all(authority).await?.into_iter().filter(|algorithm| !algorithm.is_rsa());
     let mut made = false;
     for algorithm in missing {
-        authority.add_key(SigningKey::generate(algorithm)?).await?;
+        made_once(authority.add_key(SigningKey::generate(algorithm)?).await)?;
         made = true;
     }
     if made {
@@ -38,9 +39,17 @@ async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
     Ok(keys.missing())
 }
 
+/// Another node that started at the same time was first: its key is as good as ours.
+fn made_once(added: Stored<()>) -> Stored<()> {
+    match added {
+        Err(StoreError::Conflict(_)) => Ok(()),
+        added => added,
+    }
+}
+
 /// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
 /// each, and loads the keys again whenever another process has changed something.
-pub fn keep_up(authority: &Arc<Authority>, store: &SqliteStore) {
+pub fn keep_up(authority: &Arc<Authority>, store: &Database) {
     let (authority, store) = (Arc::clone(authority), store.clone());
     tokio::spawn(async move {
         make_missing(&authority).await;
@@ -74,7 +83,7 @@ async fn make_missing(authority: &Authority) {
 
 async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
     let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await??;
-    authority.add_key(key).await?;
+    made_once(authority.add_key(key).await)?;
     authority.load_keys().await?;
     tracing::info!(%algorithm, "a signing key is made");
     Ok(())
@@ -82,7 +91,7 @@ async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
 
 async fn make_for_decryption(authority: &Authority, key_type: KeyType) -> Outcome {
     let key = tokio::task::spawn_blocking(move || DecryptionKey::generate(key_type)).await??;
-    authority.add_decryption_key(key).await?;
+    made_once(authority.add_decryption_key(key).await)?;
     authority.load_keys().await?;
     tracing::info!(key_type = key_type.as_str(), "a key for decryption is made");
     Ok(())

@@ -6,7 +6,7 @@ use keystile_protocol::jose::encryption::KeyType;
 
 use crate::keys::MEANWHILE;
 use crate::meta;
-use crate::statements::{Fields, Statements, params};
+use crate::statements::{Fields, Statements, Turn, params};
 
 pub(crate) async fn all(db: &mut impl Statements) -> Stored<Vec<StoredDecryptionKey>> {
     let sql = "SELECT kid, key_type, sealed, created_at FROM decryption_keys \
@@ -33,6 +33,7 @@ pub(crate) async fn add(db: &mut impl Statements, key: &StoredDecryptionKey) -> 
     let key_type = key.key_type.as_str();
     let since = key.created_at.minus(MEANWHILE);
     let params = params![&key.kid, key_type, key.sealed.as_slice(), key.created_at, since];
+    db.take_turn(Turn::Keys).await?;
     if db.execute(ADD, params).await? == 0 {
         let words = format!("another node has just added an {key_type} key for decryption");
         return Err(StoreError::Conflict(words));

@@ -38,21 +38,16 @@ macro_rules! alive {
 /// One statement, so that parallel redemptions cannot miss each other: whoever comes second sees
 /// the first one's `redemption` and has revoked the grant by the time it sees it.
 const REDEEM: &str = concat!(
-    "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
-             resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt,
-             claims, dpop_key, approval, certificate, authorization_details)
-     AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21))
-     INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
+    "INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
                          keep_until, salt, claims, dpop_key, approval, certificate,
-                         authorization_details,
-                         generation, rotated_at, last_used)
-     SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
-            g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
-            g.expires_at, g.keep_until, g.salt, g.claims, g.dpop_key,
-            g.approval, g.certificate, g.authorization_details, 0, g.created_at, g.created_at
-     FROM g WHERE ",
+                         authorization_details, generation, rotated_at, last_used)
+     SELECT $1, $2, g.account, g.client, g.registration, g.session, $6, g.offline, $8, $9, $10,
+            $11, g.approved_at, $13, $14, $15, $16, $17, $18, $19, $20, $21, 0, $13, $13
+     FROM (SELECT $3 AS account, $4 AS client,
+                  (SELECT r.registration FROM clients r WHERE r.id = $4) AS registration,
+                  $5 AS session, $7 AS offline, $12 AS approved_at) g
+     WHERE ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
       SET revoked_at = CASE WHEN grants.redemption = excluded.redemption

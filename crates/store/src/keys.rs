@@ -7,7 +7,7 @@ use keystile_authority::records::StoredKey;
 use keystile_protocol::jose::Algorithm;
 
 use crate::meta;
-use crate::statements::{Fields, Statements, params};
+use crate::statements::{Fields, Statements, Turn, params};
 
 /// Two keys of one algorithm (or type) within this time were made by two nodes that did not know of each
 /// other. A rotation comes much later.
@@ -46,6 +46,7 @@ pub(crate) async fn add(db: &mut impl Statements, key: &StoredKey) -> Stored<()>
     let algorithm = key.algorithm.as_str();
     let since = key.created_at.minus(MEANWHILE);
     let params = params![&key.kid, algorithm, key.sealed.as_slice(), key.created_at, since];
+    db.take_turn(Turn::Keys).await?;
     if db.execute(ADD, params).await? == 0 {
         let words = format!("another node has just added a key for {algorithm}");
         return Err(StoreError::Conflict(words));

@@ -22,7 +22,8 @@ pub(crate) async fn marks(db: &mut impl Statements) -> Stored<Marks> {
     marks.await?.ok_or_else(|| StoreError::Broken("the store has lost its epoch".into()))
 }
 
-/// Tells every process that what it remembers of clients and keys is old.
+/// Tells every process that what it remembers of clients and keys is old. Until the transaction
+/// ends nobody else does so.
 pub(crate) async fn note_change(db: &mut impl Statements) -> Stored<()> {
     let sql = "UPDATE meta SET value = value + 1 WHERE name = 'changes'";
     db.execute(sql, params![]).await.map(drop)

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use keystile_authority::ports::{Registry, Store};
 use keystile_authority::records::Client;
 use keystile_protocol::ClientId;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 use serde_json::Value;
 
 use super::{Format, Place};
@@ -70,7 +70,7 @@ impl Named {
             .map_err(|problem| Refusal::new(format!("'{}' is no client_id: {problem}", self.id)))
     }
 
-    async fn client(&self, store: &SqliteStore) -> Outcome<Client> {
+    async fn client(&self, store: &Database) -> Outcome<Client> {
         match store.client(&self.id()?, true).await? {
             Some(client) => Ok((*client).clone()),
             None => Err(self.unknown()),

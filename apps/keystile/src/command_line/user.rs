@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use keystile_authority::ports::{Clock, Passwords, Registry, Store};
 use keystile_authority::records::{Account, PASSWORD_AT_LEAST, UserClaims, normalized_username};
 use keystile_protocol::Secret;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 use serde_json::{Value, json};
 
 use super::{Format, Place};
@@ -61,7 +61,7 @@ impl Named {
         normalized_username(&self.username).ok_or_else(|| Refusal::new(refusal))
     }
 
-    async fn account(&self, store: &SqliteStore) -> Outcome<Account> {
+    async fn account(&self, store: &Database) -> Outcome<Account> {
         let username = self.username()?;
         match store.credentials(&username).await? {
             Some(found) => Ok(found.account),

@@ -8,23 +8,28 @@ use keystile_authority::ports::{StoreError, Stored};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, ToSql};
 
-use crate::statements::{Columns, Fields, Statements, Value};
+use crate::statements::{Columns, Fields, Statements, Turn, Value};
 
 /// A connection, inside of a transaction or not.
 pub(crate) struct Db<'c> {
-    connection: &'c Connection,
+    connection: &'c mut Connection,
 }
 
 impl<'c> Db<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> Self {
+    pub(crate) fn new(connection: &'c mut Connection) -> Self {
         Self { connection }
+    }
+
+    /// The same for a while.
+    pub(crate) fn again(&mut self) -> Db<'_> {
+        Db { connection: self.connection }
     }
 
     fn prepare(
         &self,
         sql: &'static str,
         params: &[Value<'_>],
-    ) -> rusqlite::Result<CachedStatement<'c>> {
+    ) -> rusqlite::Result<CachedStatement<'_>> {
         let mut statement = self.connection.prepare_cached(&numbered(sql))?;
         for (index, value) in params.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, value)?;
@@ -57,6 +62,11 @@ impl Statements for Db<'_> {
             all.push(read(&mut Fields::new(row))?);
         }
         Ok(all)
+    }
+
+    /// There is one writer at a time.
+    async fn take_turn(&mut self, _: Turn) -> Stored<()> {
+        Ok(())
     }
 }
 
@@ -124,8 +134,8 @@ mod tests {
 
     #[test]
     fn idea_10_parameters_are_bound_by_their_number_and_not_by_their_first_appearance() {
-        let connection = Connection::open_in_memory().expect("memory");
-        let mut db = Db::new(&connection);
+        let mut connection = Connection::open_in_memory().expect("memory");
+        let mut db = Db::new(&mut connection);
         let params = params!["one", "two"];
         let ask =
             db.row("SELECT $2, $1, $2", params, |row| Ok([row.text()?, row.text()?, row.text()?]));
@@ -134,8 +144,8 @@ mod tests {
 
     #[test]
     fn errors_say_what_happened_and_never_what_was_stored() {
-        let connection = Connection::open_in_memory().expect("memory");
-        let mut db = Db::new(&connection);
+        let mut connection = Connection::open_in_memory().expect("memory");
+        let mut db = Db::new(&mut connection);
         let schema = "CREATE TABLE t (a TEXT PRIMARY KEY, b INTEGER NOT NULL) STRICT";
         at_once(db.execute(schema, params![])).expect("a table");
         let add = "INSERT INTO t VALUES ($1, $2)";

@@ -2,6 +2,7 @@
 //! not.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keystile_authority::decisions::{Redeemed, Redemption, Rotated};
@@ -11,12 +12,13 @@ use keystile_protocol::Timestamp;
 use rusqlite::{Connection, Error, ffi};
 
 use super::*;
+use crate::database::Database;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// A store in a folder of its own, some of whose commits lose their answers.
 struct Rig {
-    store: SqliteStore,
+    store: Database,
     /// How many of the next commits are on disk and lose their answers.
     lose: Arc<AtomicUsize>,
     /// How many of the next commits do not get to the disk.
@@ -35,8 +37,8 @@ async fn rig(name: &str) -> Rig {
     let folder = std::env::temp_dir().join(name);
     let path = folder.join("keystile.db");
     let options = Options::default();
-    let store = SqliteStore::open(&path, options).expect("a store");
-    let mut inner = Arc::into_inner(store.inner).expect("the only one");
+    let memory = Arc::default();
+    let mut sqlite = Sqlite::open(&path, options, &memory).expect("a store");
     let (lose, fail) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (to_lose, to_fail) = (lose.clone(), fail.clone());
     let open = move || {
@@ -51,8 +53,8 @@ async fn rig(name: &str) -> Rig {
         Ok(connection)
     };
     let first: Connection = open().expect("a connection");
-    inner.writer = Writer::start(first, open, || Ok(()), options).expect("a thread");
-    let store = SqliteStore { inner: Arc::new(inner) };
+    sqlite.writer = Writer::start(first, open, || Ok(()), options).expect("a thread");
+    let store = Database::over_sqlite(sqlite, memory);
     store.put_client(&fixtures::client()).await.expect("a client");
     store.add_account(&fixtures::account(1), None).await.expect("an account");
     let session = fixtures::signed_in(NOW).session;
@@ -69,7 +71,7 @@ fn redemption(random: u8) -> Redemption {
     fixtures::redemption(&fixtures::code(NOW), &fixtures::client(), random)
 }
 
-async fn is_alive(store: &SqliteStore) -> bool {
+async fn is_alive(store: &Database) -> bool {
     let grant = store.grant(&fixtures::code(NOW).grant, None, NOW).await.expect("it answers");
     grant.is_some_and(|grant| grant.alive)
 }

@@ -132,7 +132,7 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn readable_by(connection: &Connection) -> Result<i64, OpenError> {
+fn readable_by(connection: &mut Connection) -> Result<i64, OpenError> {
     if !connection.table_exists(None, "meta").map_err(OpenError::Sqlite)? {
         return Ok(0);
     }

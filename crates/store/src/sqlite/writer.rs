@@ -72,17 +72,16 @@ impl Writer {
 
     /// For a write that finds what it wrote the last time: while its commit is in doubt it is sent
     /// again, so that a client is not told to give up what it has already got.
-    pub(crate) async fn write_until_known<A: Send + Sync + 'static, T: Send + 'static>(
+    pub(crate) async fn write_until_known<T: Send + 'static>(
         &self,
-        what: A,
-        act: impl AsyncFn(&mut Db<'_>, &A) -> Stored<T> + Copy + Send + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
     ) -> Stored<T> {
-        let what = Arc::new(what);
+        let act = Arc::new(act);
         let mut pauses = PAUSES.into_iter();
         let mut sent = false;
         loop {
-            let this = what.clone();
-            let why = match self.write(async move |db: &mut Db<'_>| act(db, &this).await).await {
+            let act = act.clone();
+            let why = match self.write(async move |db: &mut Db<'_>| act(db).await).await {
                 Err(StoreError::InDoubt(why)) => why,
                 // Of this time; of the time before nobody knows.
                 Err(StoreError::Unavailable(why)) if sent => why,
@@ -214,7 +213,7 @@ impl Desk {
         if self.connection.is_none() {
             self.connection = Some((self.reopen)().map_err(unavailable)?);
         }
-        let Some(connection) = &self.connection else { return Ok(()) };
+        let Some(connection) = &mut self.connection else { return Ok(()) };
         match write(connection, batch) {
             Ok(()) => Ok(()),
             Err(Lost::Nothing(error)) => {
@@ -246,7 +245,7 @@ fn words(error: rusqlite::Error) -> String {
 }
 
 /// All of the batch in one transaction.
-fn write(connection: &Connection, batch: &mut [Box<dyn Member>]) -> Result<(), Lost> {
+fn write(connection: &mut Connection, batch: &mut [Box<dyn Member>]) -> Result<(), Lost> {
     run(connection, "BEGIN IMMEDIATE").map_err(Lost::Nothing)?;
     if let [alone] = batch {
         if !alone.run(&mut Db::new(connection)) {
@@ -269,19 +268,21 @@ fn write(connection: &Connection, batch: &mut [Box<dyn Member>]) -> Result<(), L
 ///
 /// After some errors SQLite rolls the whole transaction back by itself. The next savepoint would
 /// then begin a transaction of its own and its release commit it, so the batch ends there.
-fn in_savepoint(connection: &Connection, member: &mut dyn Member) -> Result<(), Lost> {
-    let lost = |error| {
-        drop(roll_back(connection));
-        Lost::Nothing(error)
+fn in_savepoint(connection: &mut Connection, member: &mut dyn Member) -> Result<(), Lost> {
+    let goes_on = |connection: &Connection, sql| {
+        run(connection, sql).map_err(|error| {
+            drop(roll_back(connection));
+            Lost::Nothing(error)
+        })
     };
-    run(connection, "SAVEPOINT member").map_err(lost)?;
+    goes_on(connection, "SAVEPOINT member")?;
     if !member.run(&mut Db::new(connection)) {
         if connection.is_autocommit() {
             return Err(Lost::Nothing(gone()));
         }
-        run(connection, "ROLLBACK TO member").map_err(lost)?;
+        goes_on(connection, "ROLLBACK TO member")?;
     }
-    run(connection, "RELEASE member").map_err(lost)
+    goes_on(connection, "RELEASE member")
 }
 
 /// The end of a lone member that failed: it keeps its own error.

@@ -44,7 +44,7 @@ pub(crate) trait Backend {
     /// The store as a process has it open.
     fn store(&self) -> Arc<Self::Memory>;
     /// The same as another process opens it.
-    fn another_process(&self) -> Arc<Self::Memory>;
+    async fn another_process(&self) -> Arc<Self::Memory>;
 }
 
 /// The ports, and what the operator's tools do beside them.

@@ -1,8 +1,9 @@
-//! The store's contract, and what is SQLite's own.
+//! The store's contract, and what each backend has of its own.
 
 mod contract;
 mod measure;
 mod model;
+mod postgres;
 mod soak;
 mod sqlite;
 mod sqlite_alone;

@@ -2,10 +2,10 @@
 //! and stolen, commits and answers that are lost, and a server that crashes.
 //!
 //! The rules are the server's own; what the store does is in [`row`], in one function for each
-//! statement, which the last test compares with the store itself.
+//! statement, which a test of each backend compares with the store itself.
 
 mod grant;
-mod row;
+pub(crate) mod row;
 mod world;
 
 use stateright::{Checker, HasDiscoveries, Model};

@@ -9,16 +9,17 @@ use keystile_authority::ids::GrantId;
 use keystile_authority::policy::Lifetimes;
 use keystile_authority::ports::{Clock, Registry, Store, StoreError};
 use keystile_protocol::Timestamp;
-use keystile_store::{OpenError, Options, SqliteStore, Sweeping};
+use keystile_store::sqlite::{OpenError, Options};
+use keystile_store::{Database, Sweeping};
 use rusqlite::Connection;
 
 use crate::contract::NOW;
 use crate::sqlite::Folder;
 
 /// A store whose batches wait half a second for another process.
-fn impatient(folder: &Folder) -> SqliteStore {
+fn impatient(folder: &Folder) -> Database {
     let options = Options { busy_timeout: Duration::from_millis(500), ..Options::default() };
-    SqliteStore::open(&folder.database(), options).expect("a store")
+    Database::open_sqlite(&folder.database(), options).expect("a store")
 }
 
 /// Another process in the middle of a write.
@@ -75,7 +76,7 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable_and_comes_back(
 async fn a_full_queue_refuses_at_once_instead_of_waiting() {
     let folder = Folder::new();
     let options = Options { queue: 4, batch: 1, ..Options::default() };
-    let store = SqliteStore::open(&folder.database(), options).expect("a store");
+    let store = Database::open_sqlite(&folder.database(), options).expect("a store");
     let lock = locked(&folder);
     let begun = Instant::now();
     let tasks: Vec<_> = (0..20)
@@ -198,7 +199,8 @@ fn a_database_of_a_newer_program_is_refused_in_words() {
     file.execute_batch(note).expect("noted");
     drop(folder.open());
     file.execute_batch("UPDATE meta SET value = 1000 WHERE name = 'readable_by'").expect("set");
-    let refused = SqliteStore::open(&folder.database(), Options::default()).expect_err("too new");
+    let refused =
+        Database::open_sqlite(&folder.database(), Options::default()).expect_err("too new");
     assert!(matches!(refused, OpenError::Newer { needed: 1000, .. }), "{refused}");
 }
 
@@ -209,7 +211,7 @@ fn what_is_no_database_is_refused_and_left_alone() {
     let text = "a text file that is long enough to be looked at ".repeat(50);
     let path = folder.database().with_file_name("notes.txt");
     std::fs::write(&path, &text).expect("written");
-    let refused = SqliteStore::open(&path, Options::default()).expect_err("no database");
+    let refused = Database::open_sqlite(&path, Options::default()).expect_err("no database");
     assert!(matches!(refused, OpenError::Sqlite(_)), "{refused}");
     assert_eq!(std::fs::read_to_string(&path).expect("there"), text);
 }
@@ -268,7 +270,7 @@ async fn the_proof_that_a_code_was_used_survives_the_process() {
     store.open_session(fixtures::session_opened(session, [7; 32])).await.expect("opened");
     let mut code = fixtures::code(NOW);
     code.grant = GrantId::new(NOW, [1; 10]);
-    let redeem = async |store: &SqliteStore, random| {
+    let redeem = async |store: &Database, random| {
         store.redeem_code(fixtures::redemption(&code, &client, random)).await
     };
     assert_eq!(redeem(&store, 1).await, Ok(Redeemed::Done));

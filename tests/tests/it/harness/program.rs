@@ -231,13 +231,18 @@ const APP_SECRET: &str = "the secret of the app, forty characters long";
 const OTHER_SECRET: &str = "the secret of the other app, just as long ok";
 
 fn config(port: u16, more: &str) -> String {
+    config_for(&format!("http://localhost:{port}"), port, "sqlite://data.db", more)
+}
+
+/// The configuration of a server that others may reach by another address than its own.
+pub(crate) fn config_for(issuer: &str, port: u16, store: &str, more: &str) -> String {
     let mut config = format!(
         r#"
-issuer = "http://localhost:{port}"
+issuer = "{issuer}"
 listen = "127.0.0.1:{port}"
 
 [store]
-url = "sqlite://data.db"
+url = "{store}"
 
 {QUICK_HASH}
 [[apis]]

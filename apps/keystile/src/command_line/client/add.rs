@@ -7,7 +7,7 @@ use keystile_authority::records::{Client, GrantType};
 use keystile_authority::rules::exchange_policy::ExchangeMetadata;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 use keystile_protocol::Secret;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 use serde_json::json;
 
 use super::super::{Format, Place};
@@ -157,12 +157,7 @@ impl Add {
     }
 
     /// A client without its logo is a client all the same.
-    async fn fetch_logo(
-        &self,
-        client: &Client,
-        settings: &Settings,
-        store: &SqliteStore,
-    ) -> Outcome {
+    async fn fetch_logo(&self, client: &Client, settings: &Settings, store: &Database) -> Outcome {
         let Some(logo_uri) = &self.logo_uri else { return Ok(()) };
         match fetch_logo(&HttpOutbound::new(settings)?, logo_uri).await {
             Ok(logo) => store.keep_logo(&client.id, logo_uri, logo).await?,

@@ -17,7 +17,7 @@ pub(crate) async fn rfc_6749_4_1_2_of_parallel_redemptions_one_is_done_and_the_g
 ) {
     const TASKS: u8 = 32;
     let world = World::new(backend).await;
-    let stores = [world.store.clone(), backend.another_process()];
+    let stores = [world.store.clone(), backend.another_process().await];
     for round in 0..10 {
         let mut code = fixtures::code(NOW);
         code.grant = GrantId::new(NOW, [round; 10]);

@@ -14,7 +14,7 @@ use super::{Backend, Memory, NOW, later};
 pub(crate) async fn finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let first = store.epoch();
     let second = store.raise_epoch(NOW).await.expect("raised");
     assert!(second > first);
@@ -31,7 +31,7 @@ fn key(kid: &str, algorithm: Algorithm, created_at: Timestamp) -> StoredKey {
 }
 
 pub(crate) async fn finding_31_of_two_nodes_that_make_a_key_one_keeps_it(backend: &impl Backend) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     assert_eq!(store.keys().await, Ok(Vec::new()));
     let mine = key("mine", Algorithm::ES256, NOW);
     store.add_key(mine.clone()).await.expect("added");
@@ -53,7 +53,7 @@ fn decryption_key(kid: &str, key_type: KeyType, created_at: Timestamp) -> Stored
 pub(crate) async fn keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     assert_eq!(store.decryption_keys().await, Ok(Vec::new()));
     let mine = decryption_key("mine", KeyType::Ec, NOW);
     store.add_decryption_key(mine.clone()).await.expect("added");

@@ -107,7 +107,7 @@ pub(crate) async fn revoked_and_idle_grants_go_when_no_code_of_theirs_can_come(
 pub(crate) async fn of_nodes_that_want_a_lease_at_once_one_has_it_until_it_ends(
     backend: &impl Backend,
 ) {
-    let stores = [backend.store(), backend.another_process()];
+    let stores = [backend.store(), backend.another_process().await];
     let mut tasks = JoinSet::new();
     for node in 0..16_u8 {
         let store = stores[usize::from(node % 2)].clone();

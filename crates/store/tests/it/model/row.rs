@@ -73,21 +73,19 @@ pub(crate) fn is_alive(row: &Row, alive: bool) -> bool {
 }
 
 /// The functions above beside the store, over the same sequences of operations.
-mod against_the_store {
+pub(crate) mod against_the_store {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
     use keystile_authority::fixtures;
     use keystile_authority::ids::GrantId;
-    use keystile_authority::ports::{Registry, Store};
     use keystile_authority::sealed::Code;
-    use keystile_store::SqliteStore;
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
+    use tokio::runtime::Runtime;
 
     use super::*;
-    use crate::contract::{NOW, SECRET_DIGEST};
-    use crate::sqlite::Folder;
+    use crate::contract::{Memory, NOW, SECRET_DIGEST};
 
     #[derive(Clone, Copy, Debug)]
     enum Operation {
@@ -110,7 +108,7 @@ mod against_the_store {
         ]
     }
 
-    async fn world(store: &SqliteStore) {
+    async fn world(store: &impl Memory) {
         store.put_client(&fixtures::client()).await.expect("a client");
         store.add_account(&fixtures::account(1), None).await.expect("an account");
         let session = fixtures::signed_in(NOW).session;
@@ -124,7 +122,7 @@ mod against_the_store {
     }
 
     /// One sequence, on a grant of its own.
-    async fn same(store: &SqliteStore, operations: &[Operation]) {
+    async fn same(store: &impl Memory, operations: &[Operation]) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut random = [0; 10];
@@ -172,17 +170,13 @@ mod against_the_store {
         }
     }
 
-    #[test]
-    fn evidence_the_models_row_and_the_stores_row_go_the_same_way() {
-        let folder = Folder::new();
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let store = folder.open();
-        runtime.block_on(world(&store));
-        let mut runner =
-            TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    /// Asks a store of its own.
+    pub(crate) fn go_the_same_way(runtime: &Runtime, store: &impl Memory) {
+        runtime.block_on(world(store));
+        let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
         let sequences = prop::collection::vec(operation(), 1..12);
-        let run = runner.run(&sequences, |operations| {
-            runtime.block_on(same(&store, &operations));
+        let run = TestRunner::new(config).run(&sequences, |operations| {
+            runtime.block_on(same(store, &operations));
             Ok(())
         });
         run.unwrap_or_else(|error| panic!("{error}"));

@@ -1,7 +1,7 @@
-//! The sweep on SQLite: what can go is found by a reader, so that the writer is asked only where
-//! there is something to delete.
+//! The sweep: what can go is found by a reader, so that nothing is written
+//! where there is nothing to delete.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use keystile_authority::policy::Lifetimes;
@@ -9,10 +9,9 @@ use keystile_authority::ports::{OPEN_STAYS, Stored};
 use keystile_protocol::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::readers::lock;
-use super::{Inner, SqliteStore};
+use crate::database::{Database, Db, Inner};
 use crate::leases::{self, Work};
-use crate::sweep::{self, Sweeping, Swept};
+use crate::sweep::{self, Cursor, Sweeping, Swept};
 use crate::{approved_clients, initial_access_tokens, parked, pending, registrations, used_once};
 
 /// Rows that one step looks at.
@@ -22,11 +21,11 @@ const BREATH: Duration = Duration::from_millis(50);
 /// A node that is gone is missed for so many rounds.
 const LEASE_ROUNDS: u32 = 3;
 
-impl SqliteStore {
+impl Database {
     /// One step of the sweep: looks at up to `limit` grants, as many sessions and as many revoked
     /// tokens, and deletes what is of no more use.
     pub async fn sweep(&self, lifetimes: &Lifetimes, now: Timestamp, limit: u32) -> Stored<Swept> {
-        let from = *lock(&self.inner.cursor);
+        let from = *self.cursor();
         let abandoned_before = now.minus(OPEN_STAYS);
         let (grants, sessions, tokens, used, left, pending, registrations, approved, spent) = self
             .read(async |db| {
@@ -41,13 +40,13 @@ impl SqliteStore {
                     approved_clients::abandoned(db, abandoned_before, limit).await?,
                     initial_access_tokens::any_spent(db, now).await?,
                 ))
-            })?;
+            })
+            .await?;
         let mut swept = Swept::default();
         if grants.due > 0 {
             let lives = lifetimes.clone();
-            let delete = async move |db: &mut super::db::Db<'_>| {
-                sweep::delete_grants(db, grants, &lives, now).await
-            };
+            let delete =
+                async move |db: &mut Db<'_>| sweep::delete_grants(db, grants, &lives, now).await;
             swept.grants = self.write(delete).await?;
         }
         if sessions.due > 0 {
@@ -70,28 +69,32 @@ impl SqliteStore {
                 self.write(async move |db| pending::delete(db, now, limit).await).await?;
         }
         if approved > 0 {
-            let sweep = async move |db: &mut super::db::Db<'_>| {
+            let sweep = async move |db: &mut Db<'_>| {
                 approved_clients::sweep(db, abandoned_before, limit).await
             };
             swept.registrations += self.write(sweep).await?;
-            self.inner.memory.look();
+            self.look().await;
         }
         if registrations > 0 {
-            let sweep = async move |db: &mut super::db::Db<'_>| {
+            let sweep = async move |db: &mut Db<'_>| {
                 registrations::sweep(db, abandoned_before, limit).await
             };
             swept.registrations += self.write(sweep).await?;
-            self.inner.memory.look();
+            self.look().await;
         }
         if spent {
             self.write(async move |db| initial_access_tokens::delete_spent(db, now).await).await?;
         }
         let full = [tokens, used, left, pending, registrations, approved].contains(&limit);
         swept.finished = grants.last && sessions.last && !full;
-        let mut cursor = lock(&self.inner.cursor);
+        let mut cursor = self.cursor();
         cursor.grants = grants.next();
         cursor.sessions = sessions.next();
         Ok(swept)
+    }
+
+    fn cursor(&self) -> MutexGuard<'_, Cursor> {
+        self.inner.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the lease of some work until `ends_at`, or takes it again. False: another holder has
@@ -103,7 +106,8 @@ impl SqliteStore {
         now: Timestamp,
         ends_at: Timestamp,
     ) -> Stored<bool> {
-        self.write(async move |db| leases::take(db, work, &holder, now, ends_at).await).await
+        let take = async move |db: &mut Db<'_>| leases::take(db, work, &holder, now, ends_at).await;
+        self.write_statement(take).await
     }
 
     /// Sweeps everything, then again after a while, until the store is gone; or waits, while
@@ -120,7 +124,7 @@ async fn sweep_for_ever(inner: Weak<Inner>, sweeping: Sweeping) {
     let mut swept = Swept::default();
     loop {
         // Not held while this waits, so that the store can go.
-        let Some(store) = inner.upgrade().map(|inner| SqliteStore { inner }) else { return };
+        let Some(store) = inner.upgrade().map(|inner| Database { inner }) else { return };
         let pause = match step(&store, &sweeping, &mut lease).await {
             Ok(step) => {
                 swept += step;
@@ -144,7 +148,7 @@ async fn sweep_for_ever(inner: Weak<Inner>, sweeping: Sweeping) {
 struct Lease(Timestamp);
 
 /// One step, if it is this node's turn.
-async fn step(store: &SqliteStore, sweeping: &Sweeping, lease: &mut Lease) -> Stored<Swept> {
+async fn step(store: &Database, sweeping: &Sweeping, lease: &mut Lease) -> Stored<Swept> {
     let Sweeping { every, lifetimes, node, .. } = sweeping;
     let now = sweeping.clock.now();
     // Taken again in good time, and not written anew with each step.

@@ -8,22 +8,21 @@ use keystile_authority::ports::{PendingAuthorizations, Stored};
 use keystile_authority::user_code::UserCode;
 use keystile_protocol::Timestamp;
 
-use super::SqliteStore;
-use super::db::Db;
+use crate::database::Database;
 use crate::pending;
 
 #[async_trait]
-impl PendingAuthorizations for SqliteStore {
+impl PendingAuthorizations for Database {
     async fn open_pending(&self, opened: PendingOpened) -> Stored<Opened> {
         self.write(async move |db| pending::open(db, &opened).await).await
     }
 
     async fn pending(&self, grant: &GrantId) -> Stored<Option<Pending>> {
-        self.read(async |db| pending::find(db, grant).await)
+        self.read(async |db| pending::find(db, grant).await).await
     }
 
     async fn pending_by_user_code(&self, code: &UserCode) -> Stored<Option<Pending>> {
-        self.read(async |db| pending::find_by_user_code(db, code).await)
+        self.read(async |db| pending::find_by_user_code(db, code).await).await
     }
 
     async fn waiting_for(
@@ -32,7 +31,7 @@ impl PendingAuthorizations for SqliteStore {
         now: Timestamp,
         limit: u32,
     ) -> Stored<Vec<Pending>> {
-        self.read(async |db| pending::waiting_for(db, account, now, limit).await)
+        self.read(async |db| pending::waiting_for(db, account, now, limit).await).await
     }
 
     async fn answer_pending(&self, answered: PendingAnswered) -> Stored<bool> {
@@ -44,7 +43,6 @@ impl PendingAuthorizations for SqliteStore {
     }
 
     async fn redeem_pending(&self, redemption: Redemption) -> Stored<Redeemed> {
-        let redeem = async |db: &mut Db<'_>, new: &Redemption| pending::redeem(db, new).await;
-        self.inner.writer.write_until_known(redemption, redeem).await
+        self.write_again(async move |db| pending::redeem(db, &redemption).await).await
     }
 }

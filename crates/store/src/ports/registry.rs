@@ -7,31 +7,31 @@ use keystile_authority::ports::{Registry, Stored};
 use keystile_authority::records::{Account, Client, StoredKey, UserClaims};
 use keystile_protocol::ClientId;
 
-use super::SqliteStore;
+use crate::database::Database;
 use crate::{accounts, clients, incidents, keys};
 
 #[async_trait]
-impl Registry for SqliteStore {
+impl Registry for Database {
     async fn clients(&self) -> Stored<Vec<Client>> {
-        self.read(async |db| clients::all(db).await)
+        self.read(async |db| clients::all(db).await).await
     }
 
     async fn put_client(&self, client: &Client) -> Stored<()> {
         let client = client.clone();
         let put = self.write(async move |db| clients::put(db, &client).await).await;
-        self.inner.memory.look();
+        self.look().await;
         put
     }
 
     async fn remove_client(&self, id: &ClientId) -> Stored<bool> {
         let id = id.clone();
         let removed = self.write(async move |db| clients::remove(db, &id).await).await;
-        self.inner.memory.look();
+        self.look().await;
         removed
     }
 
     async fn accounts(&self) -> Stored<Vec<Account>> {
-        self.read(async |db| accounts::all(db).await)
+        self.read(async |db| accounts::all(db).await).await
     }
 
     async fn add_account(&self, account: &Account, password_hash: Option<&str>) -> Stored<()> {
@@ -46,7 +46,8 @@ impl Registry for SqliteStore {
 
     async fn set_claims(&self, account: &AccountId, claims: &UserClaims) -> Stored<()> {
         let (account, claims) = (*account, claims.clone());
-        self.write(async move |db| accounts::set_claims(db, &account, &claims).await).await
+        self.write_statement(async move |db| accounts::set_claims(db, &account, &claims).await)
+            .await
     }
 
     async fn remove_account(&self, id: &AccountId) -> Stored<bool> {
@@ -60,6 +61,6 @@ impl Registry for SqliteStore {
     }
 
     async fn incident(&self, reference: &str) -> Stored<Option<Incident>> {
-        self.read(async |db| incidents::find(db, reference).await)
+        self.read(async |db| incidents::find(db, reference).await).await
     }
 }

@@ -5,22 +5,20 @@ use keystile_authority::ports::{Logos, Stored};
 use keystile_authority::rules::logo::Logo;
 use keystile_protocol::ClientId;
 
-use super::SqliteStore;
+use crate::database::{Database, Db};
 use crate::logos;
 
 #[async_trait]
-impl Logos for SqliteStore {
+impl Logos for Database {
     async fn keep_logo(&self, client: &ClientId, logo_uri: &str, logo: Logo) -> Stored<()> {
         let (client, logo_uri) = (client.clone(), logo_uri.to_owned());
-        let keep = async move |db: &mut super::db::Db<'_>| {
-            logos::keep(db, &client, &logo_uri, &logo).await
-        };
+        let keep = async move |db: &mut Db<'_>| logos::keep(db, &client, &logo_uri, &logo).await;
         let kept = self.write(keep).await;
-        self.inner.memory.look();
+        self.look().await;
         kept
     }
 
     async fn logo(&self, name: &str) -> Stored<Option<Logo>> {
-        self.read(async |db| logos::find(db, name).await)
+        self.read(async |db| logos::find(db, name).await).await
     }
 }

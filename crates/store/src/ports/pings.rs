@@ -4,19 +4,19 @@ use async_trait::async_trait;
 use keystile_authority::ping::{Ping, PingClaim, PingSettled};
 use keystile_authority::ports::{PingOutbox, Stored};
 
-use super::SqliteStore;
+use crate::database::Database;
 use crate::pings;
 
 #[async_trait]
-impl PingOutbox for SqliteStore {
+impl PingOutbox for Database {
     async fn claim_pings(&self, claim: PingClaim) -> Stored<Vec<Ping>> {
-        if !self.read(async |db| pings::any_due(db, claim.now).await)? {
+        if !self.read(async |db| pings::any_due(db, claim.now).await).await? {
             return Ok(Vec::new());
         }
         self.write(async move |db| pings::claim(db, claim).await).await
     }
 
     async fn settle_ping(&self, settled: PingSettled) -> Stored<()> {
-        self.write(async move |db| pings::settle(db, &settled).await).await
+        self.write_statement(async move |db| pings::settle(db, &settled).await).await
     }
 }

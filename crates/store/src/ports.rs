@@ -1,0 +1,10 @@
+//! `authority`'s ports, each on whichever backend there is.
+
+mod logos;
+mod logout_outbox;
+mod parking;
+mod pending;
+mod pings;
+mod registrations;
+mod registry;
+mod store;

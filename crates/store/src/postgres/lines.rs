@@ -1,0 +1,50 @@
+//! Connections that many share: the statements of all of them are on their way at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use keystile_authority::ports::Stored;
+use tokio::sync::RwLock;
+
+use super::connection::Connection;
+use super::connector::Connector;
+
+pub(crate) struct Lines {
+    connector: Arc<Connector>,
+    lines: Vec<RwLock<Option<Arc<Connection>>>>,
+    next: AtomicUsize,
+}
+
+impl Lines {
+    /// Each is opened when it is first needed.
+    pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
+        let lines = (0..count.max(1)).map(|_| RwLock::default()).collect();
+        Self { connector, lines, next: AtomicUsize::new(0) }
+    }
+
+    /// One of them, in turn; opened again if it has broken.
+    pub(crate) async fn take(&self) -> Stored<Arc<Connection>> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let line = &self.lines[turn % self.lines.len()];
+        if let Some(connection) = &*line.read().await
+            && self.is_good(connection)
+        {
+            return Ok(connection.clone());
+        }
+        let mut line = line.write().await;
+        match &*line {
+            // Somebody else was here before.
+            Some(connection) if self.is_good(connection) => Ok(connection.clone()),
+            _ => {
+                *line = None;
+                let connection = Arc::new(self.connector.connect().await?);
+                *line = Some(connection.clone());
+                Ok(connection)
+            }
+        }
+    }
+
+    fn is_good(&self, connection: &Connection) -> bool {
+        connection.is_usable() && Some(connection.identity()) == self.connector.identity()
+    }
+}
