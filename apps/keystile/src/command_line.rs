@@ -75,9 +75,9 @@ impl Place {
     }
 
     /// Settings and store; a new store, if there is none.
-    fn open(&self) -> Outcome<(Settings, Database)> {
+    async fn open(&self) -> Outcome<(Settings, Database)> {
         let settings = self.settings()?;
-        let store = open_store(&settings)?;
+        let store = open_store(&settings).await?;
         Ok((settings, store))
     }
 }

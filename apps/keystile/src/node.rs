@@ -8,8 +8,7 @@ use keystile_authority::Authority;
 use keystile_authority::endpoints::Ports;
 use keystile_authority::ports::{Entropy, Store};
 use keystile_protocol::seal::{MasterKey, Seals};
-use keystile_store::sqlite::Options;
-use keystile_store::{Database, Sweeping};
+use keystile_store::{Database, Sweeping, postgres, sqlite};
 
 use crate::apply::{Applied, apply};
 use crate::clock::SystemClock;
@@ -23,7 +22,7 @@ use crate::ping_worker;
 use crate::refusal::{Outcome, Refusal, refuse};
 use crate::sector_check;
 use crate::server_keys;
-use crate::settings::Settings;
+use crate::settings::{Settings, StorePlace};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -40,7 +39,7 @@ impl Node {
     /// Opens everything. When it returns, requests can be answered; RSA keys may still be in the
     /// making.
     pub async fn start(settings: &Settings) -> Outcome<Self> {
-        let store = open_store(settings)?;
+        let store = open_store(settings).await?;
         let masters = master_keys(settings, &store).await?;
         let passwords = Arc::new(PasswordPool::start(settings.hashing)?);
         let Applied { clients, accounts, claims } =
@@ -82,9 +81,18 @@ fn sweeping(settings: &Settings) -> Sweeping {
 }
 
 /// Opens the database, and makes it if there is none.
-pub fn open_store(settings: &Settings) -> Outcome<Database> {
-    Database::open_sqlite(&settings.store, Options::default()).map_err(|error| {
-        Refusal::new(format!("the store {} does not open: {error}", settings.store.display()))
+pub async fn open_store(settings: &Settings) -> Outcome<Database> {
+    let opened = match &settings.store {
+        StorePlace::File(path) => {
+            Database::open_sqlite(path, sqlite::Options::default()).map_err(|e| e.to_string())
+        }
+        StorePlace::Postgres(address) => {
+            let opening = Database::open_postgres(address, postgres::Options::default());
+            opening.await.map_err(|error| error.to_string())
+        }
+    };
+    opened.map_err(|error| {
+        Refusal::new(format!("the store {} does not open: {error}", settings.store))
     })
 }
 
@@ -99,7 +107,7 @@ pub async fn master_keys(settings: &Settings, store: &Database) -> Outcome<Vec<M
             None => refuse(format!("there is no master key file {}", path.display())),
         };
     }
-    let path = settings.data_folder().join(master_key::FILE_NAME);
+    let path = settings.data_folder.join(master_key::FILE_NAME);
     if let Some(keys) = master_key::from_file(&path)? {
         return Ok(keys);
     }
@@ -112,13 +120,22 @@ async fn make_master_key(
     settings: &Settings,
     store: &Database,
 ) -> Outcome<Vec<MasterKey>> {
+    if let StorePlace::Postgres(_) = settings.store {
+        return refuse(format!(
+            "there is no master key. All servers on {} need the same one, so none makes it by \
+             itself: give it in {}, or in a file of mode 0600 that master_key_file in [keys] \
+             names. It is a line 1:KEY; `openssl rand -hex 32` makes a KEY.",
+            settings.store,
+            master_key::VARIABLE,
+        ));
+    }
     if store.keys().await?.is_empty() {
         return master_key::make_file(&path);
     }
     refuse(format!(
         "the master key of the store {} is missing: put it back as {} (or give it in {}). Without \
          it the signing keys in the store cannot be read.",
-        settings.store.display(),
+        settings.store,
         path.display(),
         master_key::VARIABLE,
     ))

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::listening::{Serving, bind};
 use crate::node::Node;
 use crate::refusal::Outcome;
-use crate::settings::Settings;
+use crate::settings::{Settings, StorePlace};
 use crate::{logging, output};
 
 const ANOTHER_PORT: &str = "set another with 'listen' in the configuration file";
@@ -37,7 +37,14 @@ pub fn serve(settings: Settings) -> Outcome {
             serving.add(with_certificates, routers.with_certificates, tls);
             output::line(format!("Clients with certificates come to {heard_with_certificates}"));
         }
-        output::line(format!("Its data are in {}", absolute(settings.data_folder())));
+        match &settings.store {
+            StorePlace::File(_) => {
+                output::line(format!("Its data are in {}", absolute(&settings.data_folder)));
+            }
+            StorePlace::Postgres(address) => {
+                output::line(format!("Its data are in {}", address.shown()));
+            }
+        }
         serving.until_signal().await?;
         node.store.shutdown();
         Ok(())

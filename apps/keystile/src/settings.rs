@@ -34,6 +34,7 @@ pub(crate) use details::unknown_type;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;
+pub use storage::StorePlace;
 pub use users::{ConfiguredUser, Credential};
 
 use crate::logging::LogSettings;
@@ -59,7 +60,9 @@ pub struct Settings {
     /// To be in the store.
     pub users: Vec<ConfiguredUser>,
     /// The database.
-    pub store: PathBuf,
+    pub store: StorePlace,
+    /// The folder for what lies beside the database.
+    pub data_folder: PathBuf,
     /// The operator's own file of master keys.
     pub master_key_file: Option<PathBuf>,
     /// Where to listen.
@@ -98,6 +101,7 @@ impl Settings {
         let listen = listen(file.listen.as_deref(), &issuer, &root)?;
         let mtls_listen = mtls::listen(file.mtls.as_ref(), tls.as_ref(), &root)?;
         let proxy = proxy(&file.proxy, &root.key("proxy"))?;
+        let store = storage::database(&file.store, source)?;
         let mut policy = policy(&file, issuer, source)?;
         policy.mutual_tls =
             mtls::mutual_tls(file.mtls.as_ref(), tls.as_ref(), &proxy, &policy.issuer, source)?;
@@ -105,7 +109,8 @@ impl Settings {
             file: Some(source.path().to_owned()),
             clients: clients::clients(&file.clients, &policy, &root)?,
             users: users::users(file.users, &root)?,
-            store: storage::database(&file.store, source)?,
+            data_folder: storage::data_folder(&store, source),
+            store,
             master_key_file: file.keys.master_key_file.map(|path| source.beside(path)),
             face: FaceSettings {
                 overrides: file.pages.overrides.map(|folder| source.beside(folder)),
@@ -134,14 +139,6 @@ impl Settings {
     /// Whether a user is in the file.
     pub fn configures_user(&self, username: &str) -> bool {
         self.users.iter().any(|user| user.username == username)
-    }
-
-    /// The folder that holds the database.
-    pub fn data_folder(&self) -> &Path {
-        match self.store.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
     }
 }
 

@@ -43,6 +43,16 @@ pub struct Redemption {
     pub once: Vec<UsedOnce>,
     /// Which approval of a pushed request this redeems; nothing for a grant of one approval.
     pub approval: Option<[u8; 16]>,
+    /// The epoch that a sealed code was opened in. In another one no row is born: the store went
+    /// back since then, and may have forgotten that the code was redeemed.
+    pub epoch: Option<u64>,
+}
+
+impl Redemption {
+    /// The same of a code that was opened in this epoch.
+    pub(crate) fn in_epoch(self, epoch: u64) -> Self {
+        Self { epoch: Some(epoch), ..self }
+    }
 }
 
 /// What became of a [`Redemption`].
@@ -54,7 +64,7 @@ pub enum Redeemed {
     Replayed,
     /// Another approval of the same pushed request was redeemed before. Its grant lives on.
     Taken,
-    /// Account, client, consent or session ended between approval and redemption.
+    /// Account, client, consent, session or epoch ended between approval and redemption.
     Ended,
     /// The client's assertion or its proof came before; the grant is as it was.
     UsedBefore(OnceKind),

@@ -239,7 +239,11 @@ impl Authority {
     }
 
     fn open<T: keystile_protocol::seal::Sealable>(&self, sealed: &str) -> Option<T> {
-        self.seals.open(&Sealed::from_text(sealed), self.store.epoch()).ok()
+        self.open_in(sealed, self.store.epoch())
+    }
+
+    fn open_in<T: keystile_protocol::seal::Sealable>(&self, sealed: &str, epoch: u64) -> Option<T> {
+        self.seals.open(&Sealed::from_text(sealed), epoch).ok()
     }
 }
 

@@ -42,7 +42,7 @@ impl KeyCommand {
     pub(super) async fn run(self) -> Outcome {
         match self {
             Self::List { place, format } => {
-                let (_, store) = place.open()?;
+                let (_, store) = place.open().await?;
                 show(&store.keys().await?, format);
                 Ok(())
             }
@@ -55,7 +55,7 @@ impl Rotate {
     /// A running server works with the new keys within two seconds. A client that meets a key which
     /// it does not know fetches the published ones again.
     async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open()?;
+        let (settings, store) = self.place.open().await?;
         let algorithms = match &self.algorithm {
             None => Algorithm::ALL.to_vec(),
             Some(name) => vec![Algorithm::from_name(name).ok_or_else(|| {

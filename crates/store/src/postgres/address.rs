@@ -1,7 +1,7 @@
 //! Where the database is: a connection string as libpq understands it, read strictly.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -72,6 +72,14 @@ impl Address {
             application_name: config.get_application_name().map(str::to_owned),
             options: config.get_options().map(str::to_owned),
         })
+    }
+
+    /// The same with a path of `sslrootcert` that is relative to a folder.
+    pub fn beside(mut self, folder: &Path) -> Self {
+        if let Encryption::Verified { roots: Some(path) } = &mut self.encryption {
+            *path = folder.join(&*path);
+        }
+        self
     }
 
     /// The address without user and password, for messages.

@@ -11,6 +11,7 @@ use std::task::{Context, Waker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Error, Row, Statement};
 
 use super::db::types;
@@ -32,8 +33,9 @@ pub(crate) struct Connection {
 /// text may be prepared more than once.
 type Key = (usize, usize, u64);
 
-fn key(sql: &'static str, params: &[Value<'_>]) -> Key {
-    let types = params.iter().fold(1, |types, value| {
+/// The types of the parameters as a number.
+fn signature(params: &[Value<'_>]) -> u64 {
+    params.iter().fold(1, |types, value| {
         (types << 2)
             | match value {
                 Value::Null => 0,
@@ -41,8 +43,7 @@ fn key(sql: &'static str, params: &[Value<'_>]) -> Key {
                 Value::Text(_) => 2,
                 Value::Bytes(_) => 3,
             }
-    });
-    (sql.as_ptr().addr(), sql.len(), types)
+    })
 }
 
 impl Connection {
@@ -97,12 +98,22 @@ impl Connection {
         sql: &'static str,
         params: &[Value<'_>],
     ) -> Result<Statement, Error> {
-        let key = key(sql, params);
+        self.prepare_typed(sql, signature(params), &types(params)).await
+    }
+
+    /// The same for a text whose parameters have these types, by a number that stands for them.
+    pub(crate) async fn prepare_typed(
+        &self,
+        sql: &'static str,
+        signature: u64,
+        types: &[Type],
+    ) -> Result<Statement, Error> {
+        let key = (sql.as_ptr().addr(), sql.len(), signature);
         let prepared = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(statement) = prepared().get(&key) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare_typed(sql, &types(params)).await?;
+        let statement = self.client.prepare_typed(sql, types).await?;
         prepared().insert(key, statement.clone());
         Ok(statement)
     }
@@ -118,10 +129,9 @@ impl Connection {
     pub(crate) async fn query(
         &self,
         statement: &Statement,
-        params: &[Value<'_>],
+        params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
-        let params: Vec<_> = params.iter().map(|value| value as _).collect();
-        self.client.query(statement, &params).await
+        self.client.query(statement, params).await
     }
 }
 

@@ -110,15 +110,12 @@ impl Connector {
 
     async fn come_to(&self, server: &Server) -> Result<Connection, String> {
         let config = self.address.config(server);
-        let mut connection = match &self.tls {
-            Some(tls) => {
-                let (client, connection) = config.connect(tls.clone()).await.map_err(words)?;
-                Connection::new(client, connection)
-            }
-            None => {
-                let (client, connection) = config.connect(NoTls).await.map_err(words)?;
-                Connection::new(client, connection)
-            }
+        let mut connection = if let Some(tls) = &self.tls {
+            let (client, connection) = config.connect(tls.clone()).await.map_err(words)?;
+            Connection::new(client, connection)
+        } else {
+            let (client, connection) = config.connect(NoTls).await.map_err(words)?;
+            Connection::new(client, connection)
         };
         let said = connection.client().simple_query(SET_UP).await.map_err(words)?;
         let identity = said.iter().rev().find_map(|message| match message {

@@ -11,21 +11,21 @@ use super::connector::Connector;
 
 pub(crate) struct Lines {
     connector: Arc<Connector>,
-    lines: Vec<RwLock<Option<Arc<Connection>>>>,
+    open: Vec<RwLock<Option<Arc<Connection>>>>,
     next: AtomicUsize,
 }
 
 impl Lines {
     /// Each is opened when it is first needed.
     pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
-        let lines = (0..count.max(1)).map(|_| RwLock::default()).collect();
-        Self { connector, lines, next: AtomicUsize::new(0) }
+        let open = (0..count.max(1)).map(|_| RwLock::default()).collect();
+        Self { connector, open, next: AtomicUsize::new(0) }
     }
 
     /// One of them, in turn; opened again if it has broken.
     pub(crate) async fn take(&self) -> Stored<Arc<Connection>> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let line = &self.lines[turn % self.lines.len()];
+        let line = &self.open[turn % self.open.len()];
         if let Some(connection) = &*line.read().await
             && self.is_good(connection)
         {
@@ -37,7 +37,8 @@ impl Lines {
             Some(connection) if self.is_good(connection) => Ok(connection.clone()),
             _ => {
                 *line = None;
-                let connection = Arc::new(self.connector.connect().await?);
+                let connection = Box::pin(self.connector.connect()).await?;
+                let connection = Arc::new(connection);
                 *line = Some(connection.clone());
                 Ok(connection)
             }

@@ -37,7 +37,7 @@ impl Manager for Lender {
     type Error = StoreError;
 
     async fn create(&self) -> Result<Connection, StoreError> {
-        self.0.connect().await
+        Box::pin(self.0.connect()).await
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<StoreError> {

@@ -39,7 +39,7 @@ pub(crate) struct Tries<'p> {
     left: u32,
     /// Whether an earlier try may have been done.
     doubt: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// One of them.
@@ -50,7 +50,7 @@ pub(crate) struct Attempt {
 
 enum On {
     Line(Arc<Connection>),
-    Transaction(Transaction<Lent>),
+    Transaction(Box<Transaction<Lent>>),
 }
 
 impl Attempt {
@@ -70,7 +70,7 @@ impl Attempt {
 const TRIES: u32 = 8;
 
 impl<'p> Tries<'p> {
-    pub(super) fn new(ways: &'p Ways, manner: Manner, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(ways: &'p Ways, manner: Manner, place: Option<OwnedSemaphorePermit>) -> Self {
         let end = Instant::now() + ways.patience;
         Self { ways, manner, end, left: TRIES, doubt: false, _place: place }
     }
@@ -106,8 +106,8 @@ impl<'p> Tries<'p> {
             Manner::Statement => self.ways.writing.take().await.map(On::Line).map_err(away),
             Manner::Transaction(_) => {
                 let lent = self.ways.transactions.lend().await.map_err(away)?;
-                let begun = Transaction::begin(lent).await;
-                begun.map(On::Transaction).map_err(|error| failure(&error))
+                let begun = Transaction::begin(lent).await.map_err(|error| failure(&error))?;
+                Ok(On::Transaction(Box::new(begun)))
             }
         }
     }
@@ -126,7 +126,7 @@ impl<'p> Tries<'p> {
         let trouble = attempt.trouble.get().copied();
         match attempt.on {
             On::Transaction(transaction) if answer.is_ok() && trouble.is_none() => {
-                self.commit(transaction, answer).await
+                self.commit(&transaction, answer).await
             }
             // PostgreSQL would answer COMMIT with success and roll back.
             On::Transaction(_) if answer.is_ok() => {
@@ -147,7 +147,7 @@ impl<'p> Tries<'p> {
 
     async fn commit<T>(
         &mut self,
-        transaction: Transaction<Lent>,
+        transaction: &Transaction<Lent>,
         answer: Stored<T>,
     ) -> Option<Stored<T>> {
         let connection = transaction.connection();

@@ -122,6 +122,7 @@ macro_rules! cases {
                 idea_4_a_redemption_sent_again_after_a_commit_in_doubt_is_done,
                 rfc_6749_4_1_2_a_replay_revokes_the_grant,
                 idea_4_a_replay_of_an_ended_grant_revokes_it_for_good,
+                idea_6_a_code_of_an_epoch_that_is_over_gives_nothing,
                 row_1_4_a_late_code_revokes_what_it_once_gave,
                 idea_4_the_row_says_what_was_approved,
                 rfc_9126_4_of_two_approvals_of_a_pushed_request_one_gives_the_grant,

@@ -37,6 +37,7 @@ mod openid;
 mod pages;
 mod parked;
 mod pings;
+mod postgres;
 mod program;
 mod pushed_requests;
 mod registration;

@@ -136,7 +136,7 @@ enum AuthMethod {
 
 impl Add {
     pub(super) async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open()?;
+        let (settings, store) = self.place.open().await?;
         let secret = self.has_secret().then(client_secret);
         let client = self.client(secret.clone(), &settings)?;
         not_configured(client.id.as_str(), &settings, "choose another CLIENT_ID")?;
