@@ -7,6 +7,7 @@ use super::load::{Load, Random, SETTINGS};
 use crate::harness::Keystile;
 
 const PEOPLE: usize = 6;
+const ENOUGH: Duration = Duration::from_secs(20);
 
 /// A number from the environment, for longer runs and for the same run again.
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -22,14 +23,18 @@ fn assert_whole(server: &Keystile) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_what_was_acknowledged_outlives_kill_9_and_no_code_counts_twice() {
+    let asked = std::env::var_os("KEYSTILE_TEST_KILLS").is_some();
     let kills = number("KEYSTILE_TEST_KILLS", 10);
     let seed = number("KEYSTILE_TEST_SEED", u64::from(std::process::id()));
-    println!("{kills} kills; again with KEYSTILE_TEST_SEED={seed}");
+    println!("again with KEYSTILE_TEST_SEED={seed}");
     let begun = Instant::now();
     let mut random = Random::new(seed);
     let mut server = Keystile::start_with(SETTINGS).await;
     let mut load = Load::prepare(&[&server], PEOPLE, random.below(u64::MAX)).await;
-    for _ in 0..kills {
+    let mut killed = 0;
+    // A slow machine tries fewer, unless somebody asks for them.
+    while killed < kills && (asked || killed < 3 || begun.elapsed() < ENOUGH) {
+        killed += 1;
         let running = load.start();
         tokio::time::sleep(Duration::from_millis(50 + random.below(900))).await;
         server.stop();
@@ -40,7 +45,7 @@ async fn evidence_what_was_acknowledged_outlives_kill_9_and_no_code_counts_twice
     }
     load.check(true).await;
     let counts = load.counts();
-    println!("{counts:#?}\nin {:?}", begun.elapsed());
+    println!("{killed} kills in {:?}: {counts:#?}", begun.elapsed());
     assert!(counts.logins > 0 && counts.refreshes > 0 && counts.revocations > 0);
     assert!(counts.registrations > 0 && counts.consents > 0 && counts.sessions > 0);
     assert!(counts.lost > 0, "people were in the middle of something");
