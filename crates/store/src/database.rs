@@ -183,6 +183,14 @@ impl Database {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn postgres_ways(&self) -> Arc<postgres::Ways> {
+        match &self.inner.backend {
+            Backend::Postgres(postgres) => postgres.ways(),
+            Backend::Sqlite(_) => panic!("it is on SQLite"),
+        }
+    }
+
     async fn act<T: Send + 'static>(
         &self,
         manner: Manner,

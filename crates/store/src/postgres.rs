@@ -5,6 +5,7 @@
 //! number nor in time.
 
 mod address;
+mod advice;
 mod arrays;
 mod connection;
 mod connector;
@@ -17,6 +18,8 @@ mod pool;
 pub(crate) mod reading;
 mod redeemer;
 mod redemptions;
+#[cfg(test)]
+mod tests;
 mod tls;
 pub(crate) mod tries;
 mod watch;
@@ -103,7 +106,7 @@ pub(crate) struct Postgres {
 }
 
 /// Everything that leads to the database.
-struct Ways {
+pub(crate) struct Ways {
     reading: Lines,
     writing: Lines,
     transactions: Connections,
@@ -121,6 +124,9 @@ impl Postgres {
         let connector = Arc::new(connector.map_err(OpenError::Address)?);
         let mut first = connector.connect_bare().await.map_err(OpenError::Store)?;
         migrate::migrate(&mut first).await?;
+        for advice in advice::advice(&first).await.map_err(OpenError::Store)? {
+            tracing::warn!("the database: {advice}");
+        }
         let transactions = Connections::new(connector.clone(), options.transactions);
         let ways = Arc::new(Ways {
             reading: Lines::new(connector.clone(), options.reading),
@@ -153,6 +159,11 @@ impl Postgres {
         self.takes_writes()?;
         let end = Instant::now() + self.ways.patience;
         self.redeemer.redeem(redemption, end, self.place()?).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn ways(&self) -> Arc<Ways> {
+        self.ways.clone()
     }
 
     fn takes_writes(&self) -> Stored<()> {

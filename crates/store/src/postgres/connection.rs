@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 
@@ -26,6 +26,7 @@ pub(crate) struct Connection {
     identity: Identity,
     warned: Arc<AtomicBool>,
     retired: AtomicBool,
+    sent: AtomicU64,
     driver: AbortHandle,
 }
 
@@ -61,6 +62,7 @@ impl Connection {
             identity: Identity::default(),
             warned,
             retired: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
             driver,
         }
     }
@@ -93,6 +95,16 @@ impl Connection {
         self.warned.load(Ordering::Acquire)
     }
 
+    fn note_round_trip(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often this connection has waited for an answer.
+    #[cfg(test)]
+    pub(crate) fn round_trips(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn prepare(
         &self,
         sql: &'static str,
@@ -113,6 +125,7 @@ impl Connection {
         if let Some(statement) = prepared().get(&key) {
             return Ok(statement.clone());
         }
+        self.note_round_trip();
         let statement = self.client.prepare_typed(sql, types).await?;
         prepared().insert(key, statement.clone());
         Ok(statement)
@@ -123,6 +136,7 @@ impl Connection {
         statement: &Statement,
         params: &[Value<'_>],
     ) -> Result<u64, Error> {
+        self.note_round_trip();
         self.client.execute_raw(statement, params.iter().copied()).await
     }
 
@@ -131,6 +145,7 @@ impl Connection {
         statement: &Statement,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
+        self.note_round_trip();
         self.client.query(statement, params).await
     }
 }
@@ -144,6 +159,7 @@ pub(crate) struct Transaction<C: Deref<Target = Connection>> {
 impl<C: Deref<Target = Connection>> Transaction<C> {
     pub(crate) async fn begin(connection: C) -> Result<Self, Error> {
         let transaction = Self { connection, is_open: AtomicBool::new(true) };
+        transaction.connection.note_round_trip();
         transaction.connection.client.batch_execute("BEGIN").await?;
         Ok(transaction)
     }
@@ -153,6 +169,7 @@ impl<C: Deref<Target = Connection>> Transaction<C> {
     }
 
     pub(crate) async fn commit(&self) -> Result<(), Error> {
+        self.connection.note_round_trip();
         self.connection.client.batch_execute("COMMIT").await?;
         self.is_open.store(false, Ordering::Relaxed);
         Ok(())

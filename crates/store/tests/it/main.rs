@@ -4,6 +4,7 @@ mod contract;
 mod measure;
 mod model;
 mod postgres;
+mod postgres_alone;
 mod soak;
 mod sqlite;
 mod sqlite_alone;
