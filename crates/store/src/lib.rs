@@ -16,6 +16,7 @@ mod grants;
 mod incidents;
 mod initial_access_tokens;
 mod keys;
+mod leases;
 mod logos;
 mod logout_messages;
 mod memory;
@@ -37,5 +38,6 @@ mod tables;
 mod used_once;
 
 pub use database::Database;
+pub use leases::Work;
 pub use migrations::{MigrationPlan, PlannedMigration};
-pub use sweep::Swept;
+pub use sweep::{Sweeping, Swept};

@@ -6,6 +6,7 @@ pub(crate) mod db;
 mod departure;
 mod locks;
 mod open;
+mod place;
 mod readers;
 mod restore;
 mod watch;
@@ -20,6 +21,7 @@ use keystile_authority::ports::Stored;
 use crate::memory::Memory;
 use crate::migrations::MigrationPlan;
 use db::Db;
+use place::Place;
 use readers::Readers;
 use watch::Watch;
 use writer::Writer;
@@ -71,6 +73,7 @@ pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
     watch: Watch,
+    place: Place,
     /// Locked for as long as the store is open.
     _in_use: File,
 }
@@ -86,8 +89,13 @@ impl Sqlite {
         watch.try_look(memory).map_err(OpenError::Store)?;
         let again = path.to_owned();
         let reopen = move || open::writer(&again, options);
-        let writer = Writer::start(connection, reopen, options).map_err(OpenError::Thread)?;
-        Ok(Self { writer, readers: Readers::new(readers), watch, _in_use: in_use })
+        let place = Place::of(path);
+        let here = place.clone();
+        let check = move || here.check();
+        let writer =
+            Writer::start(connection, reopen, check, options).map_err(OpenError::Thread)?;
+        let readers = Readers::new(readers);
+        Ok(Self { writer, readers, watch, place, _in_use: in_use })
     }
 
     pub(crate) fn read<T>(&self, ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T>) -> Stored<T> {
@@ -99,6 +107,20 @@ impl Sqlite {
         act: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         self.writer.write(act).await
+    }
+
+    /// The same for what comes out the same when it is done twice: while its commit is in doubt it
+    /// is sent again.
+    pub(crate) async fn write_again<T: Send + 'static>(
+        &self,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
+    ) -> Stored<T> {
+        self.writer.write_until_known(act).await
+    }
+
+    /// Whether what is written will be found again.
+    pub(crate) fn check_place(&self) -> Stored<()> {
+        self.place.check()
     }
 
     pub(crate) fn watch(&self) -> &Watch {
@@ -117,3 +139,6 @@ impl Sqlite {
         self.writer.stop();
     }
 }
+
+#[cfg(test)]
+mod lost_answers;

@@ -42,6 +42,7 @@ pub(crate) const TABLES: &[Table] = &[
     ("parked", "id, owner, content, expires_at"),
     ("pings", "request, client, sealed, tries, due_at, lease_until"),
     ("approved_clients", "client, approved_at, used_at"),
+    ("leases", "name, holder, ends_at"),
 ];
 
 /// Table and column, one by one, to be held against a schema.

@@ -15,3 +15,5 @@ SELECT id, enabled, registration, format, record, told_of_logout FROM clients;
 
 DROP TABLE clients;
 ALTER TABLE clients_by_row RENAME TO clients;
+
+UPDATE meta SET value = 17 WHERE name = 'readable_by';

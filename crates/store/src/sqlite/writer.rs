@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{io, mem};
 
 use keystile_authority::ports::{StoreError, Stored};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,10 +32,12 @@ enum Message {
 }
 
 impl Writer {
-    /// Starts the thread. `reopen` makes a new connection after a commit in doubt.
+    /// Starts the thread. `reopen` makes a new connection after a commit in doubt; `check` says
+    /// whether what is written will be found again.
     pub(crate) fn start(
         connection: Connection,
         reopen: impl Fn() -> rusqlite::Result<Connection> + Send + 'static,
+        check: impl Fn() -> Stored<()> + Send + 'static,
         options: Options,
     ) -> io::Result<Self> {
         let (queue, incoming) = sync_channel(options.queue);
@@ -44,6 +46,7 @@ impl Writer {
         let mut desk = Desk {
             connection: Some(connection),
             reopen: Box::new(reopen),
+            check: Box::new(check),
             incoming,
             waiting: waiting.clone(),
             under_way: under_way.clone(),
@@ -74,7 +77,30 @@ impl Writer {
                 TrySendError::Disconnected(_) => STOPPED.into(),
             })
         })?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable(STOPPED.into())))
+        answer.await.unwrap_or_else(|_| Err(StoreError::InDoubt(STOPPED.into())))
+    }
+
+    /// For a write that finds what it wrote the last time: while its commit is in doubt it is sent
+    /// again, so that a client is not told to give up what it has already got.
+    pub(crate) async fn write_until_known<T: Send + 'static>(
+        &self,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
+    ) -> Stored<T> {
+        let act = Arc::new(act);
+        let mut pauses = PAUSES.into_iter();
+        let mut sent = false;
+        loop {
+            let act = act.clone();
+            let why = match self.write(async move |db: &mut Db<'_>| act(db).await).await {
+                Err(StoreError::InDoubt(why)) => why,
+                // Of this time; of the time before nobody knows.
+                Err(StoreError::Unavailable(why)) if sent => why,
+                known => return known,
+            };
+            sent = true;
+            let Some(pause) = pauses.next() else { return Err(StoreError::InDoubt(why)) };
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Whether so many writes wait that what can be left out should be.
@@ -95,6 +121,10 @@ impl Writer {
         drop(thread.join());
     }
 }
+
+/// Before a write in doubt is sent again: a client waits for as long as all of them.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(200), Duration::from_millis(800)];
 
 const STOPPED: &str = "the store's writer has stopped";
 
@@ -200,6 +230,7 @@ struct Desk {
     /// Gone after a commit in doubt, until it can be opened again.
     connection: Option<Connection>,
     reopen: Box<dyn Fn() -> rusqlite::Result<Connection> + Send>,
+    check: Box<dyn Fn() -> Stored<()> + Send>,
     incoming: Receiver<Message>,
     waiting: Arc<AtomicUsize>,
     under_way: Arc<UnderWay>,
@@ -255,6 +286,7 @@ impl Desk {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Member>]) -> Stored<()> {
+        (self.check)()?;
         if self.connection.is_none() {
             self.connection = Some((self.reopen)().map_err(unavailable)?);
         }
@@ -269,18 +301,23 @@ impl Desk {
                 tracing::error!(%error, members = batch.len(), "a commit is in doubt");
                 // Closed before it is opened again: what SQLite knows of the file may be wrong.
                 drop(mem::take(&mut self.connection));
-                Err(unavailable(error))
+                Err(StoreError::InDoubt(words(error)))
             }
         }
     }
 }
 
-/// Whatever it was: for each member it is unknown or undone, and worth another try.
+/// Whatever it was: for each member it is undone, and worth another try.
 fn unavailable(error: rusqlite::Error) -> StoreError {
+    StoreError::Unavailable(words(error))
+}
+
+fn words(error: rusqlite::Error) -> String {
     match failure(error) {
         StoreError::Broken(words)
         | StoreError::Conflict(words)
-        | StoreError::Unavailable(words) => StoreError::Unavailable(words),
+        | StoreError::InDoubt(words)
+        | StoreError::Unavailable(words) => words,
     }
 }
 
@@ -297,8 +334,10 @@ fn write(connection: &mut Connection, batch: &mut [Box<dyn Member>]) -> Result<(
         }
     }
     run(connection, "COMMIT").map_err(|error| {
-        drop(roll_back(connection));
-        Lost::InDoubt(error)
+        let rolled_back = roll_back(connection).is_ok();
+        // Without room for it the end of the transaction cannot stand in the log.
+        let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        if full && rolled_back { Lost::Nothing(error) } else { Lost::InDoubt(error) }
     })
 }
 
