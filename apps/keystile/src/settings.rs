@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use keystile_authority::policy::Policy;
 use keystile_authority::records::Client;
+use keystile_authority::rules::signing;
 use keystile_protocol::Issuer;
 use keystile_server::FaceSettings;
 
@@ -163,6 +164,11 @@ fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, Settin
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.dpop_nonces = file.dpop.nonces;
     policy.sign_up = file.accounts.sign_up;
+    if let Some(names) = &file.keys.algorithms {
+        let place = root.key("keys").key("algorithms");
+        policy.signing_algorithms =
+            signing::algorithms(names).or_else(|problem| place.wrong(problem))?;
+    }
     policy.waiting = bounds::waiting(&file.limits, &root.key("limits"))?;
     policy.parking = bounds::parking(&file.limits, &root.key("limits"))?;
     policy.require_pushed_requests = file.require_pushed_authorization_requests;

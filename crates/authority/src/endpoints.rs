@@ -173,7 +173,8 @@ impl Authority {
     /// Reads the keys from the store and works with them from now on.
     pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
         let (signing, decrypting) = (self.store.keys().await?, self.store.decryption_keys().await?);
-        let keys = Arc::new(Keys::open(signing, decrypting, &self.seals)?);
+        let keys = Keys::open(signing, decrypting, &self.seals)?;
+        let keys = Arc::new(keys.signing_with(&self.policy.signing_algorithms));
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
         self.recognised.forget();
         Ok(keys)

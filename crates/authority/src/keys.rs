@@ -23,6 +23,8 @@ pub struct Keys {
     decrypting: Vec<DecryptionKey>,
     published: JwkSet,
     verifying: KeySet,
+    /// Algorithms that the operator has switched off.
+    off: Vec<Algorithm>,
 }
 
 /// A stored key that the master keys at hand do not open.
@@ -64,6 +66,19 @@ impl Keys {
         Ok(keys)
     }
 
+    /// From now on these alone sign. Keys of others stay published, for what they signed before.
+    #[must_use]
+    pub fn signing_with(mut self, on: &[Algorithm]) -> Self {
+        self.signing.retain(|algorithm, _| on.contains(algorithm));
+        self.off = Algorithm::ALL.into_iter().filter(|algorithm| !on.contains(algorithm)).collect();
+        self
+    }
+
+    /// Whether the operator has switched that algorithm off.
+    pub fn is_off(&self, algorithm: Algorithm) -> bool {
+        self.off.contains(&algorithm)
+    }
+
     /// The key that signs with that algorithm now.
     pub fn signing(&self, algorithm: Algorithm) -> Option<&Arc<SigningKey>> {
         self.signing.get(&algorithm)
@@ -86,7 +101,9 @@ impl Keys {
 
     /// The algorithms for which there is no key yet.
     pub fn missing(&self) -> Vec<Algorithm> {
-        let missing = |algorithm: &Algorithm| !self.signing.contains_key(algorithm);
+        let missing = |algorithm: &Algorithm| {
+            !self.signing.contains_key(algorithm) && !self.is_off(*algorithm)
+        };
         Algorithm::ALL.into_iter().filter(missing).collect()
     }
 
@@ -156,6 +173,27 @@ mod tests {
         assert_eq!(newest.kid(), stored[1].kid);
         assert_eq!(keys.missing(), [Algorithm::EdDSA, Algorithm::PS256, Algorithm::RS256]);
         assert!(Keys::open(stored, Vec::new(), &seals(8)).is_err());
+    }
+
+    #[test]
+    fn a_key_whose_algorithm_is_off_signs_nothing_and_verifies_what_it_signed() {
+        let stored: Vec<StoredKey> = [Algorithm::ES256, Algorithm::EdDSA]
+            .map(|algorithm| {
+                let key = SigningKey::generate(algorithm).expect("generated");
+                to_store(key, &seals(7), Timestamp::default(), [1; 12])
+            })
+            .into();
+        let all = Keys::open(stored, Vec::new(), &seals(7)).expect("readable");
+        let signer = Arc::clone(all.signing(Algorithm::EdDSA).expect("on"));
+        let jwt = signer.sign("JWT", &serde_json::json!({"sub": "alice"})).expect("signed");
+        let keys = all.signing_with(&[Algorithm::ES256, Algorithm::RS256]);
+        assert!(keys.signing(Algorithm::EdDSA).is_none() && keys.is_off(Algorithm::EdDSA));
+        assert!(keys.signing(Algorithm::ES256).is_some());
+        assert_eq!(keys.missing(), [Algorithm::RS256], "nothing is made for what is off");
+        assert_eq!(keys.published().keys.len(), 2);
+        let token = keystile_protocol::jose::SignedToken::parse(&jwt).expect("a JWT");
+        let claims = token.verify::<serde_json::Value>(keys.verifying(), &[Algorithm::EdDSA]);
+        assert_eq!(claims.expect("published still")["sub"], "alice");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::AccountId;
 use crate::keys::Keys;
-use crate::mint::MintError;
+use crate::mint::{MintError, signing_key};
 use crate::rules::logout_message::TOKEN_LIFE;
 
 /// How a client is told that a session has ended; the members of its registration.
@@ -114,7 +114,7 @@ pub fn logout_token(
     keys: &Keys,
     now: Timestamp,
 ) -> Result<String, MintError> {
-    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    let key = signing_key(keys, algorithm)?;
     let claims = LogoutTokenClaims {
         iss: issuer.clone(),
         sub: Some(subject),

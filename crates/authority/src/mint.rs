@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keystile_protocol::access_token::{self, AccessTokenClaims, Confirmation, SenderConstraint};
 use keystile_protocol::encoding::base64url;
-use keystile_protocol::jose::{Algorithm, JoseError};
+use keystile_protocol::jose::{Algorithm, JoseError, SigningKey};
 use keystile_protocol::messages::{
     Audience, INTROSPECTION_JWT, IdTokenClaims, IntrospectionClaims, IntrospectionResponse,
     ResponseClaims, access_token_hash,
@@ -31,9 +31,21 @@ pub enum MintError {
     /// The key is still being made: try again in a moment.
     #[error("the signing key for {0} is not ready yet")]
     NotReady(Algorithm),
+    /// The operator has switched it off since the client was registered.
+    #[error("{0} is switched off: see [keys] algorithms in the configuration")]
+    SwitchedOff(Algorithm),
     /// The library failed.
     #[error(transparent)]
     Signing(#[from] JoseError),
+}
+
+/// The key that signs with that algorithm, or why there is none.
+pub(crate) fn signing_key(keys: &Keys, algorithm: Algorithm) -> Result<&SigningKey, MintError> {
+    match keys.signing(algorithm) {
+        Some(key) => Ok(key),
+        None if keys.is_off(algorithm) => Err(MintError::SwitchedOff(algorithm)),
+        None => Err(MintError::NotReady(algorithm)),
+    }
 }
 
 /// What goes into an access token.
@@ -95,8 +107,7 @@ pub fn access_token_claims(
 
 /// Signs an access token (RFC 9068).
 pub fn access_token(claims: &AccessTokenClaims, keys: &Keys) -> Result<String, MintError> {
-    let key =
-        keys.signing(ACCESS_TOKEN_ALGORITHM).ok_or(MintError::NotReady(ACCESS_TOKEN_ALGORITHM))?;
+    let key = signing_key(keys, ACCESS_TOKEN_ALGORITHM)?;
     Ok(key.sign(access_token::TYPE, claims)?)
 }
 
@@ -112,7 +123,7 @@ pub fn authorization_response(
 ) -> Result<String, MintError> {
     let client = &reply.to.client;
     let algorithm = fapi2::authorization_response_algorithm(client);
-    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    let key = signing_key(keys, algorithm)?;
     let params = reply.params.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let claims = ResponseClaims {
         aud: client.id.to_string(),
@@ -158,7 +169,7 @@ pub fn id_token(
     lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Result<String, MintError> {
-    let key = keys.signing(token.algorithm).ok_or(MintError::NotReady(token.algorithm))?;
+    let key = signing_key(keys, token.algorithm)?;
     if let Some(grant) = token.grant {
         token.user.insert("gid".to_owned(), grant.into());
     }
@@ -190,7 +201,7 @@ pub fn introspection(
     now: Timestamp,
 ) -> Result<String, MintError> {
     let algorithm = client.introspection_algorithm.unwrap_or(Algorithm::RS256);
-    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    let key = signing_key(keys, algorithm)?;
     let claims = IntrospectionClaims {
         iss: issuer.clone(),
         aud: client.id.to_string(),
@@ -209,8 +220,21 @@ pub fn userinfo(
     issuer: &Issuer,
     keys: &Keys,
 ) -> Result<String, MintError> {
-    let key = keys.signing(algorithm).ok_or(MintError::NotReady(algorithm))?;
+    let key = signing_key(keys, algorithm)?;
     claims.insert("iss".to_owned(), issuer.as_str().into());
     claims.insert("aud".to_owned(), client.as_str().into());
     Ok(key.sign("JWT", &claims)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_key_signs_it_is_being_made_or_switched_off() {
+        let of = |keys: &Keys| signing_key(keys, Algorithm::EdDSA).map(drop);
+        assert_eq!(of(&Keys::default()), Err(MintError::NotReady(Algorithm::EdDSA)));
+        let keys = Keys::default().signing_with(&[Algorithm::ES256, Algorithm::RS256]);
+        assert_eq!(of(&keys), Err(MintError::SwitchedOff(Algorithm::EdDSA)));
+    }
 }

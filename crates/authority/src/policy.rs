@@ -4,6 +4,7 @@ mod registration;
 
 use std::time::Duration;
 
+use keystile_protocol::jose::Algorithm;
 use keystile_protocol::{ClientId, Issuer, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,8 @@ pub struct Policy {
     pub mutual_tls: Option<MutualTls>,
     /// Others whose word about our users is a grant (RFC 7523 section 2.1).
     pub trusted_issuers: Vec<TrustedIssuer>,
+    /// What tokens and answers are signed with ([`crate::rules::signing::algorithms`]).
+    pub signing_algorithms: Vec<Algorithm>,
 }
 
 /// How clients come with certificates (RFC 8705).
@@ -285,6 +288,7 @@ impl Policy {
             dpop_nonces: false,
             mutual_tls: None,
             trusted_issuers: Vec::new(),
+            signing_algorithms: Algorithm::ALL.to_vec(),
             parking: ParkingRoom::default(),
             registration: RegistrationPolicy::default(),
         }

@@ -49,5 +49,6 @@ pub mod scope;
 pub mod sector;
 pub mod sender_constraint;
 pub mod sign_up;
+pub mod signing;
 pub mod subject;
 pub mod token_exchange;

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use keystile_authority::decisions::{Redeemed, Redemption};
 use keystile_authority::ports::Stored;
 use keystile_protocol::Timestamp;
 use tokio::time::timeout_at;
 
+use crate::grants;
 use crate::memory::Memory;
 use crate::meta::{self, Marks};
 use crate::postgres::tries::{Manner, Sent};
@@ -157,6 +159,24 @@ impl Database {
         act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         self.act(Manner::Statement, act).await
+    }
+
+    /// Redeems a code, which is durable when this returns.
+    pub(crate) async fn redeem(&self, redemption: Redemption) -> Stored<Redeemed> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => {
+                self.write_again(async move |db| grants::redeem(db, &redemption).await).await
+            }
+            Backend::Postgres(postgres) => Box::pin(postgres.redeem(redemption)).await,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn postgres_ways(&self) -> Arc<postgres::Ways> {
+        match &self.inner.backend {
+            Backend::Postgres(postgres) => postgres.ways(),
+            Backend::Sqlite(_) => panic!("it is on SQLite"),
+        }
     }
 
     async fn act<T: Send + 'static>(

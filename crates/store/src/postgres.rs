@@ -5,6 +5,8 @@
 //! number nor in time.
 
 mod address;
+mod advice;
+mod arrays;
 mod connection;
 mod connector;
 pub(crate) mod db;
@@ -14,6 +16,10 @@ mod lines;
 mod migrate;
 mod pool;
 pub(crate) mod reading;
+mod redeemer;
+mod redemptions;
+#[cfg(test)]
+mod tests;
 mod tls;
 pub(crate) mod tries;
 mod watch;
@@ -22,15 +28,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use keystile_authority::decisions::{Redeemed, Redemption};
 use keystile_authority::ports::{StoreError, Stored};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::memory::Memory;
 use connector::Connector;
 use lines::Lines;
 use pool::Connections;
 use reading::Reading;
+use redeemer::Redeemer;
 use tries::{Manner, Tries};
 
 pub use address::Address;
@@ -89,6 +98,7 @@ pub enum OpenError {
 
 pub(crate) struct Postgres {
     ways: Arc<Ways>,
+    redeemer: Redeemer,
     room: Arc<Semaphore>,
     size: usize,
     watch: AbortHandle,
@@ -96,7 +106,7 @@ pub(crate) struct Postgres {
 }
 
 /// Everything that leads to the database.
-struct Ways {
+pub(crate) struct Ways {
     reading: Lines,
     writing: Lines,
     transactions: Connections,
@@ -114,6 +124,9 @@ impl Postgres {
         let connector = Arc::new(connector.map_err(OpenError::Address)?);
         let mut first = connector.connect_bare().await.map_err(OpenError::Store)?;
         migrate::migrate(&mut first).await?;
+        for advice in advice::advice(&first).await.map_err(OpenError::Store)? {
+            tracing::warn!("the database: {advice}");
+        }
         let transactions = Connections::new(connector.clone(), options.transactions);
         let ways = Arc::new(Ways {
             reading: Lines::new(connector.clone(), options.reading),
@@ -124,9 +137,10 @@ impl Postgres {
         // The first connection learns what the store says of itself.
         ways.reading.take().await.map_err(OpenError::Store)?;
         let watch = tokio::spawn(watch::watch(ways.clone(), memory.clone())).abort_handle();
+        let redeemer = Redeemer::start(ways.clone());
         let room = Arc::new(Semaphore::new(options.queue));
         let (size, stopped) = (options.queue, AtomicBool::new(false));
-        Ok(Self { ways, room, size, watch, stopped })
+        Ok(Self { ways, redeemer, room, size, watch, stopped })
     }
 
     /// A place to ask, if there is room for one more.
@@ -136,10 +150,27 @@ impl Postgres {
 
     /// The tries of a write, if there is room for one more.
     pub(crate) fn tries(&self, manner: Manner) -> Stored<Tries<'_>> {
-        if !self.is_running() {
-            return Err(StoreError::Unavailable("the store takes no writes any more".into()));
+        self.takes_writes()?;
+        Ok(Tries::new(&self.ways, manner, Some(self.place()?)))
+    }
+
+    /// Redeems a code, together with whatever else is to be redeemed now.
+    pub(crate) async fn redeem(&self, redemption: Redemption) -> Stored<Redeemed> {
+        self.takes_writes()?;
+        let end = Instant::now() + self.ways.patience;
+        self.redeemer.redeem(redemption, end, self.place()?).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn ways(&self) -> Arc<Ways> {
+        self.ways.clone()
+    }
+
+    fn takes_writes(&self) -> Stored<()> {
+        if self.is_running() {
+            return Ok(());
         }
-        Ok(Tries::new(&self.ways, manner, self.place()?))
+        Err(StoreError::Unavailable("the store takes no writes any more".into()))
     }
 
     fn place(&self) -> Stored<OwnedSemaphorePermit> {

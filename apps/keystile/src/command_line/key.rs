@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use keystile_authority::keys::to_store;
+use keystile_authority::policy::Policy;
 use keystile_authority::ports::{Clock, Registry, Store};
 use keystile_authority::records::StoredKey;
 use keystile_protocol::jose::{Algorithm, SigningKey};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Format, Place};
 use crate::clock::SystemClock;
 use crate::node::master_keys;
-use crate::refusal::{Outcome, Refusal};
+use crate::refusal::{Outcome, refuse};
 use crate::{entropy, output};
 
 #[derive(Debug, Subcommand)]
@@ -57,10 +58,8 @@ impl Rotate {
     async fn run(self) -> Outcome {
         let (settings, store) = self.place.open().await?;
         let algorithms = match &self.algorithm {
-            None => Algorithm::ALL.to_vec(),
-            Some(name) => vec![Algorithm::from_name(name).ok_or_else(|| {
-                Refusal::new(format!("'{name}' is none of ES256, EdDSA, PS256 and RS256"))
-            })?],
+            None => settings.policy.signing_algorithms.clone(),
+            Some(name) => vec![algorithm(name, &settings.policy)?],
         };
         let masters = master_keys(&settings, &store).await?;
         let seals = Seals::new(settings.policy.issuer.as_str(), masters);
@@ -74,6 +73,18 @@ impl Rotate {
         show(&made, self.format);
         Ok(())
     }
+}
+
+fn algorithm(name: &str, policy: &Policy) -> Outcome<Algorithm> {
+    let Some(algorithm) = Algorithm::from_name(name) else {
+        return refuse(format!("'{name}' is none of ES256, EdDSA, PS256 and RS256"));
+    };
+    if !policy.signing_algorithms.contains(&algorithm) {
+        return refuse(format!(
+            "{name} is switched off: see [keys] algorithms in the configuration"
+        ));
+    }
+    Ok(algorithm)
 }
 
 fn show(keys: &[StoredKey], format: Format) {

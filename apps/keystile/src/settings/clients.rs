@@ -2,8 +2,8 @@
 
 use keystile_authority::policy::Policy;
 use keystile_authority::records::Client;
-use keystile_authority::rules::mutual_tls;
 use keystile_authority::rules::registration::{ClientMetadata, register};
+use keystile_authority::rules::{mutual_tls, signing};
 
 use super::source::{Place, SettingsError};
 use super::{details, scopes};
@@ -37,6 +37,7 @@ fn client(
     let client = register(metadata, policy.issuer.is_development())
         .or_else(|error| place.key(error.member).wrong(error.problem))?;
     mutual_tls::is_offered(&client, policy)
+        .and_then(|()| signing::is_on(&client, policy))
         .or_else(|error| place.key(error.member).wrong(error.problem))?;
     scopes::known(&client.scope, policy, &place.key("scope"))?;
     if let Some(problem) = details::unknown_type(&client.authorization_details_types, policy) {

@@ -73,6 +73,8 @@ pub struct Store {
 pub struct Keys {
     /// A file of master keys, instead of `master.key` beside the database.
     pub master_key_file: Option<PathBuf>,
+    /// What the server signs with; everything that it can, if it is left out.
+    pub algorithms: Option<Vec<String>>,
 }
 
 /// `[dpop]`

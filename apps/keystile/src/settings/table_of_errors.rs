@@ -293,6 +293,27 @@ fn mistakes_about_clients_that_register_themselves() {
 }
 
 #[test]
+fn mistakes_about_what_the_server_signs_with() {
+    let cases: &[Case<'_>] = &[
+        ("[keys]\nalgorithms = \"ES256\"", "3:14", &["algorithms: a list"]),
+        ("[keys]\nalgorithms = []", "3:1", &["ES256 is missing", "access tokens"]),
+        ("[keys]\nalgorithms = [\"ES256\"]", "3:1", &["RS256 is missing", "Discovery"]),
+        ("[keys]\nalgorithms = [\"ES256\", \"HS256\"]", "3:1", &["'HS256' is none of ES256"]),
+        ("[keys]\nalgorithm = [\"ES256\"]", "3:1", &["nearest known key is 'algorithms'"]),
+    ];
+    each_is_named(cases);
+    let on = "[keys]\nalgorithms = [\"RS256\", \"ES256\", \"ES256\"]\n";
+    let (at, problem) = wrong(&format!("{on}{CLIENT}id_token_signed_response_alg = \"EdDSA\""));
+    assert_eq!(at, "8:1");
+    assert!(
+        problem.contains("EdDSA is switched off at this server; use ES256, RS256"),
+        "{problem}"
+    );
+    assert_eq!(good(&format!("{on}{CLIENT}")).policy.signing_algorithms.len(), 2);
+    assert_eq!(good("").policy.signing_algorithms.len(), 4, "all, where nothing is said");
+}
+
+#[test]
 fn names_that_point_nowhere_are_found() {
     let (at, problem) = wrong(&format!("{CLIENT}scope = \"openid phtos:read\""));
     assert_eq!(at, "6:1");

@@ -178,7 +178,9 @@ impl From<crate::mint::MintError> for Fault {
     fn from(error: crate::mint::MintError) -> Self {
         match error {
             crate::mint::MintError::NotReady(_) => Self::Unavailable(error.to_string()),
-            crate::mint::MintError::Signing(_) => Self::Broken(error.to_string()),
+            crate::mint::MintError::SwitchedOff(_) | crate::mint::MintError::Signing(_) => {
+                Self::Broken(error.to_string())
+            }
         }
     }
 }

@@ -14,9 +14,8 @@ use super::authorize::Stop;
 use crate::ports::StoreError;
 use crate::records::{Client, ClientOrigin};
 use crate::registered::ApprovedClient;
-use crate::rules::client_document;
-use crate::rules::mutual_tls;
 use crate::rules::redirect::{self, PageError};
+use crate::rules::{client_document, mutual_tls, signing};
 
 /// Why a client is not known.
 pub(super) enum NoClient {
@@ -68,6 +67,7 @@ impl Authority {
         let mut client = client_document::client(client_id, &document, policy, development)
             .map_err(NoClient::Document)?;
         mutual_tls::is_offered(&client, &self.policy)
+            .and_then(|()| signing::is_on(&client, &self.policy))
             .map_err(|error| NoClient::Document(error.to_string()))?;
         client.enabled = stored.is_none_or(|stored| stored.enabled);
         Ok(Some(Arc::new(client)))

@@ -46,7 +46,8 @@ impl Authority {
         let with_none = [with_secret.clone(), names(&["none"])].concat();
         let signed_with =
             |all: &[Algorithm]| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>();
-        let algorithms = || Algorithm::ALL.map(|algorithm| algorithm.as_str().to_owned()).into();
+        // What we sign; what clients sign is another matter.
+        let ours = || signed_with(&self.policy.signing_algorithms);
         // `dir` is for the operator to allow, client by client.
         let to_public_keys = || KeyManagement::TO_PUBLIC_KEYS.map(|alg| alg.to_string()).into();
         let contents = || ContentEncryption::ALL.map(|enc| enc.to_string()).into();
@@ -77,15 +78,15 @@ impl Authority {
             response_modes_supported: ResponseMode::NAMES.map(|(name, _)| name.to_owned()).into(),
             grant_types_supported: grant_types.map(|grant| grant.as_str().to_owned()).collect(),
             subject_types_supported: names(&["public", "pairwise"]),
-            id_token_signing_alg_values_supported: algorithms(),
-            userinfo_signing_alg_values_supported: algorithms(),
+            id_token_signing_alg_values_supported: ours(),
+            userinfo_signing_alg_values_supported: ours(),
             token_endpoint_auth_methods_supported: with_none.clone(),
             revocation_endpoint_auth_methods_supported: with_none,
             introspection_endpoint_auth_methods_supported: with_secret,
             token_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             revocation_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
             introspection_endpoint_auth_signing_alg_values_supported: signed_with(&Algorithm::ALL),
-            introspection_signing_alg_values_supported: algorithms(),
+            introspection_signing_alg_values_supported: ours(),
             dpop_signing_alg_values_supported: signed_with(&dpop::ALGORITHMS),
             code_challenge_methods_supported: names(&["S256"]),
             claims_supported,
@@ -102,12 +103,14 @@ impl Authority {
             device_authorization_endpoint: at(paths::DEVICE_AUTHORIZATION),
             backchannel_authentication_endpoint: at(paths::BACKCHANNEL_AUTHENTICATION),
             backchannel_token_delivery_modes_supported: names(&Delivery::NAMES),
-            backchannel_authentication_request_signing_alg_values_supported: algorithms(),
+            backchannel_authentication_request_signing_alg_values_supported: signed_with(
+                &Algorithm::ALL,
+            ),
             backchannel_user_code_parameter_supported: false,
             pushed_authorization_request_endpoint: at(paths::PAR),
             require_pushed_authorization_requests: self.policy.require_pushed_requests,
-            request_object_signing_alg_values_supported: algorithms(),
-            authorization_signing_alg_values_supported: algorithms(),
+            request_object_signing_alg_values_supported: signed_with(&Algorithm::ALL),
+            authorization_signing_alg_values_supported: ours(),
             id_token_encryption_alg_values_supported: to_public_keys(),
             id_token_encryption_enc_values_supported: contents(),
             userinfo_encryption_alg_values_supported: to_public_keys(),

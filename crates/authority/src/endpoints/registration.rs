@@ -13,8 +13,8 @@ use crate::policy::RegistrationMode;
 use crate::records::Client;
 use crate::registered::{ChangedRegistration, Members, NewRegistration, Registered, Registration};
 use crate::rules::dynamic_registration::{self as rules, Answer};
-use crate::rules::mutual_tls;
 use crate::rules::registration::ClientMetadata;
+use crate::rules::{mutual_tls, signing};
 use crate::throttle::Throttled;
 
 /// A request to one of these endpoints.
@@ -165,6 +165,7 @@ impl Authority {
         let client =
             rules::client(metadata, id.as_str(), secret, &self.policy.registration, development)?;
         mutual_tls::is_offered(&client, &self.policy).map_err(ProtocolError::from)?;
+        signing::is_on(&client, &self.policy).map_err(ProtocolError::from)?;
         Ok(client)
     }
 

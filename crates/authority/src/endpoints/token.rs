@@ -19,7 +19,7 @@ use super::client::ClientRequest;
 use crate::decisions::UsedOnce;
 use crate::records::{Client, GrantType};
 use crate::rules::client_auth::AuthenticatedClient;
-use crate::rules::{authorization_details, scope, sender_constraint};
+use crate::rules::{authorization_details, scope, sender_constraint, signing};
 
 /// Who asks for tokens, and what they are to be bound to.
 struct Caller<'a> {
@@ -49,6 +49,7 @@ impl Authority {
             ));
         };
         let client = self.proved(request, now).await?;
+        signing::is_on_still(client.client(), &self.policy)?;
         let caller = self.caller(request, &client, now)?;
         let redeemed = match grant_type {
             GrantType::AuthorizationCode => Some(self.redeem(request, &caller, now).await),

@@ -13,7 +13,7 @@ use crate::policy::{Lifetimes, Policy};
 use crate::records::{Client, Delivery, GrantType, SignedIn};
 use crate::rules::next_step::ConsentAnswer;
 use crate::rules::pending::{self, Next};
-use crate::rules::{authorization_details, scope};
+use crate::rules::{authorization_details, scope, signing};
 
 /// Longest message that a page shows, in characters: "relatively short" (section 7.1).
 const MESSAGE_AT_MOST: usize = 100;
@@ -67,6 +67,7 @@ pub fn check(
     client: &Client,
     policy: &Policy,
 ) -> Result<CibaRequest, ProtocolError> {
+    signing::is_on_still(client, policy)?;
     let hint = hint(params, client)?;
     if params.has("user_code") {
         return refuse(

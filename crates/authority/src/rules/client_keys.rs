@@ -23,7 +23,7 @@ pub const KEEPING: Keeping = Keeping {
     least: Duration::from_secs(60),
     greatest: Duration::from_secs(3600),
     stale: Duration::from_secs(3600),
-    again_after: Duration::from_secs(10),
+    again_after: Duration::from_secs(1),
     check: |fetched| in_document(fetched).map(drop),
 };
 

@@ -5,7 +5,7 @@ use keystile_protocol::{AuthorizationDetails, Params, ProtocolError, Scope, Time
 use crate::pending::{Pace, Pending, PendingOpened, PresentedCode};
 use crate::policy::Policy;
 use crate::records::{Client, GrantType};
-use crate::rules::{authorization_details, pending, scope};
+use crate::rules::{authorization_details, pending, scope, signing};
 use crate::user_code::UserCode;
 
 /// What a device asks for, checked.
@@ -28,6 +28,7 @@ pub fn check(
     policy: &Policy,
 ) -> Result<DeviceRequest, ProtocolError> {
     pending::may_use(client, GrantType::DeviceCode)?;
+    signing::is_on_still(client, policy)?;
     let details = authorization_details::requested(params, client, policy)?;
     let asked = asked.filter(|asked| !asked.is_empty());
     let scope = scope::requested_beside(&details, asked, client, policy)?;

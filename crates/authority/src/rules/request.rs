@@ -14,7 +14,7 @@ use crate::records::{Client, GrantType};
 use crate::rules::acr;
 use crate::rules::asked_claims::{self, Wishes};
 use crate::rules::redirect::ResponseMode;
-use crate::rules::{authorization_details, fapi2, scope};
+use crate::rules::{authorization_details, fapi2, scope, signing};
 
 /// A request that can be granted, if the user agrees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub fn check(
 ) -> Result<ValidRequest, ProtocolError> {
     state(params)?;
     grant_is_registered(client)?;
+    signing::is_on_still(client, policy)?;
     response_type(params)?;
     response_mode(params)?;
     nothing_unsupported(params)?;

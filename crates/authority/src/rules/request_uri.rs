@@ -7,7 +7,7 @@ use keystile_protocol::encoding::{from_base64url, sha256};
 use keystile_protocol::{ErrorCode, Params, ProtocolError};
 
 use crate::ports::{DocumentError, Fetched, Fetching, Keeping};
-use crate::records::{Client, Profile};
+use crate::records::Client;
 use crate::rules::registration::{ClientMetadata, MetadataError, called_uri, wrong};
 use crate::rules::request_object;
 
@@ -71,13 +71,6 @@ pub fn reference(params: &Params, client: &Client) -> Result<Reference, Protocol
     let uri = params
         .required("request_uri")
         .map_err(|problem| ProtocolError::new(ErrorCode::InvalidRequest, problem.to_string()))?;
-    if client.profile == Some(Profile::Fapi2) {
-        return Err(ProtocolError::new(
-            ErrorCode::RequestUriNotSupported,
-            "a client with the profile fapi2 pushes its requests (FAPI 2.0 Security Profile \
-             section 5.3.2.2); request_uri is what /par answered",
-        ));
-    }
     let url = without_fragment(uri);
     if !client.request_uris.iter().any(|registered| without_fragment(registered) == url) {
         return refuse(
@@ -174,8 +167,6 @@ mod tests {
         }
         let registered = "https://app.example/r.jwt";
         assert_eq!(refer(registered, &client(&[])), Err(ErrorCode::InvalidRequestUri));
-        let fapi2 = Client { profile: Some(Profile::Fapi2), ..app.clone() };
-        assert_eq!(refer(registered, &fapi2), Err(ErrorCode::RequestUriNotSupported));
         let twice = format!("request_uri={registered}&request_uri={registered}");
         let twice = Params::parse(twice.as_bytes()).expect("few");
         let error = reference(&twice, &app).expect_err("twice").error;

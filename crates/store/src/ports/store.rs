@@ -74,7 +74,7 @@ impl Store for Database {
     }
 
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed> {
-        self.write_again(async move |db| grants::redeem(db, &redemption).await).await
+        self.redeem(redemption).await
     }
 
     async fn revoke_redeemed(

@@ -60,7 +60,8 @@ impl Address {
         let config: Config = text.parse().map_err(|_| FORM.to_owned())?;
         let servers = servers(&config)?;
         let encryption = ours.encryption(&servers)?;
-        let user = config.get_user().ok_or("it names no user")?.to_owned();
+        let user = config.get_user().filter(|user| !user.is_empty());
+        let user = user.ok_or("it names no user")?.to_owned();
         let password = config.get_password().or(password.map(str::as_bytes)).map(<[u8]>::to_vec);
         Ok(Self {
             servers,

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Error, Row, Statement};
 
 use super::db::types;
@@ -25,6 +26,7 @@ pub(crate) struct Connection {
     identity: Identity,
     warned: Arc<AtomicBool>,
     retired: AtomicBool,
+    sent: AtomicU64,
     driver: AbortHandle,
 }
 
@@ -32,8 +34,9 @@ pub(crate) struct Connection {
 /// text may be prepared more than once.
 type Key = (usize, usize, u64);
 
-fn key(sql: &'static str, params: &[Value<'_>]) -> Key {
-    let types = params.iter().fold(1, |types, value| {
+/// The types of the parameters as a number.
+fn signature(params: &[Value<'_>]) -> u64 {
+    params.iter().fold(1, |types, value| {
         (types << 2)
             | match value {
                 Value::Null => 0,
@@ -41,8 +44,7 @@ fn key(sql: &'static str, params: &[Value<'_>]) -> Key {
                 Value::Text(_) => 2,
                 Value::Bytes(_) => 3,
             }
-    });
-    (sql.as_ptr().addr(), sql.len(), types)
+    })
 }
 
 impl Connection {
@@ -60,6 +62,7 @@ impl Connection {
             identity: Identity::default(),
             warned,
             retired: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
             driver,
         }
     }
@@ -92,17 +95,38 @@ impl Connection {
         self.warned.load(Ordering::Acquire)
     }
 
+    fn note_round_trip(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often this connection has waited for an answer.
+    #[cfg(test)]
+    pub(crate) fn round_trips(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn prepare(
         &self,
         sql: &'static str,
         params: &[Value<'_>],
     ) -> Result<Statement, Error> {
-        let key = key(sql, params);
+        self.prepare_typed(sql, signature(params), &types(params)).await
+    }
+
+    /// The same for a text whose parameters have these types, by a number that stands for them.
+    pub(crate) async fn prepare_typed(
+        &self,
+        sql: &'static str,
+        signature: u64,
+        types: &[Type],
+    ) -> Result<Statement, Error> {
+        let key = (sql.as_ptr().addr(), sql.len(), signature);
         let prepared = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(statement) = prepared().get(&key) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare_typed(sql, &types(params)).await?;
+        self.note_round_trip();
+        let statement = self.client.prepare_typed(sql, types).await?;
         prepared().insert(key, statement.clone());
         Ok(statement)
     }
@@ -112,16 +136,17 @@ impl Connection {
         statement: &Statement,
         params: &[Value<'_>],
     ) -> Result<u64, Error> {
+        self.note_round_trip();
         self.client.execute_raw(statement, params.iter().copied()).await
     }
 
     pub(crate) async fn query(
         &self,
         statement: &Statement,
-        params: &[Value<'_>],
+        params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
-        let params: Vec<_> = params.iter().map(|value| value as _).collect();
-        self.client.query(statement, &params).await
+        self.note_round_trip();
+        self.client.query(statement, params).await
     }
 }
 
@@ -134,6 +159,7 @@ pub(crate) struct Transaction<C: Deref<Target = Connection>> {
 impl<C: Deref<Target = Connection>> Transaction<C> {
     pub(crate) async fn begin(connection: C) -> Result<Self, Error> {
         let transaction = Self { connection, is_open: AtomicBool::new(true) };
+        transaction.connection.note_round_trip();
         transaction.connection.client.batch_execute("BEGIN").await?;
         Ok(transaction)
     }
@@ -143,6 +169,7 @@ impl<C: Deref<Target = Connection>> Transaction<C> {
     }
 
     pub(crate) async fn commit(&self) -> Result<(), Error> {
+        self.connection.note_round_trip();
         self.connection.client.batch_execute("COMMIT").await?;
         self.is_open.store(false, Ordering::Relaxed);
         Ok(())

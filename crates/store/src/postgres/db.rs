@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
 use super::LOCKS;
+use super::arrays::Array;
 use super::connection::Connection;
 use crate::statements::{Columns, Fields, Statements, Turn, Value, params};
 
@@ -53,8 +54,26 @@ impl<'c> Db<'c> {
     fn query<'a>(&'a self, sql: &'static str, params: &'a [Value<'a>]) -> Answer<'a, Vec<Row>> {
         Box::pin(async move {
             let statement = self.connection.prepare(sql, params).await?;
-            self.connection.query(&statement, params).await
+            let params: Vec<_> = params.iter().map(|value| value as _).collect();
+            self.connection.query(&statement, &params).await
         })
+    }
+
+    /// A statement whose parameters are columns.
+    pub(crate) async fn rows_by_arrays<T>(
+        self,
+        sql: &'static str,
+        params: &[Array<'_>],
+        mut read: impl FnMut(&mut Fields<'_>) -> Stored<T>,
+    ) -> Stored<Vec<T>> {
+        let asked = async {
+            let types: Vec<Type> = params.iter().map(Array::kind).collect();
+            let statement = self.connection.prepare_typed(sql, 0, &types).await?;
+            let params: Vec<_> = params.iter().map(|array| array as _).collect();
+            self.connection.query(&statement, &params).await
+        };
+        let rows = asked.await.map_err(|error| self.failed(error))?;
+        rows.iter().map(|row| read(&mut Fields::new(row))).collect()
     }
 
     fn change<'a>(&'a self, sql: &'static str, params: &'a [Value<'a>]) -> Answer<'a, u64> {
@@ -145,6 +164,10 @@ impl ToSql for Value<'_> {
         match (self, kind) {
             (Self::Null, _) => Ok(IsNull::Yes),
             (Self::Int(number), &Type::INT8) => number.to_sql(kind, out),
+            // What PostgreSQL cannot hold becomes what stands for it, when it is asked for as well.
+            (Self::Text(text), &Type::TEXT) if text.contains('\0') => {
+                text.replace('\0', "\u{FFFD}").to_sql(kind, out)
+            }
             (Self::Text(text), &Type::TEXT) => text.to_sql(kind, out),
             (Self::Bytes(bytes), &Type::BYTEA) => bytes.to_sql(kind, out),
             _ => Err("a parameter has another type than its place".into()),

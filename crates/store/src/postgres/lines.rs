@@ -45,6 +45,16 @@ impl Lines {
         }
     }
 
+    /// How often the connections that are open have waited for an answer.
+    #[cfg(test)]
+    pub(crate) async fn round_trips(&self) -> u64 {
+        let mut all = 0;
+        for line in &self.open {
+            all += line.read().await.as_ref().map_or(0, |line| line.round_trips());
+        }
+        all
+    }
+
     fn is_good(&self, connection: &Connection) -> bool {
         connection.is_usable() && Some(connection.identity()) == self.connector.identity()
     }

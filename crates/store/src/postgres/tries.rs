@@ -39,7 +39,7 @@ pub(crate) struct Tries<'p> {
     left: u32,
     /// Whether an earlier try may have been done.
     doubt: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// One of them.
@@ -70,7 +70,7 @@ impl Attempt {
 const TRIES: u32 = 8;
 
 impl<'p> Tries<'p> {
-    pub(super) fn new(ways: &'p Ways, manner: Manner, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(ways: &'p Ways, manner: Manner, place: Option<OwnedSemaphorePermit>) -> Self {
         let end = Instant::now() + ways.patience;
         Self { ways, manner, end, left: TRIES, doubt: false, _place: place }
     }

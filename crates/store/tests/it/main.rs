@@ -3,5 +3,6 @@
 mod contract;
 mod measure;
 mod postgres;
+mod postgres_alone;
 mod sqlite;
 mod sqlite_alone;

@@ -8,7 +8,7 @@ use keystile_test_postgres::Database as Fresh;
 
 use crate::contract::{Backend, cases};
 
-struct Postgres {
+pub(crate) struct Postgres {
     store: Arc<Database>,
     database: Fresh,
 }
@@ -19,7 +19,11 @@ pub(crate) async fn open(url: &str) -> Database {
 }
 
 impl Postgres {
-    async fn new() -> Self {
+    pub(crate) fn database(&self) -> &Fresh {
+        &self.database
+    }
+
+    pub(crate) async fn new() -> Self {
         let database = tokio::task::spawn_blocking(Fresh::fresh).await.expect("a database");
         Self { store: Arc::new(open(&database.url()).await), database }
     }

@@ -48,5 +48,6 @@ mod security;
 mod setting;
 mod sign_in;
 mod sign_up;
+mod signing_algorithms;
 mod step_up;
 mod token_exchange;

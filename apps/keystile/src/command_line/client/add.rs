@@ -6,6 +6,7 @@ use keystile_authority::ports::{Logos, Registry, Store};
 use keystile_authority::records::{Client, GrantType};
 use keystile_authority::rules::exchange_policy::ExchangeMetadata;
 use keystile_authority::rules::registration::{ClientMetadata, register};
+use keystile_authority::rules::signing;
 use keystile_protocol::Secret;
 use keystile_store::Database;
 use serde_json::json;
@@ -182,6 +183,7 @@ impl Add {
     fn client(&self, secret: Option<Secret>, settings: &Settings) -> Outcome<Client> {
         let policy = &settings.policy;
         let client = register(&self.metadata(secret), policy.issuer.is_development())
+            .and_then(|client| signing::is_on(&client, policy).map(|()| client))
             .map_err(|error| Refusal::new(format!("the client is refused: {error}")))?;
         if let Some(problem) = unknown_scope(&client.scope, policy) {
             return refuse(format!("the client is refused: {problem}"));
