@@ -73,7 +73,7 @@ impl Connector {
             Some(known) if known == identity => return Ok(connection),
             Some(known) if identity.is_before(known) => {
                 let words = "the database that answers was primary before another one was promoted";
-                tracing::error!(words);
+                tracing::error!("{words}");
                 return Err(StoreError::Unavailable(words.into()));
             }
             _ => {}

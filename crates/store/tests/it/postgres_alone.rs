@@ -8,7 +8,7 @@ use keystile_authority::ids::GrantId;
 use keystile_authority::ports::{Registry, Store, StoreError};
 use keystile_store::Database;
 use keystile_store::postgres::{Address, OpenError, Options};
-use keystile_test_postgres::{Database as Fresh, Network, Proxy};
+use keystile_test_postgres::{Database as Fresh, Network, Proxy, Server};
 
 use crate::contract::{NOW, World, offline_code};
 use crate::postgres::{Postgres, open};
@@ -123,6 +123,44 @@ async fn idea_4_a_redemption_in_doubt_is_settled_on_another_connection() {
         assert!(world.is_alive(&code, NOW).await);
         assert_eq!(world.redeem(&code, 100 + round).await, Redeemed::Replayed);
     }
+}
+
+/// PostgreSQL says that a commit succeeded whose wait for the standby was cut short, and warns.
+#[tokio::test(flavor = "multi_thread")]
+async fn finding_15_a_commit_that_no_standby_has_is_in_doubt_and_sent_again() {
+    let server = tokio::task::spawn_blocking(Server::start).await.expect("a server");
+    let options = Options { patience: Duration::from_secs(60), ..one_line() };
+    let store = try_open(&server.url("postgres"), options).await.expect("a store");
+    let client = fixtures::client();
+    store.put_client(&client).await.expect("put");
+    store.add_account(&fixtures::account(1), None).await.expect("added");
+    let session = fixtures::signed_in(NOW).session;
+    store.open_session(fixtures::session_opened(session, [7; 32])).await.expect("opened");
+    let code = offline_code(NOW);
+    let redeem = |random: u8| {
+        let (store, redemption) = (store.clone(), fixtures::redemption(&code, &client, random));
+        tokio::spawn(async move { store.redeem_code(redemption).await })
+    };
+    let set = |names: &str| {
+        let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'");
+        server.sql("postgres", &sql);
+        server.sql("postgres", "SELECT pg_reload_conf()");
+        server.wait_for("SHOW synchronous_standby_names", names);
+    };
+    let waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let redeemed = tokio::task::block_in_place(|| {
+        set("nobody");
+        let redeemed = redeem(1);
+        server.wait_for(&format!("SELECT COUNT(*) {waiting}"), "1");
+        let first = server.sql("postgres", &format!("SELECT pid {waiting}"));
+        server.sql("postgres", &format!("SELECT pg_cancel_backend({first})"));
+        server.wait_for(&format!("SELECT COUNT(*) {waiting} AND pid <> {first}"), "1");
+        assert!(!redeemed.is_finished(), "no success for what one server alone has");
+        set("");
+        redeemed
+    });
+    assert_eq!(redeemed.await.expect("no panic"), Ok(Redeemed::Done));
+    assert_eq!(redeem(2).await.expect("no panic"), Ok(Redeemed::Replayed));
 }
 
 /// It was rotated, and whoever asks again is told that it changed: the rule for a token that was
