@@ -1,10 +1,14 @@
 //! The command line: a file for each command.
 
+mod backup;
 mod check;
 mod client;
 mod explain;
 mod key;
+mod migrate;
 mod registration_token;
+mod restore;
+mod store;
 mod user;
 
 use std::path::PathBuf;
@@ -57,6 +61,15 @@ enum Command {
     /// List the keys that tokens are signed with, and make new ones
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Copy the store to a file, also while it is served
+    Backup(backup::Backup),
+    /// Put a backup in the place of the store; the server has to be stopped
+    Restore(restore::Restore),
+    /// Bring the store's tables up to date, as 'serve' does by itself
+    Migrate(migrate::Migrate),
+    /// Move the store to PostgreSQL, and other things that are done to it as a whole
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Tell what happened under a reference number that an error page showed
     Explain(explain::Explain),
 }
@@ -112,6 +125,10 @@ impl Command {
             Self::RegistrationToken(command) => run_async(command.run()),
             Self::User(command) => run_async(command.run()),
             Self::Key(command) => run_async(command.run()),
+            Self::Backup(backup) => backup.run(),
+            Self::Restore(restore) => restore.run(),
+            Self::Migrate(migrate) => run_async(migrate.run()),
+            Self::Store(command) => run_async(command.run()),
             Self::Explain(explain) => run_async(explain.run()),
         }
     }

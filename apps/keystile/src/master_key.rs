@@ -4,7 +4,7 @@
 //! it: in a file of its own, or in the environment. Its text is a line `ID:KEY` for each key, the
 //! id from 0 to 255 and the key 32 bytes in base64url or hexadecimal. The first seals, all open.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keystile_protocol::encoding::{base64url, from_base64url};
 use keystile_protocol::seal::MasterKey;
@@ -12,14 +12,68 @@ use keystile_protocol::seal::MasterKey;
 use crate::entropy::random;
 use crate::private_file;
 use crate::refusal::{Outcome, Refusal, refuse};
+use crate::settings::Settings;
 
 /// The environment variable that holds master keys, instead of a file.
 pub const VARIABLE: &str = "KEYSTILE_MASTER_KEY";
 /// The file beside the database.
 pub const FILE_NAME: &str = "master.key";
 
+/// What stands above the keys.
+const HEADER: &str = "\
+# Keystile's master key: without it the signing keys in the database cannot be read.
+# Keep a copy where backups of the database do not lie.
+";
 const FORM: &str = "a master key is written ID:KEY, the id from 0 to 255 and the key 32 random \
                     bytes in base64url or hexadecimal";
+
+/// Where the master keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the environment.
+    Environment,
+    /// In a file that the operator named.
+    Given(PathBuf),
+    /// In the file beside the database.
+    Beside(PathBuf),
+}
+
+impl Origin {
+    /// What the operator chose. The environment counts more than a file.
+    pub fn of(settings: &Settings) -> Self {
+        match &settings.master_key_file {
+            _ if std::env::var_os(VARIABLE).is_some() => Self::Environment,
+            Some(path) => Self::Given(path.clone()),
+            None => Self::Beside(settings.data_folder.join(FILE_NAME)),
+        }
+    }
+
+    /// The keys. Nothing if there is no file beside the database.
+    pub fn read(&self) -> Outcome<Option<Vec<MasterKey>>> {
+        match self {
+            Self::Environment => from_environment(),
+            Self::Beside(path) => from_file(path),
+            Self::Given(path) => match from_file(path)? {
+                None => refuse(format!("there is no master key file {}", path.display())),
+                keys => Ok(keys),
+            },
+        }
+    }
+
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Environment => None,
+            Self::Given(path) | Self::Beside(path) => Some(path),
+        }
+    }
+}
+
+/// The text of a file with these keys.
+pub fn text(keys: &[MasterKey]) -> String {
+    let lines = keys.iter().map(|key| format!("{}:{}\n", key.id, base64url(key.secret)));
+    format!("{HEADER}{}", lines.collect::<String>())
+}
 
 /// Master keys from the environment, if it has them.
 pub fn from_environment() -> Outcome<Option<Vec<MasterKey>>> {
@@ -40,12 +94,7 @@ pub fn from_file(path: &Path) -> Outcome<Option<Vec<MasterKey>>> {
 
 /// Makes a file with a new master key.
 pub fn make_file(path: &Path) -> Outcome<Vec<MasterKey>> {
-    let text = format!(
-        "# Keystile's master key: without it the signing keys in the database cannot be read.\n\
-         # Keep a copy where backups of the database do not lie.\n\
-         1:{}\n",
-        base64url(random::<32>())
-    );
+    let text = text(&[MasterKey { id: 1, secret: random() }]);
     private_file::create(path, &text)?;
     let made = from_file(path)?;
     made.ok_or_else(|| Refusal::new(format!("{} has gone again", path.display())))

@@ -37,6 +37,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use keystile_protocol::encoding::sha256;
 use keystile_protocol::jose::GeneratedKey;
 use keystile_protocol::jose::encryption::GeneratedDecryptionKey;
+use keystile_protocol::recent_proofs::RecentProofs;
 use keystile_protocol::seal::{Sealed, Seals};
 use keystile_protocol::{Params, Timestamp};
 
@@ -67,7 +68,6 @@ use crate::policy::Policy;
 use crate::ports::{
     Clock, Documents, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError,
 };
-use crate::recent_proofs::RecentProofs;
 use crate::recognised::Recognised;
 use crate::sealed::{FORMAT, FormKind, FormToken, KnownBrowser};
 use crate::throttle::Throttle;

@@ -21,7 +21,6 @@ pub mod pending;
 pub mod ping;
 pub mod policy;
 pub mod ports;
-mod recent_proofs;
 mod recognised;
 pub mod records;
 pub mod refresh_token;

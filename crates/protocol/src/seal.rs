@@ -13,10 +13,11 @@ use std::sync::{Arc, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hmac;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::encoding::{base64url, from_base64url};
+use crate::encoding::{base64url, from_base64url, hmac_of};
 use crate::time::Timestamp;
 
 const VERSION: u8 = 1;
@@ -30,6 +31,9 @@ const SEALED_AT_MOST: usize = 16 * 1024;
 pub trait Sealable: Serialize + DeserializeOwned {
     /// Names the keys. Two kinds never share one.
     const PURPOSE: &'static str;
+    /// The number of the format that its plain form begins with, if it has one: what has another
+    /// number is not opened.
+    const FORMAT: Option<u8> = None;
 }
 
 /// A sealed `T`, as text. Only [`Seals::open`] makes a `T` of it.
@@ -83,7 +87,8 @@ impl fmt::Debug for MasterKey {
 pub struct Seals {
     context: String,
     masters: Vec<MasterKey>,
-    derived: RwLock<HashMap<KeyName, Arc<LessSafeKey>>>,
+    derived: Derived<LessSafeKey>,
+    macs: Derived<hmac::Key>,
 }
 
 impl fmt::Debug for Seals {
@@ -92,8 +97,11 @@ impl fmt::Debug for Seals {
     }
 }
 
-/// Purpose, master key and day.
+/// Purpose, master key and day (or another period).
 type KeyName = (&'static str, u8, u16);
+
+/// Keys that were derived before.
+type Derived<K> = RwLock<HashMap<KeyName, Arc<K>>>;
 
 /// Derived keys kept at once: a handful of purposes, today's and a few days before.
 const DERIVED_AT_MOST: usize = 256;
@@ -103,7 +111,12 @@ impl Seals {
     /// (the issuer) and is authenticated with each. Without a master key nothing opens and
     /// sealing fails.
     pub fn new(context: impl Into<String>, masters: Vec<MasterKey>) -> Self {
-        Self { context: context.into(), masters, derived: RwLock::default() }
+        Self {
+            context: context.into(),
+            masters,
+            derived: RwLock::default(),
+            macs: RwLock::default(),
+        }
     }
 
     /// Seals `value`; `nonce` is 12 random bytes.
@@ -125,6 +138,9 @@ impl Seals {
         }
         let bytes = from_base64url(&sealed.0).ok_or(NotSealed)?;
         let plain = self.open_bytes(T::PURPOSE, &bytes, epoch)?;
+        if T::FORMAT.is_some_and(|format| plain.first() != Some(&format)) {
+            return Err(NotSealed);
+        }
         postcard::from_bytes(&plain).map_err(|_| NotSealed)
     }
 
@@ -181,6 +197,22 @@ impl Seals {
         Some(key)
     }
 
+    /// HMAC-SHA-256 of the parts one after another, under the key of [`Self::mac_key`]. The caller sees
+    /// to it that the parts cannot be shifted against each other.
+    pub fn mac(
+        &self,
+        purpose: &'static str,
+        master: u8,
+        period: u16,
+        parts: &[&[u8]],
+    ) -> Option<[u8; 32]> {
+        let key = kept(&self.macs, (purpose, master, period), || {
+            let key = self.mac_key(purpose, master, period)?;
+            Some(hmac::Key::new(hmac::HMAC_SHA256, &key))
+        })?;
+        Some(hmac_of(&key, parts))
+    }
+
     /// The id of the master key that new things are made with.
     pub fn current_master(&self) -> Option<u8> {
         self.masters.first().map(|master| master.id)
@@ -203,20 +235,11 @@ impl Seals {
     }
 
     fn key(&self, purpose: &'static str, master: u8, day: u16) -> Option<Arc<LessSafeKey>> {
-        let name = (purpose, master, day);
-        if let Some(key) = self.derived.read().ok()?.get(&name) {
-            return Some(Arc::clone(key));
-        }
-        let mut secret = [0; 32];
-        self.derive(purpose, master, day, &mut secret)?;
-        let key = Arc::new(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &secret).ok()?));
-        let mut derived = self.derived.write().ok()?;
-        if derived.len() >= DERIVED_AT_MOST {
-            // A stranger may name any day: what he makes us derive is forgotten again.
-            derived.clear();
-        }
-        derived.insert(name, Arc::clone(&key));
-        Some(key)
+        kept(&self.derived, (purpose, master, day), || {
+            let mut secret = [0; 32];
+            self.derive(purpose, master, day, &mut secret)?;
+            Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &secret).ok()?))
+        })
     }
 
     fn derive(&self, purpose: &str, master: u8, period: u16, out: &mut [u8; 32]) -> Option<()> {
@@ -226,6 +249,21 @@ impl Seals {
         let extracted = Salt::new(HKDF_SHA256, b"keystile").extract(&master.secret);
         extracted.expand(&info, ThirtyTwo).ok()?.fill(out).ok()
     }
+}
+
+/// The key of that name, derived if it is not there.
+fn kept<K>(all: &Derived<K>, name: KeyName, derive: impl FnOnce() -> Option<K>) -> Option<Arc<K>> {
+    if let Some(key) = all.read().ok()?.get(&name) {
+        return Some(Arc::clone(key));
+    }
+    let key = Arc::new(derive()?);
+    let mut all = all.write().ok()?;
+    if all.len() >= DERIVED_AT_MOST {
+        // A stranger may name any day: what he makes us derive is forgotten again.
+        all.clear();
+    }
+    all.insert(name, Arc::clone(&key));
+    Some(key)
 }
 
 struct ThirtyTwo;
@@ -285,6 +323,21 @@ mod tests {
         for other in [String::new(), "AQ".into(), format!("{sealed}A"), sealed[1..].into()] {
             assert_eq!(seals.open(&Sealed::<One>::from_text(other), 0), Err(NotSealed));
         }
+    }
+
+    #[test]
+    fn a_mac_is_of_its_key_whether_that_was_kept_or_not() {
+        let seals = seals("https://a", &[2, 1]);
+        for (purpose, master, period) in
+            [("one", 2, 7), ("two", 2, 7), ("one", 1, 7), ("one", 2, 8)]
+        {
+            let key = seals.mac_key(purpose, master, period).expect("there");
+            let expected = crate::encoding::hmac_sha256(&key, &[b"a", b"b"]);
+            for _ in 0..2 {
+                assert_eq!(seals.mac(purpose, master, period, &[b"a", b"b"]), Some(expected));
+            }
+        }
+        assert_eq!(seals.mac("one", 3, 7, &[b"a"]), None, "no such master key");
     }
 
     #[test]

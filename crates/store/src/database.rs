@@ -67,11 +67,7 @@ impl Database {
 
     /// Begins a new epoch, as a restore does: what was sealed before is refused.
     pub async fn raise_epoch(&self, now: Timestamp) -> Stored<u64> {
-        let raise = async move |db: &mut Db<'_>| {
-            crate::pending::delete_all(db).await?;
-            meta::raise_epoch(db, now).await
-        };
-        let raised = self.write(raise).await;
+        let raised = self.write(async move |db| meta::begin_epoch(db, now).await).await;
         self.look().await;
         raised
     }

@@ -20,6 +20,7 @@ mod logos;
 mod logout_messages;
 mod memory;
 mod meta;
+mod migrations;
 mod parked;
 mod pending;
 mod pings;
@@ -32,7 +33,9 @@ pub mod sqlite;
 mod statements;
 mod sweep;
 mod sweeper;
+mod tables;
 mod used_once;
 
 pub use database::Database;
+pub use migrations::{MigrationPlan, PlannedMigration};
 pub use sweep::Swept;

@@ -7,6 +7,7 @@
 mod address;
 mod advice;
 mod arrays;
+mod arrival;
 mod connection;
 mod connector;
 pub(crate) mod db;
@@ -35,6 +36,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::memory::Memory;
+use crate::migrations::MigrationPlan;
 use connector::Connector;
 use lines::Lines;
 use pool::Connections;
@@ -43,6 +45,14 @@ use redeemer::Redeemer;
 use tries::{Manner, Tries};
 
 pub use address::Address;
+pub use arrival::{MoveError, Moved, move_here};
+
+/// What opening the database would do to its tables. Nothing is touched.
+pub async fn plan(address: &Address) -> Result<MigrationPlan, OpenError> {
+    let connector = Connector::new(address.clone(), Arc::default()).map_err(OpenError::Address)?;
+    let connection = connector.connect_bare().await.map_err(OpenError::Store)?;
+    migrate::plan(&connection).await.map_err(OpenError::Store)
+}
 
 /// How a database on PostgreSQL is used.
 #[derive(Clone, Copy, Debug)]

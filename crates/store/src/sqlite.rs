@@ -1,24 +1,41 @@
 //! SQLite: a file beside the program. One thread writes, a few connections read, and what was
 //! answered is on disk.
 
+mod backup;
 pub(crate) mod db;
+mod departure;
+mod locks;
 mod open;
 mod readers;
+mod restore;
 mod watch;
 mod writer;
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
 use keystile_authority::ports::Stored;
 
 use crate::memory::Memory;
+use crate::migrations::MigrationPlan;
 use db::Db;
 use readers::Readers;
 use watch::Watch;
 use writer::Writer;
 
+pub use backup::{Contents, CopyError, StoreCopy};
+pub use departure::Departure;
 pub use open::OpenError;
+pub use restore::Restore;
+
+/// What opening the file would do to its tables. Nothing is touched.
+pub fn plan(path: &Path, options: Options) -> Result<MigrationPlan, OpenError> {
+    if !path.exists() {
+        return Ok(open::plan_of_new());
+    }
+    open::plan(&mut open::reader(path, options).map_err(OpenError::Sqlite)?)
+}
 
 /// How a database in a file works.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +46,9 @@ pub struct Options {
     pub queue: usize,
     /// Writes that share a commit at most.
     pub batch: usize,
+    /// When a commit has taken this long, the disk or another process holds it up: from then on
+    /// until it is over, writes are refused at once instead of waiting behind it.
+    pub patience: Duration,
     /// How long to wait for another process, such as the command line, that is writing.
     pub busy_timeout: Duration,
 }
@@ -40,6 +60,7 @@ impl Default for Options {
             readers: threads.clamp(2, 16),
             queue: 1024,
             batch: 64,
+            patience: Duration::from_secs(2),
             busy_timeout: Duration::from_secs(5),
         }
     }
@@ -50,13 +71,15 @@ pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
     watch: Watch,
+    /// Locked for as long as the store is open.
+    _in_use: File,
 }
 
 impl Sqlite {
     /// Opens the file, makes it if it is missing (it and its folder for its owner alone), and
     /// brings its tables up to date.
     pub(crate) fn open(path: &Path, options: Options, memory: &Memory) -> Result<Self, OpenError> {
-        let connection = open::prepare(path, options)?;
+        let (connection, in_use) = open::prepare(path, options)?;
         let reader = || open::reader(path, options).map_err(OpenError::Sqlite);
         let readers = (0..options.readers.max(1)).map(|_| reader()).collect::<Result<_, _>>()?;
         let watch = Watch::new(reader()?);
@@ -64,7 +87,7 @@ impl Sqlite {
         let again = path.to_owned();
         let reopen = move || open::writer(&again, options);
         let writer = Writer::start(connection, reopen, options).map_err(OpenError::Thread)?;
-        Ok(Self { writer, readers: Readers::new(readers), watch })
+        Ok(Self { writer, readers: Readers::new(readers), watch, _in_use: in_use })
     }
 
     pub(crate) fn read<T>(&self, ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T>) -> Stored<T> {

@@ -9,3 +9,4 @@ mod cluster;
 mod flows;
 mod harness;
 mod repository;
+mod upgrade;

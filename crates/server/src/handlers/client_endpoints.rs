@@ -1,14 +1,14 @@
 //! `/token`, `/par`, `/device_authorization`, `/backchannel-authentication`, `/revoke`,
 //! `/introspect`: what clients call, with their credentials.
 
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{ClientRequest, EndpointError, paths};
+use keystile_authority::endpoints::{ClientRequest, EndpointError, Fault, paths};
 use keystile_protocol::{ClientCertificate, ErrorCode, ProtocolError};
 
 use crate::face::SharedFace;
-use crate::received::{DPOP, Form, client_certificate, network};
+use crate::received::{DPOP, FormError, client_certificate, form, network};
 use crate::respond::json;
 
 pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> Response {
@@ -124,9 +124,11 @@ impl Received {
     async fn from(request: Request, face: &SharedFace) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let (network, certificate) = (network(face, &parts), client_certificate(face, &parts));
-        let headers = parts.headers.clone();
-        let Ok(form) = Form::from_request(Request::from_parts(parts, body), face).await;
-        let params = form.0.map_err(|error| {
+        let (headers, form) = form(parts, body, face).await;
+        let params = form.map_err(|error| {
+            if error == FormError::Busy {
+                return json::fault(face, &Fault::Unavailable(error.to_string()), true);
+            }
             let protocol = ProtocolError::new(ErrorCode::InvalidRequest, error.to_string());
             json::private(error.status(), &protocol)
         })?;

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{EndpointError, Fault};
 use keystile_authority::incident::Incident;
-use keystile_authority::rules::dpop::Scheme;
+use keystile_protocol::access_token::Scheme;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::{ErrorCode, ProtocolError, dpop};
 use serde::Serialize;

@@ -8,6 +8,7 @@ use super::connection::Connection;
 use super::db::{Db, failure};
 use super::{LOCKS, OpenError};
 use crate::meta;
+use crate::migrations::{self, MigrationPlan};
 use crate::statements::{Statements, only_number, params};
 
 mod embedded {
@@ -29,25 +30,38 @@ pub(crate) async fn migrate(connection: &mut Connection) -> Result<(), OpenError
 }
 
 async fn locked(connection: &mut Connection) -> Result<(), OpenError> {
-    let runner = embedded::migrations::runner();
-    let known = runner.get_migrations().iter().map(|migration| i64::from(migration.version()));
-    let known = known.max().unwrap_or(0);
-    let needed = readable_by(connection).await.map_err(OpenError::Store)?;
-    if needed > known {
-        return Err(OpenError::Newer { needed, known });
+    let plan = plan(connection).await.map_err(OpenError::Store)?;
+    if plan.readable_by > plan.known {
+        return Err(OpenError::Newer { needed: plan.readable_by, known: plan.known });
     }
     // In one transaction, and what this program does not know is let pass, as on SQLite.
-    let runner = runner.set_grouped(true).set_abort_missing(false);
+    let runner = embedded::migrations::runner().set_grouped(true).set_abort_missing(false);
     let run = runner.run_async(connection.client()).await;
     run.map(drop).map_err(|error| OpenError::Migration(Box::new(error)))
 }
 
-async fn readable_by(connection: &Connection) -> Result<i64, StoreError> {
+/// What the store lacks of what this program knows.
+pub(crate) async fn plan(connection: &Connection) -> Result<MigrationPlan, StoreError> {
     let trouble = OnceLock::new();
     let mut db = Db::new(connection, &trouble);
+    let runner = embedded::migrations::runner();
+    let known = runner.get_migrations();
     let sql = "SELECT CASE WHEN to_regclass('meta') IS NULL THEN 0 ELSE 1 END";
     match db.row(sql, params![], only_number::<i64>).await? {
-        Some(1) => meta::readable_by(&mut db).await,
-        _ => Ok(0),
+        Some(1) => {
+            let applied = migrations::applied(&mut db).await?;
+            Ok(migrations::plan(&applied, meta::readable_by(&mut db).await?, known))
+        }
+        _ => Ok(migrations::plan(&[], 0, known)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finding_30_every_migration_says_which_programs_can_work_on_the_result() {
+        migrations::must_say_it(embedded::migrations::runner().get_migrations());
     }
 }

@@ -217,6 +217,7 @@ macro_rules! cases {
             }
             others {
                 finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice,
+                finding_2_in_a_new_epoch_browsers_sign_in_again_and_grants_live,
                 finding_31_of_two_nodes_that_make_a_key_one_keeps_it,
                 keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts,
                 incidents_are_found_by_their_reference_in_a_table_of_fixed_size,

@@ -9,7 +9,7 @@ use keystile_authority::ids::GrantId;
 use keystile_authority::ports::{Clock, Registry, Store, StoreError};
 use keystile_protocol::Timestamp;
 use keystile_store::Database;
-use keystile_store::sqlite::{OpenError, Options};
+use keystile_store::sqlite::{self, OpenError, Options};
 use rusqlite::Connection;
 
 use crate::contract::NOW;
@@ -173,6 +173,31 @@ fn a_database_of_a_newer_program_is_refused_in_words() {
     let refused =
         Database::open_sqlite(&folder.database(), Options::default()).expect_err("too new");
     assert!(matches!(refused, OpenError::Newer { needed: 1000, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn finding_30_a_program_that_became_too_old_while_it_runs_is_not_ready_any_more() {
+    let folder = Folder::new();
+    let store = folder.open();
+    assert_eq!(store.ping().await, Ok(()));
+    let file = Connection::open(folder.database()).expect("the file");
+    file.execute_batch("UPDATE meta SET value = 1000 WHERE name = 'readable_by'").expect("set");
+    let refused = store.ping().await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable(words)) if words.contains("1000")));
+}
+
+#[test]
+fn a_plan_says_what_opening_would_do_and_touches_nothing() {
+    let folder = Folder::new();
+    let plan = sqlite::plan(&folder.database(), Options::default()).expect("a plan");
+    assert_eq!((plan.at, plan.ahead.len() > 9), (0, true));
+    assert!(!folder.database().exists());
+    let last = plan.ahead.last().expect("there are some").clone();
+    assert_eq!(last.version, plan.known);
+    drop(folder.open());
+    let plan = sqlite::plan(&folder.database(), Options::default()).expect("a plan");
+    assert_eq!((plan.at, plan.readable_by), (last.version, last.readable_by), "as it said");
+    assert_eq!(plan.ahead, []);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod html;
 mod keys;
 mod listener;
 mod payments;
+mod previous;
 mod program;
 mod reader;
 
@@ -27,7 +28,9 @@ pub(crate) use documents::{Document, Documents};
 pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use listener::{Listener, Told};
 pub(crate) use payments::{PAYMENTS, large_payment, payment, payment_with};
+pub(crate) use previous::{Both, Node, previous_program};
 pub(crate) use program::{
     Keystile, PASSWORD, Process, command_in, config_for, free_port, free_ports, new_directory,
+    program,
 };
 pub(crate) use reader::{Reader, header, published, verified};

@@ -41,9 +41,13 @@ impl Drop for Process {
 
 /// Starts the program in a directory, where it writes its log.
 pub(crate) fn start_program(directory: &Path, arguments: &[&str]) -> Process {
+    start(program(), directory, arguments)
+}
+
+fn start(program: &Path, directory: &Path, arguments: &[&str]) -> Process {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log"));
     let log = log.unwrap();
-    let mut command = Command::new(program());
+    let mut command = Command::new(program);
     command.args(arguments).current_dir(directory).stdin(Stdio::null());
     command.stdout(log.try_clone().unwrap()).stderr(log);
     Process(command.spawn().unwrap())
@@ -81,7 +85,12 @@ impl Keystile {
     }
 
     async fn start_at(directory: PathBuf, issuer: String) -> Self {
-        let process = start_program(&directory, &["serve", "--config", "keystile.toml"]);
+        Self::start_of(program(), directory, issuer).await
+    }
+
+    /// The same with another version of the program.
+    pub(crate) async fn start_of(program: &Path, directory: PathBuf, issuer: String) -> Self {
+        let process = start(program, &directory, &["serve", "--config", "keystile.toml"]);
         let mut server = Self { process, directory, issuer };
         server.wait_until_ready().await;
         server

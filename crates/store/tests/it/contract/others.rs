@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use keystile_authority::decisions::Redeemed;
+use keystile_authority::fixtures;
 use keystile_authority::incident::{Incident, Reference};
 use keystile_authority::ports::{Store, StoreError};
 use keystile_authority::records::{StoredDecryptionKey, StoredKey};
@@ -9,7 +11,7 @@ use keystile_protocol::jose::encryption::KeyType;
 
 use keystile_authority::ports::Registry;
 
-use super::{Backend, Memory, NOW, later};
+use super::{Backend, Memory, NOW, World, later};
 
 pub(crate) async fn finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice(
     backend: &impl Backend,
@@ -24,6 +26,20 @@ pub(crate) async fn finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twi
     let third = other.raise_epoch(Timestamp::default()).await.expect("raised");
     assert!(third > second, "also with a clock that went back");
     assert!(store.raise_epoch(later(60)).await.expect("raised") > third);
+}
+
+pub(crate) async fn finding_2_in_a_new_epoch_browsers_sign_in_again_and_grants_live(
+    backend: &impl Backend,
+) {
+    let world = World::new(backend).await;
+    let code = fixtures::code(NOW);
+    assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
+    world.store.raise_epoch(NOW).await.expect("raised");
+    let situation = world.store.situation(&world.handle(), None, NOW).await.expect("there");
+    assert_eq!(situation.signed_in, None);
+    assert!(world.is_alive(&code, NOW).await);
+    let sessions = world.store.sessions_of(&world.account, NOW).await.expect("there");
+    assert_eq!(sessions, vec![world.session.clone()], "for its user to end");
 }
 
 fn key(kid: &str, algorithm: Algorithm, created_at: Timestamp) -> StoredKey {
