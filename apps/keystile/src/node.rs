@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use keystile_authority::Authority;
 use keystile_authority::endpoints::Ports;
-use keystile_authority::ports::Store;
+use keystile_authority::ports::{Entropy, Store};
 use keystile_protocol::seal::{MasterKey, MasterKeys, Seals};
-use keystile_store::{Database, postgres, sqlite};
+use keystile_store::{Database, Sweeping, postgres, sqlite};
 
 use crate::apply::{Applied, apply};
 use crate::clock::SystemClock;
@@ -68,9 +68,16 @@ impl Node {
         ping_worker::start(&authority);
         sector_check::start(&authority, &settings.clients);
         logos::start(&authority, &settings.clients);
-        store.start_sweeper(Arc::new(SystemClock), SWEEP_EVERY);
+        let _until_the_store_is_gone = store.start_sweeper(sweeping(settings));
         Ok(Self { authority, store })
     }
+}
+
+fn sweeping(settings: &Settings) -> Sweeping {
+    let mut node = [0; 16];
+    SystemEntropy.fill(&mut node);
+    let lifetimes = settings.policy.lifetimes.clone();
+    Sweeping { clock: Arc::new(SystemClock), every: SWEEP_EVERY, lifetimes, node }
 }
 
 /// Opens the database, and makes it if there is none.

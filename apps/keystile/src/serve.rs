@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::listening::{Serving, bind};
+use crate::listening::{Serving, bind, within_open_files};
 use crate::node::Node;
 use crate::refusal::Outcome;
 use crate::settings::{Settings, StorePlace};
@@ -28,7 +28,9 @@ pub fn serve(settings: Settings) -> Outcome {
         let heard = where_it_listens(&main, tls.main.is_some());
         let heard_with_certificates = where_it_listens(&with_certificates, true);
         let node = Node::start(&settings).await?;
-        let mut serving = Serving::new(settings.face.limits.connections);
+        let listeners = main.len() + with_certificates.len();
+        let connections = within_open_files(settings.face.limits.connections, listeners);
+        let mut serving = Serving::new(connections);
         let routers = keystile_server::routers(Arc::clone(&node.authority), settings.face.clone())?;
         serving.add(main, routers.all, tls.main.as_ref());
         output::line(format!("Keystile listens on {heard} for {}", settings.policy.issuer));

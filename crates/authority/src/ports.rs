@@ -40,9 +40,12 @@ pub use registrations::{OPEN_STAYS, Registrations};
 /// Why the store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It is away, busy or full: nothing was written, or it is in doubt. Worth another try.
+    /// It is away, busy or full, and nothing was written. Worth another try.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// A write was sent and its answer was lost: it may be on disk, or not.
+    #[error("the store did not say whether it wrote: {0}")]
+    InDoubt(String),
     /// It holds something that this program cannot read, or does not understand the question.
     #[error("the store failed: {0}")]
     Broken(String),
@@ -96,7 +99,9 @@ pub trait Store:
     /// Whether an access token without a grant was revoked.
     async fn token_revoked(&self, jti: &str) -> Stored<bool>;
 
-    /// Redeems a code: one statement, durable when it returns.
+    /// Redeems a code: one statement, durable when it returns. Where the answer is lost, the store
+    /// sends the same redemption again for a while, which finds its own row and is Done; only what
+    /// cannot be settled so is [`StoreError::InDoubt`].
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed>;
     /// Revokes the grant of a code that came again after its life, if that very code was ever
     /// redeemed: another approval of the same pushed request leaves the grant alone.

@@ -25,6 +25,7 @@ pub mod dynamic_registration;
 pub mod encryption;
 pub mod exchange_policy;
 pub mod fapi2;
+pub mod forgetting;
 pub mod introspect;
 pub mod jwt_bearer;
 pub mod key_schedule;

@@ -14,10 +14,11 @@ use std::marker::PhantomData;
 use std::sync::{Arc, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::encoding::{base64url, from_base64url};
+use crate::encoding::{base64url, from_base64url, hmac_of};
 use crate::time::Timestamp;
 
 pub use masters::{MasterKey, MasterKeySource, MasterKeys};
@@ -74,7 +75,8 @@ pub struct NotSealed;
 pub struct Seals {
     context: String,
     masters: Arc<MasterKeys>,
-    derived: RwLock<HashMap<KeyName, Arc<LessSafeKey>>>,
+    derived: Derived<LessSafeKey>,
+    macs: Derived<hmac::Key>,
 }
 
 impl fmt::Debug for Seals {
@@ -83,8 +85,11 @@ impl fmt::Debug for Seals {
     }
 }
 
-/// Round of the master keys, purpose, master key and day.
+/// Round of the master keys, purpose, master key and day (or another period).
 type KeyName = (u32, &'static str, u8, u16);
+
+/// Keys that were derived before.
+type Derived<K> = RwLock<HashMap<KeyName, Arc<K>>>;
 
 /// Derived keys kept at once: a handful of purposes, today's and a few days before.
 const DERIVED_AT_MOST: usize = 256;
@@ -99,7 +104,12 @@ impl Seals {
 
     /// The same with master keys that others use too and that may change.
     pub fn sharing(context: impl Into<String>, masters: Arc<MasterKeys>) -> Self {
-        Self { context: context.into(), masters, derived: RwLock::default() }
+        Self {
+            context: context.into(),
+            masters,
+            derived: RwLock::default(),
+            macs: RwLock::default(),
+        }
     }
 
     /// The master keys.
@@ -183,6 +193,22 @@ impl Seals {
         self.masters.derive(purpose, master, period)
     }
 
+    /// HMAC-SHA-256 of the parts one after another, under the key of [`Self::mac_key`]. The caller sees
+    /// to it that the parts cannot be shifted against each other.
+    pub fn mac(
+        &self,
+        purpose: &'static str,
+        master: u8,
+        period: u16,
+        parts: &[&[u8]],
+    ) -> Option<[u8; 32]> {
+        let key = kept(&self.macs, (self.masters.round(), purpose, master, period), || {
+            let key = self.mac_key(purpose, master, period)?;
+            Some(hmac::Key::new(hmac::HMAC_SHA256, &key))
+        })?;
+        Some(hmac_of(&key, parts))
+    }
+
     fn authenticated(&self, purpose: &str, epoch: u64) -> Aad<Vec<u8>> {
         let mut aad = Vec::with_capacity(purpose.len() + self.context.len() + 10);
         aad.push(VERSION);
@@ -194,20 +220,26 @@ impl Seals {
     }
 
     fn key(&self, purpose: &'static str, master: u8, day: u16) -> Option<Arc<LessSafeKey>> {
-        let name = (self.masters.round(), purpose, master, day);
-        if let Some(key) = self.derived.read().ok()?.get(&name) {
-            return Some(Arc::clone(key));
-        }
-        let secret = self.masters.derive(purpose, master, day)?;
-        let key = Arc::new(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &secret).ok()?));
-        let mut derived = self.derived.write().ok()?;
-        if derived.len() >= DERIVED_AT_MOST {
-            // A stranger may name any day: what he makes us derive is forgotten again.
-            derived.clear();
-        }
-        derived.insert(name, Arc::clone(&key));
-        Some(key)
+        kept(&self.derived, (self.masters.round(), purpose, master, day), || {
+            let secret = self.masters.derive(purpose, master, day)?;
+            Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &secret).ok()?))
+        })
     }
+}
+
+/// The key of that name, derived if it is not there.
+fn kept<K>(all: &Derived<K>, name: KeyName, derive: impl FnOnce() -> Option<K>) -> Option<Arc<K>> {
+    if let Some(key) = all.read().ok()?.get(&name) {
+        return Some(Arc::clone(key));
+    }
+    let key = Arc::new(derive()?);
+    let mut all = all.write().ok()?;
+    if all.len() >= DERIVED_AT_MOST {
+        // A stranger may name any day: what he makes us derive is forgotten again.
+        all.clear();
+    }
+    all.insert(name, Arc::clone(&key));
+    Some(key)
 }
 
 /// Under which master key a sealed text was made, if it is one. Nothing of it is checked.
@@ -272,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn a_mac_is_of_its_key_whether_that_was_kept_or_not() {
+        let seals = seals("https://a", &[2, 1]);
+        for (purpose, master, period) in
+            [("one", 2, 7), ("two", 2, 7), ("one", 1, 7), ("one", 2, 8)]
+        {
+            let key = seals.mac_key(purpose, master, period).expect("there");
+            let expected = crate::encoding::hmac_sha256(&key, &[b"a", b"b"]);
+            for _ in 0..2 {
+                assert_eq!(seals.mac(purpose, master, period, &[b"a", b"b"]), Some(expected));
+            }
+        }
+        assert_eq!(seals.mac("one", 3, 7, &[b"a"]), None, "no such master key");
+    }
+
+    #[test]
     fn a_new_master_key_seals_and_the_old_one_still_opens() {
         let old = seals("https://a", &[1]);
         let both = seals("https://a", &[2, 1]);
@@ -298,10 +345,12 @@ mod tests {
         let seals = Seals::sharing("https://a", Arc::new(keys));
         let sealed = seals.seal(&One("x".into()), 0, NOW, [1; 12]);
         assert!(seals.open(&sealed, 0).is_ok());
+        assert!(seals.mac("one", 1, 0, &[b"x"]).is_some());
         assert!(seals.masters().reread());
         let by_second = seals.seal(&One("x".into()), 0, NOW, [1; 12]);
         assert!(seals.open(&by_second, 0).is_ok());
         assert_eq!(seals.open(&sealed, 0), Err(NotSealed), "though its key was used before");
+        assert_eq!(seals.mac("one", 1, 0, &[b"x"]), None, "nor does it make a MAC");
         assert_eq!(seals.open(&by_second, 0), Err(NotSealed), "another key of that name by now");
     }
 }

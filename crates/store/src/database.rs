@@ -29,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) cursor: Mutex<Cursor>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Backend {
     Sqlite(Sqlite),
     Postgres(Postgres),
@@ -39,8 +40,11 @@ impl Database {
     /// and brings its tables up to date.
     pub fn open_sqlite(path: &Path, options: sqlite::Options) -> Result<Self, sqlite::OpenError> {
         let memory = Arc::default();
-        let backend = Backend::Sqlite(Sqlite::open(path, options, &memory)?);
-        Ok(Self::new(backend, memory))
+        Ok(Self::over_sqlite(Sqlite::open(path, options, &memory)?, memory))
+    }
+
+    pub(crate) fn over_sqlite(sqlite: Sqlite, memory: Arc<Memory>) -> Self {
+        Self::new(Backend::Sqlite(sqlite), memory)
     }
 
     /// Opens a database of PostgreSQL and brings its tables up to date, while no other node does.
@@ -114,6 +118,14 @@ impl Database {
         }
     }
 
+    /// Whether what is written will be found again.
+    pub(crate) fn check_place(&self) -> Stored<()> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.check_place(),
+            Backend::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Asks: statements that write nothing.
     pub(crate) async fn read<T>(
         &self,
@@ -135,7 +147,7 @@ impl Database {
     /// Acts in a transaction, which is durable when this returns.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
     ) -> Stored<T> {
         self.act(Manner::Transaction(Sent::Once), act).await
     }
@@ -144,7 +156,7 @@ impl Database {
     /// sent again.
     pub(crate) async fn write_again<T: Send + 'static>(
         &self,
-        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
     ) -> Stored<T> {
         self.act(Manner::Transaction(Sent::Again), act).await
     }
@@ -152,7 +164,7 @@ impl Database {
     /// The same for a single statement, which needs no transaction around it.
     pub(crate) async fn write_statement<T: Send + 'static>(
         &self,
-        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
     ) -> Stored<T> {
         self.act(Manner::Statement, act).await
     }
@@ -178,11 +190,16 @@ impl Database {
     async fn act<T: Send + 'static>(
         &self,
         manner: Manner,
-        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
     ) -> Stored<T> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => {
-                sqlite.write(async move |db| act(&mut Db::Sqlite(db.again())).await).await
+                let act =
+                    async move |db: &mut sqlite::db::Db<'_>| act(&mut Db::Sqlite(db.again())).await;
+                match manner {
+                    Manner::Transaction(Sent::Again) => sqlite.write_again(act).await,
+                    _ => sqlite.write(act).await,
+                }
             }
             Backend::Postgres(postgres) => {
                 let mut tries = postgres.tries(manner)?;

@@ -17,6 +17,7 @@ mod incidents;
 mod initial_access_tokens;
 mod keys;
 mod keys_at_rest;
+mod leases;
 mod logos;
 mod logout_messages;
 mod master_keys;
@@ -39,5 +40,6 @@ mod tables;
 mod used_once;
 
 pub use database::Database;
+pub use leases::Work;
 pub use migrations::{MigrationPlan, PlannedMigration};
-pub use sweep::Swept;
+pub use sweep::{Sweeping, Swept};

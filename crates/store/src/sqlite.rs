@@ -6,6 +6,7 @@ pub(crate) mod db;
 mod departure;
 mod locks;
 mod open;
+mod place;
 mod readers;
 mod restore;
 mod watch;
@@ -20,6 +21,7 @@ use keystile_authority::ports::Stored;
 use crate::memory::Memory;
 use crate::migrations::MigrationPlan;
 use db::Db;
+use place::Place;
 use readers::Readers;
 use watch::Watch;
 use writer::Writer;
@@ -46,6 +48,9 @@ pub struct Options {
     pub queue: usize,
     /// Writes that share a commit at most.
     pub batch: usize,
+    /// When a commit has taken this long, the disk or another process holds it up: from then on
+    /// until it is over, writes are refused at once instead of waiting behind it.
+    pub patience: Duration,
     /// How long to wait for another process, such as the command line, that is writing.
     pub busy_timeout: Duration,
 }
@@ -57,6 +62,7 @@ impl Default for Options {
             readers: threads.clamp(2, 16),
             queue: 1024,
             batch: 64,
+            patience: Duration::from_secs(2),
             busy_timeout: Duration::from_secs(5),
         }
     }
@@ -67,6 +73,7 @@ pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
     watch: Watch,
+    place: Place,
     /// Locked for as long as the store is open.
     _in_use: File,
 }
@@ -82,8 +89,13 @@ impl Sqlite {
         watch.try_look(memory).map_err(OpenError::Store)?;
         let again = path.to_owned();
         let reopen = move || open::writer(&again, options);
-        let writer = Writer::start(connection, reopen, options).map_err(OpenError::Thread)?;
-        Ok(Self { writer, readers: Readers::new(readers), watch, _in_use: in_use })
+        let place = Place::of(path);
+        let here = place.clone();
+        let check = move || here.check();
+        let writer =
+            Writer::start(connection, reopen, check, options).map_err(OpenError::Thread)?;
+        let readers = Readers::new(readers);
+        Ok(Self { writer, readers, watch, place, _in_use: in_use })
     }
 
     pub(crate) fn read<T>(&self, ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T>) -> Stored<T> {
@@ -95,6 +107,20 @@ impl Sqlite {
         act: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         self.writer.write(act).await
+    }
+
+    /// The same for what comes out the same when it is done twice: while its commit is in doubt it
+    /// is sent again.
+    pub(crate) async fn write_again<T: Send + 'static>(
+        &self,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
+    ) -> Stored<T> {
+        self.writer.write_until_known(act).await
+    }
+
+    /// Whether what is written will be found again.
+    pub(crate) fn check_place(&self) -> Stored<()> {
+        self.place.check()
     }
 
     pub(crate) fn watch(&self) -> &Watch {
@@ -113,3 +139,6 @@ impl Sqlite {
         self.writer.stop();
     }
 }
+
+#[cfg(test)]
+mod lost_answers;

@@ -4,29 +4,33 @@
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use keystile_authority::ports::{Clock, OPEN_STAYS, Stored};
+use keystile_authority::policy::Lifetimes;
+use keystile_authority::ports::{OPEN_STAYS, Stored};
 use keystile_protocol::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::database::{Database, Db, Inner};
-use crate::sweep::{self, Cursor, Swept};
+use crate::leases::{self, Work};
+use crate::sweep::{self, Cursor, Sweeping, Swept};
 use crate::{approved_clients, initial_access_tokens, parked, pending, registrations, used_once};
 
 /// Rows that one step looks at.
 const STEP: u32 = 500;
 /// Between two steps.
 const BREATH: Duration = Duration::from_millis(50);
+/// A node that is gone is missed for so many rounds.
+const LEASE_ROUNDS: u32 = 3;
 
 impl Database {
     /// One step of the sweep: looks at up to `limit` grants, as many sessions and as many revoked
     /// tokens, and deletes what is of no more use.
-    pub async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept> {
+    pub async fn sweep(&self, lifetimes: &Lifetimes, now: Timestamp, limit: u32) -> Stored<Swept> {
         let from = *self.cursor();
         let abandoned_before = now.minus(OPEN_STAYS);
         let (grants, sessions, tokens, used, left, pending, registrations, approved, spent) = self
             .read(async |db| {
                 Ok((
-                    sweep::look_at_grants(db, from.grants, now, limit).await?,
+                    sweep::look_at_grants(db, from.grants, lifetimes, now, limit).await?,
                     sweep::look_at_sessions(db, from.sessions, now, limit).await?,
                     sweep::expired_tokens(db, now, limit).await?,
                     used_once::expired(db, now, limit).await?,
@@ -40,8 +44,10 @@ impl Database {
             .await?;
         let mut swept = Swept::default();
         if grants.due > 0 {
-            swept.grants =
-                self.write(async move |db| sweep::delete_grants(db, grants, now).await).await?;
+            let lives = lifetimes.clone();
+            let delete =
+                async move |db: &mut Db<'_>| sweep::delete_grants(db, grants, &lives, now).await;
+            swept.grants = self.write(delete).await?;
         }
         if sessions.due > 0 {
             swept.sessions =
@@ -91,19 +97,35 @@ impl Database {
         self.inner.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sweeps everything, then again after `every`, until the store is gone.
-    pub fn start_sweeper(&self, clock: Arc<dyn Clock>, every: Duration) -> JoinHandle<()> {
+    /// Takes the lease of some work until `ends_at`, or takes it again. False: another holder has
+    /// it.
+    pub async fn take_lease(
+        &self,
+        work: Work,
+        holder: [u8; 16],
+        now: Timestamp,
+        ends_at: Timestamp,
+    ) -> Stored<bool> {
+        let take = async move |db: &mut Db<'_>| leases::take(db, work, &holder, now, ends_at).await;
+        self.write_statement(take).await
+    }
+
+    /// Sweeps everything, then again after a while, until the store is gone; or waits, while
+    /// another node does it.
+    pub fn start_sweeper(&self, sweeping: Sweeping) -> JoinHandle<()> {
         let inner = Arc::downgrade(&self.inner);
-        tokio::spawn(sweep_for_ever(inner, clock, every))
+        tokio::spawn(sweep_for_ever(inner, sweeping))
     }
 }
 
-async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Duration) {
+async fn sweep_for_ever(inner: Weak<Inner>, sweeping: Sweeping) {
+    let every = sweeping.every;
+    let mut lease = Lease::default();
     let mut swept = Swept::default();
     loop {
         // Not held while this waits, so that the store can go.
         let Some(store) = inner.upgrade().map(|inner| Database { inner }) else { return };
-        let pause = match store.sweep(clock.now(), STEP).await {
+        let pause = match step(&store, &sweeping, &mut lease).await {
             Ok(step) => {
                 swept += step;
                 if step.finished { every } else { BREATH }
@@ -115,20 +137,32 @@ async fn sweep_for_ever(inner: Weak<Inner>, clock: Arc<dyn Clock>, every: Durati
         };
         drop(store);
         if pause == every {
-            let Swept {
-                grants, sessions, tokens, used_once, parked, pending, registrations, ..
-            } = std::mem::take(&mut swept);
-            tracing::debug!(
-                grants,
-                sessions,
-                tokens,
-                used_once,
-                parked,
-                pending,
-                registrations,
-                "swept"
-            );
+            report(&std::mem::take(&mut swept));
         }
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Until when this node has the lease of the sweep.
+#[derive(Default)]
+struct Lease(Timestamp);
+
+/// One step, if it is this node's turn.
+async fn step(store: &Database, sweeping: &Sweeping, lease: &mut Lease) -> Stored<Swept> {
+    let Sweeping { every, lifetimes, node, .. } = sweeping;
+    let now = sweeping.clock.now();
+    // Taken again in good time, and not written anew with each step.
+    if lease.0 <= now.plus(*every) {
+        let ends_at = now.plus(LEASE_ROUNDS * *every);
+        if !store.take_lease(Work::Sweep, *node, now, ends_at).await? {
+            return Ok(Swept { finished: true, ..Swept::default() });
+        }
+        lease.0 = ends_at;
+    }
+    store.sweep(lifetimes, now, STEP).await
+}
+
+fn report(swept: &Swept) {
+    let Swept { grants, sessions, tokens, used_once, parked, pending, registrations, .. } = swept;
+    tracing::debug!(grants, sessions, tokens, used_once, parked, pending, registrations, "swept");
 }

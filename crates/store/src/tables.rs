@@ -44,6 +44,7 @@ pub(crate) const TABLES: &[Table] = &[
     ("approved_clients", "client, approved_at, used_at"),
     ("master_keys", "id, proof, sealed_at"),
     ("kept", "name, value"),
+    ("leases", "name, holder, ends_at"),
 ];
 
 /// Table and column, one by one, to be held against a schema.

@@ -6,6 +6,7 @@
 
 mod browser;
 mod cluster;
+mod evidence;
 mod flows;
 mod harness;
 mod repository;

@@ -142,7 +142,7 @@ impl Authority {
     /// Whether it is this node that looks after the keys now.
     pub async fn take_turn_with_keys(&self) -> Stored<bool> {
         let now = self.clock.now();
-        self.store.take_turn(now, now.plus(TURN)).await
+        self.store.take_turn(self.entropy.bytes(), now, now.plus(TURN)).await
     }
 
     /// The master keys. Others may be there after a while.

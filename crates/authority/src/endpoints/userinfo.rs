@@ -6,7 +6,6 @@ use std::time::Duration;
 use keystile_protocol::access_token::{
     self, AccessTokenClaims, AccessTokenError, Expectations, Scheme,
 };
-use keystile_protocol::dpop::Expected;
 use keystile_protocol::jose::JoseError;
 use keystile_protocol::{ClientCertificate, ErrorCode, Timestamp};
 
@@ -105,12 +104,10 @@ impl Authority {
         presented: &PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<(), EndpointError> {
-        let urls = self.policy.urls(paths::USERINFO);
-        let access_token = Some(presented.token);
-        let expected = Expected { method: presented.method, urls: &urls, access_token };
+        let called = (presented.method, paths::USERINFO);
         let proved = match presented.scheme {
             Scheme::Bearer => None,
-            Scheme::Dpop => self.proved_key(&presented.dpop, &expected, now)?,
+            Scheme::Dpop => self.proved_key(&presented.dpop, called, Some(presented.token), now)?,
         };
         let PresentedToken { scheme, certificate, .. } = presented;
         sender_constraint::token_may_be_used(token, *scheme, proved.as_ref(), *certificate)?;

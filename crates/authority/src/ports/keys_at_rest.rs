@@ -49,8 +49,9 @@ pub trait KeysAtRest: Send + Sync {
     async fn change_keys(&self, change: KeyChange) -> Stored<()>;
     /// Replaces keys at rest: all of them or none.
     async fn reseal(&self, resealed: Vec<Resealed>) -> Stored<()>;
-    /// Whether it is this process that looks after the keys, from `now` to `until`: one at a time.
-    async fn take_turn(&self, now: Timestamp, until: Timestamp) -> Stored<bool>;
+    /// Whether it is the caller who looks after the keys, from `now` to `until`: one at a time. `by`
+    /// is 16 random bytes that are the caller's.
+    async fn take_turn(&self, by: [u8; 16], now: Timestamp, until: Timestamp) -> Stored<bool>;
 
     /// The master keys that processes have noted.
     async fn master_keys(&self) -> Stored<Vec<KnownMasterKey>>;

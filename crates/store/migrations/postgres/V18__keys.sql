@@ -18,8 +18,5 @@ CREATE TABLE kept (
     value BYTEA NOT NULL
 );
 
--- keys_turn: until when some process looks after the keys.
-INSERT INTO meta (name, value) VALUES ('keys_turn', 0);
-
 -- The program before this one uses a new key at once, and knows no end of an old one: it can work here.
 UPDATE meta SET value = 17 WHERE name = 'readable_by';

@@ -6,8 +6,9 @@ use keystile_authority::ports::{Kept, KeysAtRest, Resealed, Stored};
 use keystile_authority::rules::master_key::KnownMasterKey;
 use keystile_protocol::Timestamp;
 
-use crate::database::Database;
-use crate::{keys_at_rest, master_keys, meta};
+use crate::database::{Database, Db};
+use crate::leases::{self, Work};
+use crate::{keys_at_rest, master_keys};
 
 #[async_trait]
 impl KeysAtRest for Database {
@@ -29,8 +30,9 @@ impl KeysAtRest for Database {
         self.write(async move |db| keys_at_rest::reseal(db, &resealed).await).await
     }
 
-    async fn take_turn(&self, now: Timestamp, until: Timestamp) -> Stored<bool> {
-        self.write(async move |db| meta::take_turn_with_keys(db, now, until).await).await
+    async fn take_turn(&self, by: [u8; 16], now: Timestamp, until: Timestamp) -> Stored<bool> {
+        let take = async move |db: &mut Db<'_>| leases::take(db, Work::Keys, &by, now, until).await;
+        self.write(take).await
     }
 
     async fn master_keys(&self) -> Stored<Vec<KnownMasterKey>> {

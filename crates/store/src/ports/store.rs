@@ -216,6 +216,7 @@ impl Store for Database {
         if !self.is_running() {
             return Err(StoreError::Unavailable("the store's writer has stopped".into()));
         }
+        self.check_place()?;
         self.read(async |db| meta::marks(db).await).await.map(drop)
     }
 }

@@ -43,12 +43,14 @@ impl Redeemer {
         place: OwnedSemaphorePermit,
     ) -> Stored<Redeemed> {
         let (reply, answer) = oneshot::channel();
-        let stopped = || StoreError::Unavailable("the store has stopped".into());
         let order = Order { redemption, end, reply, _place: place };
-        self.queue.send(order).map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        self.queue.send(order).map_err(|_| StoreError::Unavailable(STOPPED.into()))?;
+        // It may have been sent.
+        answer.await.unwrap_or_else(|_| Err(StoreError::InDoubt(STOPPED.into())))
     }
 }
+
+const STOPPED: &str = "the store has stopped";
 
 /// Where the task works.
 struct Desk {

@@ -196,5 +196,5 @@ impl<'p> Tries<'p> {
 
 /// It was sent, and nobody knows whether it was done.
 pub(crate) fn in_doubt() -> StoreError {
-    StoreError::Unavailable("it is in doubt whether the database has done it".into())
+    StoreError::InDoubt("it is in doubt whether the database has done it".into())
 }

@@ -1,7 +1,8 @@
 //! Statements on an SQLite connection.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 
 use keystile_authority::ports::{StoreError, Stored};
@@ -40,8 +41,17 @@ impl<'c> Db<'c> {
 
 /// `$n` is a *name* in SQLite, and names are numbered as they first appear: `SELECT $2, $1` would
 /// swap its parameters. `?n` is a number.
-fn numbered(sql: &str) -> Cow<'_, str> {
-    if sql.contains('$') { Cow::Owned(sql.replace('$', "?")) } else { Cow::Borrowed(sql) }
+///
+/// Done once for each text of the program, which is found again by where it is.
+fn numbered(sql: &'static str) -> Arc<str> {
+    static NUMBERED: RwLock<BTreeMap<(usize, usize), Arc<str>>> = RwLock::new(BTreeMap::new());
+    let place = (sql.as_ptr().addr(), sql.len());
+    if let Some(known) = NUMBERED.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
+        return Arc::clone(known);
+    }
+    let numbered: Arc<str> = sql.replace('$', "?").into();
+    let mut all = NUMBERED.write().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(all.entry(place).or_insert(numbered))
 }
 
 impl Statements for Db<'_> {

@@ -30,7 +30,7 @@ use keystile_authority::ports::{Registry, SessionHandle, Store, Stored};
 use keystile_authority::records::{Client, GrantType, Session};
 use keystile_authority::sealed::Code;
 use keystile_protocol::{Scope, Timestamp};
-use keystile_store::Swept;
+use keystile_store::{Swept, Work};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -53,6 +53,13 @@ pub(crate) trait Backend {
 pub(crate) trait Memory: Store + Registry + 'static {
     async fn raise_epoch(&self, now: Timestamp) -> Stored<u64>;
     async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept>;
+    async fn take_lease(
+        &self,
+        work: Work,
+        holder: [u8; 16],
+        now: Timestamp,
+        ends_at: Timestamp,
+    ) -> Stored<bool>;
 }
 
 /// A store with the client, the account and the session that the fixtures' codes are of.
@@ -245,6 +252,8 @@ macro_rules! cases {
                 finding_2_a_grants_row_stays_until_keep_until_whatever_ended_it,
                 ended_sessions_and_expired_tokens_go_and_live_ones_stay,
                 small_steps_walk_over_everything,
+                revoked_and_idle_grants_go_when_no_code_of_theirs_can_come,
+                of_nodes_that_want_a_lease_at_once_one_has_it_until_it_ends,
             }
             used_once {
                 rfc_9449_11_1_of_parallel_uses_of_one_jti_one_is_the_first,

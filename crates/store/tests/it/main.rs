@@ -3,8 +3,10 @@
 mod contract;
 mod formats;
 mod measure;
+mod model;
 mod moving;
 mod postgres;
 mod postgres_alone;
+mod soak;
 mod sqlite;
 mod sqlite_alone;

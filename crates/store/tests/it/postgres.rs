@@ -7,6 +7,7 @@ use keystile_store::postgres::{Address, Options};
 use keystile_test_postgres::Database as Fresh;
 
 use crate::contract::{Backend, cases};
+use crate::model::row::against_the_store::go_the_same_way;
 
 pub(crate) struct Postgres {
     store: Arc<Database>,
@@ -39,6 +40,13 @@ impl Backend for Postgres {
     async fn another_process(&self) -> Arc<Database> {
         Arc::new(open(&self.database.url()).await)
     }
+}
+
+#[test]
+fn evidence_the_models_row_and_the_stores_row_go_the_same_way() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let postgres = runtime.block_on(Postgres::new());
+    go_the_same_way(&runtime, &*postgres.store);
 }
 
 macro_rules! on_postgres {

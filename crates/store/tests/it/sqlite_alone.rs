@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use keystile_authority::decisions::Redeemed;
 use keystile_authority::fixtures;
 use keystile_authority::ids::GrantId;
+use keystile_authority::policy::Lifetimes;
 use keystile_authority::ports::{Clock, Registry, Store, StoreError};
 use keystile_protocol::Timestamp;
-use keystile_store::Database;
 use keystile_store::sqlite::{self, OpenError, Options};
+use keystile_store::{Database, Sweeping};
 use rusqlite::Connection;
 
 use crate::contract::NOW;
@@ -100,6 +101,34 @@ async fn a_full_queue_refuses_at_once_instead_of_waiting() {
     }
     assert!((15..=16).contains(&refused), "{refused}");
     assert_eq!(store.accounts().await.expect("there").len(), 20 - refused);
+}
+
+/// A reader of another process holds the log's pages: it grows, and nothing else happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_cannot_be_made_delays_nobody_and_is_made_later() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let log = folder.database().with_extension("db-wal");
+    let size = || std::fs::metadata(&log).expect("the log").len();
+    let reader = Connection::open(folder.database()).expect("the file");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM accounts;").expect("a snapshot");
+    // Fills more than the pages after which SQLite makes a checkpoint.
+    let fill = async |from: u8| {
+        for byte in from..from + 100 {
+            let mut account = fixtures::account(byte);
+            let filler = "a claim ".repeat(8 * 1024);
+            account.claims.insert("filler".to_owned(), filler.into());
+            store.add_account(&account, None).await.expect("added");
+        }
+    };
+    fill(1).await;
+    let held = size();
+    assert!(held > 5_000_000, "{held}: beyond a checkpoint");
+    drop(reader);
+    fill(101).await;
+    assert!(size() < held + held / 2, "the log begins anew");
+    drop(store);
+    assert_eq!(folder.open().accounts().await.expect("there").len(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,7 +271,12 @@ async fn the_sweeper_lets_the_store_go() {
     let folder = Folder::new();
     let store = folder.open();
     store.revoke_token("old", Timestamp::from_seconds(1)).await.expect("revoked");
-    let sweeper = store.start_sweeper(Arc::new(Then), Duration::from_millis(20));
+    let sweeper = store.start_sweeper(Sweeping {
+        clock: Arc::new(Then),
+        every: Duration::from_millis(20),
+        lifetimes: Lifetimes::default(),
+        node: [1; 16],
+    });
     while store.token_revoked("old").await.expect("there") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

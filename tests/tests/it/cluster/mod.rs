@@ -1,6 +1,9 @@
 //! Several nodes on one PostgreSQL: without sticky sessions and without a word from node to node.
 
 mod changes;
+mod failover;
+mod faults;
+mod load;
 mod nodes;
 
 use crate::harness::{App, Cluster};
@@ -9,7 +12,10 @@ use crate::harness::{App, Cluster};
 async fn wait_until<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
     let started = std::time::Instant::now();
     while !so().await {
-        assert!(started.elapsed() < std::time::Duration::from_secs(30), "not within 30 s: {what}");
+        assert!(
+            started.elapsed() < std::time::Duration::from_secs(60),
+            "not within a minute: {what}"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }

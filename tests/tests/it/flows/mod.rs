@@ -36,6 +36,7 @@ mod mutual_tls;
 mod mutual_tls_proxy;
 mod opaque_tokens;
 mod openid;
+mod overload;
 mod own_keys;
 mod pages;
 mod parked;

@@ -42,7 +42,7 @@ impl Cluster {
     pub(crate) async fn start_with(plan: Plan<'_>) -> Self {
         let (listener, issuer) = Balancer::listen().await;
         let database = plan.store.is_none().then(Database::fresh);
-        let fresh = Some(format!("sqlite://{}/data.db", new_directory().display()));
+        let fresh = database.as_ref().map(Database::url);
         let store = plan.store.or(fresh.as_deref()).unwrap();
         let mut starting = Vec::new();
         for _ in 0..plan.nodes {
@@ -60,6 +60,15 @@ impl Cluster {
         }
         let urls = nodes.iter().map(|node| node.issuer.clone()).collect();
         Self { nodes, balancer: Balancer::start(listener, issuer, urls), _database: database }
+    }
+
+    /// Waits for all keys of the first start and starts the nodes again: nothing changes from here
+    /// on that would have them forget clients.
+    pub(crate) async fn settled(mut self) -> Self {
+        for node in std::mem::take(&mut self.nodes) {
+            self.nodes.push(node.with_all_keys().await.restart().await);
+        }
+        self
     }
 
     /// From now on the balancer sends everything to this node.

@@ -47,7 +47,9 @@ pub(crate) fn start_program(directory: &Path, arguments: &[&str]) -> Process {
 fn start(program: &Path, directory: &Path, arguments: &[&str]) -> Process {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log"));
     let log = log.unwrap();
-    let mut command = Command::new(program);
+    let mut command = Command::new("sh");
+    // A file that may grow no more is an error to be answered, and not a signal that kills.
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
     command.args(arguments).current_dir(directory).stdin(Stdio::null());
     command.stdout(log.try_clone().unwrap()).stderr(log);
     Process(command.spawn().unwrap())
@@ -150,6 +152,15 @@ impl Keystile {
     /// Kills the process at once.
     pub(crate) fn stop(&mut self) {
         self.process.stop();
+    }
+
+    /// Lets no file of the process grow beyond that many bytes; nothing: as it was.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let pid = self.process.0.id().to_string();
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &format!("--fsize={limit}:")]);
+        assert!(prlimit.status().unwrap().success(), "prlimit, of Debian's util-linux");
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
