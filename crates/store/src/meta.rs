@@ -57,6 +57,18 @@ pub(crate) async fn raise_epoch(db: &mut impl Statements, now: Timestamp) -> Sto
     epoch.ok_or_else(|| StoreError::Broken("the store has lost its epoch".into()))
 }
 
+/// Whether it is the caller who looks after the keys, until then: nobody else does now. A turn that
+/// ends later than the caller's was taken by a clock that is wrong.
+pub(crate) async fn take_turn_with_keys(
+    db: &mut impl Statements,
+    now: Timestamp,
+    until: Timestamp,
+) -> Stored<bool> {
+    let sql = "UPDATE meta SET value = $2 \
+               WHERE name = 'keys_turn' AND (value <= $1 OR value > $2)";
+    Ok(db.execute(sql, params![now, until]).await? > 0)
+}
+
 /// The lowest migration that a program must know to work on this store.
 pub(crate) async fn readable_by(db: &mut impl Statements) -> Stored<i64> {
     let sql = "SELECT value FROM meta WHERE name = 'readable_by'";
