@@ -104,12 +104,8 @@ impl Seals {
 
     /// The same with master keys that others use too and that may change.
     pub fn sharing(context: impl Into<String>, masters: Arc<MasterKeys>) -> Self {
-        Self {
-            context: context.into(),
-            masters,
-            derived: RwLock::default(),
-            macs: RwLock::default(),
-        }
+        let (derived, macs) = (RwLock::default(), RwLock::default());
+        Self { context: context.into(), masters, derived, macs }
     }
 
     /// The master keys.
@@ -202,7 +198,8 @@ impl Seals {
         period: u16,
         parts: &[&[u8]],
     ) -> Option<[u8; 32]> {
-        let key = kept(&self.macs, (self.masters.round(), purpose, master, period), || {
+        let name = (self.masters.round(), purpose, master, period);
+        let key = kept(&self.macs, name, || {
             let key = self.mac_key(purpose, master, period)?;
             Some(hmac::Key::new(hmac::HMAC_SHA256, &key))
         })?;

@@ -42,9 +42,9 @@ pub(crate) const TABLES: &[Table] = &[
     ("parked", "id, owner, content, expires_at"),
     ("pings", "request, client, sealed, tries, due_at, lease_until"),
     ("approved_clients", "client, approved_at, used_at"),
+    ("leases", "name, holder, ends_at"),
     ("master_keys", "id, proof, sealed_at"),
     ("kept", "name, value"),
-    ("leases", "name, holder, ends_at"),
 ];
 
 /// Table and column, one by one, to be held against a schema.
