@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::ledger::{Counts, Ledger, Login, Registered};
-use crate::harness::{App, Browser, Keystile, PASSWORD, Tokens};
+use crate::harness::{App, Browser, PASSWORD, Page, Tokens};
 
 /// What a configuration needs beside the usual.
 pub(super) const SETTINGS: &str = "[limits]\nguessing = false\n\n[registration]\nmode = \
@@ -52,13 +52,13 @@ pub(super) struct Load {
 pub(super) struct Running(JoinSet<Person>);
 
 impl Load {
-    /// Signs them in. They use the apps of these servers, which are nodes of one store.
-    pub(super) async fn prepare(servers: &[&Keystile], people: usize, seed: u64) -> Self {
+    /// Signs them in. All of them use these two apps, the second of which is public.
+    pub(super) async fn prepare(apps: [App; 2], people: usize, seed: u64) -> Self {
+        let apps = apps.map(|app| app.with_scope("openid offline_access photos:read"));
         let mut all = Vec::new();
         for number in 0..people {
-            let server = servers[number % servers.len()];
             let random = Random::new(seed.wrapping_add(number as u64));
-            all.push(Person::new(server, random).await);
+            all.push(Person::new(apps.clone(), random).await);
         }
         Self { people: all }
     }
@@ -116,9 +116,7 @@ pub(super) struct Person {
 }
 
 impl Person {
-    async fn new(server: &Keystile, random: Random) -> Self {
-        let scope = "openid offline_access photos:read";
-        let apps = [server.app().with_scope(scope), server.native_app().with_scope(scope)];
+    async fn new(apps: [App; 2], random: Random) -> Self {
         let mut browser = Browser::new();
         let mut ledger = Ledger::default();
         for app in &apps {
@@ -126,7 +124,7 @@ impl Person {
             let tokens = app.redeem(&code).await.unwrap();
             ledger.logins.push(Login::new(app, code, &tokens));
         }
-        let issuer = server.issuer.clone();
+        let issuer = apps[0].issuer.clone();
         Self { issuer, apps, browser, random, ledger }
     }
 
@@ -150,7 +148,7 @@ impl Person {
     async fn log_in(&mut self) -> Result<(), Lost> {
         let app = self.app();
         let page = self.browser.try_open(app.authorize_url()).await?;
-        let code = answered(page.status.as_u16(), page.query("code"))?;
+        let code = code_of(&page)?;
         self.ledger.codes_in_doubt.push((app.clone(), code.clone()));
         let pairs = [
             ("grant_type", "authorization_code"),
@@ -197,7 +195,7 @@ impl Person {
         let page = answered(page.status.as_u16(), Some(page))?;
         let fill = [("username", "alice"), ("password", PASSWORD)];
         let page = browser.try_press(&page, "login-submit", &fill).await?;
-        answered(page.status.as_u16(), page.query("code"))?;
+        code_of(&page)?;
         self.ledger.sessions.push(browser);
         self.ledger.counts.sessions += 1;
         Ok(())
@@ -237,7 +235,7 @@ impl Person {
         let page = self.browser.try_open(app.authorize_url()).await?;
         let page = answered(page.status.as_u16(), Some(page))?;
         let page = self.browser.try_press(&page, "consent-allow", &[]).await?;
-        answered(page.status.as_u16(), page.query("code"))?;
+        code_of(&page)?;
         let last = self.ledger.registered.last_mut().unwrap();
         last.allowed_by = Some(self.browser.clone());
         self.ledger.counts.consents += 1;
@@ -252,6 +250,15 @@ fn answered<T>(status: u16, what: Option<T>) -> Result<T, Lost> {
         (200..400, Some(what)) => Ok(what),
         _ => panic!("a good request was answered {status}"),
     }
+}
+
+/// The code that a browser brings to an app. A store that is away is told to the app (RFC 6749
+/// section 4.1.2.1).
+fn code_of(page: &Page) -> Result<String, Lost> {
+    if page.query("error").as_deref() == Some("temporarily_unavailable") {
+        return Err(Lost);
+    }
+    answered(page.status.as_u16(), page.query("code"))
 }
 
 async fn tokens(answer: Response) -> Result<Tokens, Lost> {

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use keystile_test_postgres::Database;
 
@@ -69,6 +70,30 @@ impl Cluster {
             self.nodes.push(node.with_all_keys().await.restart().await);
         }
         self
+    }
+
+    /// Starts the nodes again, as they were.
+    pub(crate) async fn restarted(mut self) -> Self {
+        for node in std::mem::take(&mut self.nodes) {
+            self.nodes.push(node.restart().await);
+        }
+        self
+    }
+
+    /// Waits until each connection of each node to its database answers again.
+    pub(crate) async fn answers_again(&self) {
+        for node in &self.nodes {
+            let started = Instant::now();
+            let mut in_a_row = 0;
+            while in_a_row < 16 {
+                assert!(started.elapsed() < Duration::from_secs(60), "not ready\n{}", node.log());
+                let ready = reqwest::get(node.url("/readyz")).await.unwrap();
+                in_a_row = if ready.status() == 200 { in_a_row + 1 } else { 0 };
+                if in_a_row == 0 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
     }
 
     /// From now on the balancer sends everything to this node.
