@@ -121,9 +121,7 @@ impl Inner {
         let authorization = request.authorization.as_ref();
         let sent = self.http.post_form(url, authorization, proof, &request.body()).await;
         self.tell(answered, Party::AuthorizationServer, Party::App, |event| match &sent {
-            Ok(answer) => {
-                call.about.mark(event).status(answer.status).all(members(&answer.body))
-            }
+            Ok(answer) => call.about.mark(event).status(answer.status).all(members(&answer.body)),
             Err(why) => call.about.mark(event).plain("lost", why),
         });
         sent.map_err(TokenError::Unavailable)
@@ -139,7 +137,6 @@ impl Inner {
             .map_err(|error| cannot_sign(error.to_string()))
     }
 }
-
 
 fn cannot_sign(why: String) -> TokenError {
     tracing::error!(%why, "a request could not be signed");

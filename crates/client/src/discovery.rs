@@ -57,7 +57,11 @@ impl Provider {
 
     /// The server's keys that are newer than `old`, if there are any: for a signature without a
     /// `kid` that none of the old ones made. As rarely as for an unknown `kid`.
-    pub(crate) async fn newer_keys(&self, old: &Arc<KeySet>, now: Timestamp) -> Option<Arc<KeySet>> {
+    pub(crate) async fn newer_keys(
+        &self,
+        old: &Arc<KeySet>,
+        now: Timestamp,
+    ) -> Option<Arc<KeySet>> {
         let metadata = self.metadata(now).await.ok()?;
         let url = metadata.jwks_uri.as_deref()?;
         let good = |held: &Held<KeySet>| !Arc::ptr_eq(&held.value, old);
@@ -90,8 +94,11 @@ impl Provider {
     }
 
     async fn fetch<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
-        let answer =
-            self.http.get(url, HeaderMap::new()).await.map_err(|e| Trouble::Other(format!("{url}: {e}")))?;
+        let answer = self
+            .http
+            .get(url, HeaderMap::new())
+            .await
+            .map_err(|e| Trouble::Other(format!("{url}: {e}")))?;
         match answer.status {
             200 => serde_json::from_slice(&answer.body)
                 .map_err(|e| Trouble::Other(format!("{url} is not what it should be: {e}"))),

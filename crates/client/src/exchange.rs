@@ -170,7 +170,10 @@ async fn check(
     let checked = check_id_token(token.expose(), &keys, &rules, now);
     // A server that names no keys may have changed them all the same.
     if kid.is_none()
-        && matches!(checked, Err(IdTokenError::Jose(JoseError::Signature | JoseError::UnknownKey(_))))
+        && matches!(
+            checked,
+            Err(IdTokenError::Jose(JoseError::Signature | JoseError::UnknownKey(_)))
+        )
         && let Some(keys) = inner.provider.newer_keys(&keys, now).await
     {
         return Ok(check_id_token(token.expose(), &keys, &rules, now)?);

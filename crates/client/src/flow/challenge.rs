@@ -144,7 +144,10 @@ mod tests {
         assert_eq!(both, Some(StepUp { acr_values, max_age: Some(300) }));
         let age = asked(r#"DPoP error="insufficient_user_authentication", max_age=0"#);
         assert_eq!(age, Some(StepUp { acr_values: vec![], max_age: Some(0) }));
-        let several = step_up(["Basic realm=\"x\"", r#"bearer error="insufficient_user_authentication", max_age=1"#]);
+        let several = step_up([
+            "Basic realm=\"x\"",
+            r#"bearer error="insufficient_user_authentication", max_age=1"#,
+        ]);
         assert!(several.is_some(), "in the second header");
         for header in [
             "Bearer",

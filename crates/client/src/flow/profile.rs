@@ -16,8 +16,7 @@ pub enum Profile {
 
 impl Profile {
     /// All that it allows to sign with (FAPI 2.0 Security Profile section 5.4.1).
-    pub const ALGORITHMS: [Algorithm; 3] =
-        [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
+    pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
 }
 
 /// What a login makes use of, beside what every login does.
@@ -171,14 +170,10 @@ impl Features {
     ) -> Result<(), Unfit> {
         let method = credential.method();
         // Secrets are what every server can do, and some do not say so.
-        let by_secret = matches!(
-            credential,
-            Credential::Basic(_) | Credential::Post(_) | Credential::Public
-        );
+        let by_secret =
+            matches!(credential, Credential::Basic(_) | Credential::Post(_) | Credential::Public);
         if !by_secret && !self.offers(&metadata.token_endpoint_auth_methods_supported, method) {
-            return unfit(format!(
-                "it has no {method} (token_endpoint_auth_methods_supported)"
-            ));
+            return unfit(format!("it has no {method} (token_endpoint_auth_methods_supported)"));
         }
         let algorithms = &metadata.token_endpoint_auth_signing_alg_values_supported;
         match (credential, signing) {

@@ -5,6 +5,9 @@ use keystile_protocol::{ClientId, Secret};
 use super::token_response::read_refusal;
 use super::{Credential, Parameters, TokenError, TokenRequest};
 
+/// It travels in an address, and some servers keep the whole request in it, in bytes.
+const REQUEST_URI_AT_MOST: usize = 6 * 1024;
+
 /// The request that sends an authorization request ahead, past the browser (RFC 9126 section 2.1).
 pub fn pushed_request(
     client_id: &ClientId,
@@ -29,7 +32,10 @@ pub fn read_pushed_response(status: u16, body: &[u8]) -> Result<PushedResponse, 
         .map_err(|_| TokenError::Malformed("not the JSON of RFC 9126 section 2.2"))?;
     let fits = |c: u8| matches!(c, b'!'..=b'~');
     let request_uri = &response.request_uri;
-    if request_uri.is_empty() || request_uri.len() > 512 || !request_uri.bytes().all(fits) {
+    if request_uri.is_empty()
+        || request_uri.len() > REQUEST_URI_AT_MOST
+        || !request_uri.bytes().all(fits)
+    {
         return Err(TokenError::Malformed("its request_uri is none (RFC 9126 section 2.2)"));
     }
     Ok(response)
@@ -67,7 +73,10 @@ mod tests {
     fn the_answer_is_read_within_bounds_rfc_9126_2_2_and_2_3() {
         let body = br#"{"request_uri":"urn:ietf:params:oauth:request_uri:abc","expires_in":60}"#;
         assert_eq!(read_pushed_response(201, body).expect("good").expires_in, 60);
-        let long = format!(r#"{{"request_uri":"{}","expires_in":60}}"#, "a".repeat(513));
+        let long = format!(
+            r#"{{"request_uri":"{}","expires_in":60}}"#,
+            "a".repeat(REQUEST_URI_AT_MOST + 1)
+        );
         for body in ["", "{}", r#"{"request_uri":"","expires_in":1}"#, &long, "[]"] {
             let error = read_pushed_response(201, body.as_bytes()).expect_err("malformed");
             assert!(matches!(error, TokenError::Malformed(_)), "{body}");
@@ -83,6 +92,9 @@ mod tests {
     fn the_browser_carries_a_reference_alone_rfc_9126_4() {
         let id = ClientId::new("app").expect("valid");
         let url = pushed_url("https://login.example/authorize?a=b", &id, "urn:x&y");
-        assert_eq!(url, "https://login.example/authorize?a=b&client_id=app&request_uri=urn%3Ax%26y");
+        assert_eq!(
+            url,
+            "https://login.example/authorize?a=b&client_id=app&request_uri=urn%3Ax%26y"
+        );
     }
 }

@@ -100,7 +100,8 @@ mod tests {
         assert_eq!(until(later(), None), None);
         assert_eq!(until(TokenError::Malformed(""), Some(Duration::from_secs(9))), None);
         assert_eq!(retry_after(" 120 "), Some(Duration::from_secs(120)));
-        for text in ["", "-1", "1.5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "99999999999999999999"]
+        for text in
+            ["", "-1", "1.5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "99999999999999999999"]
         {
             assert_eq!(retry_after(text), None, "{text}");
         }

@@ -154,8 +154,12 @@ mod tests {
         let id = ClientId::new("app").expect("valid");
         let algorithms = [Algorithm::ES256];
         let leeway = Duration::ZERO;
-        let rules =
-            SignedResponseRules { issuer: &issuer(), client_id: &id, algorithms: &algorithms, leeway };
+        let rules = SignedResponseRules {
+            issuer: &issuer(),
+            client_id: &id,
+            algorithms: &algorithms,
+            leeway,
+        };
         let stranger = SigningKey::generate(Algorithm::ES256).expect("a key").key;
         let signed = stranger.sign("JWT", &with("state", json!("s"))).expect("signed");
         let keys = KeySet::from_jwks(&JwkSet::default());

@@ -69,9 +69,7 @@ impl IntoResponse for LoginRequired {
         match self.0 {
             Answer::Redirect(location) => pages::redirect(&location),
             Answer::Unauthorized => unauthorized(r#"{"error":"login_required"}"#),
-            Answer::Insufficient => {
-                unauthorized(r#"{"error":"insufficient_user_authentication"}"#)
-            }
+            Answer::Insufficient => unauthorized(r#"{"error":"insufficient_user_authentication"}"#),
             Answer::Unavailable => pages::unavailable(),
             Answer::NoLayer => {
                 tracing::error!("User is extracted where client.layer() is missing");

@@ -46,7 +46,8 @@ impl Session {
     /// What an API's answer asks of the user's authentication.
     pub(crate) fn demand(&self, status: StatusCode, headers: &HeaderMap) -> Demand {
         let asked = || step_up(challenge_texts(headers));
-        let Some(step_up) = Some(status).filter(|it| *it == StatusCode::UNAUTHORIZED).and_then(|_| asked())
+        let Some(step_up) =
+            Some(status).filter(|it| *it == StatusCode::UNAUTHORIZED).and_then(|_| asked())
         else {
             return Demand::Nothing;
         };

@@ -13,6 +13,7 @@ mod listener;
 mod payments;
 mod program;
 mod reader;
+mod relying_party;
 
 pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
@@ -28,3 +29,4 @@ pub(crate) use program::{
     Keystile, PASSWORD, Process, command_in, free_port, free_ports, new_directory,
 };
 pub(crate) use reader::{Reader, header, published, verified};
+pub(crate) use relying_party::{RelyingParty, approved};

@@ -112,7 +112,9 @@ pub(super) fn status(cause: &Cause) -> StatusCode {
         | Cause::SignedResponse(_)
         | Cause::WrongIssuer => StatusCode::BAD_REQUEST,
         cause if cause.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
-        Cause::Authorization(_) | Cause::Pushed(_) | Cause::Token(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Cause::Authorization(_) | Cause::Pushed(_) | Cause::Token(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         _ => StatusCode::BAD_GATEWAY,
     }
 }

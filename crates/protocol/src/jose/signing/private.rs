@@ -70,11 +70,8 @@ fn inconsistent<E>(_: E) -> JoseError {
 fn p256(jwk: &Value) -> Result<Bytes, JoseError> {
     let point = [&[4][..], &member(jwk, "x")?, &member(jwk, "y")?].concat();
     let d = member(jwk, "d")?;
-    let pair = EcdsaKeyPair::from_private_key_and_public_key(
-        &ECDSA_P256_SHA256_FIXED_SIGNING,
-        &d,
-        &point,
-    );
+    let pair =
+        EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, &d, &point);
     let der = pair.map_err(inconsistent)?.to_pkcs8v1().map_err(inconsistent)?;
     Ok(Zeroizing::new(der.as_ref().to_vec()))
 }
@@ -144,7 +141,8 @@ mod tests {
         let token = key.sign("JWT", &json!({"a": 1})).expect("signed");
         let public = VerifyingKey::from_jwk(key.public()).expect("a key");
         let token = SignedToken::parse(&token).expect("a token");
-        token.header.kid.as_deref() == Some(key.kid()) && token.verify_with::<Value>(&public).is_ok()
+        token.header.kid.as_deref() == Some(key.kid())
+            && token.verify_with::<Value>(&public).is_ok()
     }
 
     #[test]
@@ -164,7 +162,10 @@ mod tests {
         assert_eq!(SigningKey::from_private_jwk(&p256_key()).expect("a key").kid(), "1");
         let mut named = rsa_key();
         named["alg"] = json!("RS256");
-        assert_eq!(SigningKey::from_private_jwk(&named).expect("a key").algorithm(), Algorithm::RS256);
+        assert_eq!(
+            SigningKey::from_private_jwk(&named).expect("a key").algorithm(),
+            Algorithm::RS256
+        );
     }
 
     #[test]
