@@ -11,8 +11,10 @@ mod challenge;
 mod client_assertion;
 mod client_key;
 mod credential;
+mod encryption_key;
 mod id_token;
 mod logout_token;
+pub(crate) mod pem;
 mod profile;
 mod proof;
 mod pushed_request;
@@ -33,6 +35,7 @@ pub use challenge::{Challenge, StepUp, challenges, step_up, wants_nonce};
 pub use client_assertion::client_assertion;
 pub use client_key::ClientKey;
 pub use credential::Credential;
+pub use encryption_key::EncryptionKey;
 pub use id_token::{IdTokenError, IdTokenRules, allowed_algorithms, check_id_token};
 pub use logout_token::{
     LOGOUT_TOKEN_LIFETIME, LogoutTokenError, LogoutTokenRules, check_logout_token,

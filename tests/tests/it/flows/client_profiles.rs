@@ -8,7 +8,9 @@ use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 use keystile_client::protocol::jose::Algorithm;
-use keystile_client::{Client, ClientBuilder, ClientKey, LoginRequest, Profile, Step};
+use keystile_client::{
+    Client, ClientBuilder, ClientKey, EncryptionKey, LoginRequest, Profile, Step,
+};
 use keystile_protocol::Params;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -328,4 +330,27 @@ async fn a_bound_token_that_was_stolen_opens_nothing_rfc_9449_7() {
     // And the published key is the registered one.
     let published: Value = json!(app.client.jwks());
     assert_eq!(published["keys"][0]["x"], json!(key.public())["x"]);
+}
+
+#[tokio::test]
+async fn an_id_token_that_is_encrypted_to_the_app_is_read_and_no_other_openid_core_3_1_3_7() {
+    let directory = new_directory();
+    let key = EncryptionKey::from_file(directory.join("reader.pem")).unwrap();
+    let more = format!(
+        "client_secret = \"{SECRET}\"\njwks = {}\nid_token_signed_response_alg = \"ES256\"",
+        jwks(&[key.public()])
+    );
+    let encrypted = format!("{more}\nid_token_encrypted_response_alg = \"ECDH-ES\"");
+    let config = client("sealed", &encrypted) + &client("open", &more);
+    let server = Keystile::start_with(&config).await;
+    for (id, has_key, good) in
+        [("sealed", true, true), ("sealed", false, false), ("open", true, false)]
+    {
+        let builder = app(&server, id).secret(SECRET);
+        let builder = if has_key { builder.encrypted_id_tokens(key.clone()) } else { builder };
+        let mut app = RelyingParty::new(builder);
+        let landed = app.sign_in(&mut Browser::new(), "/me").await;
+        assert_eq!(landed.location == "/me", good, "{id} {has_key}: {landed:?}");
+    }
+    std::fs::remove_dir_all(directory).unwrap();
 }
