@@ -112,7 +112,8 @@ pub fn new_account(
 
 #[cfg(test)]
 mod tests {
-    use keystile_store::{Options, SqliteStore};
+    use keystile_store::Database;
+    use keystile_store::sqlite::Options;
 
     use super::*;
     use crate::clock::SystemClock;
@@ -136,14 +137,14 @@ mod tests {
 
     struct Bench {
         folder: Folder,
-        store: SqliteStore,
+        store: Database,
         passwords: PasswordPool,
     }
 
     impl Bench {
         fn new() -> Self {
             let folder = Folder::new();
-            let store = SqliteStore::open(&folder.join("keystile.db"), Options::default());
+            let store = Database::open_sqlite(&folder.join("keystile.db"), Options::default());
             let cost = Cost { memory_kib: 64, iterations: 1 };
             let passwords = PasswordPool::start(HashSettings { cost, workers: 1, queue: 4 });
             let (store, passwords) = (store.expect("opened"), passwords.expect("started"));

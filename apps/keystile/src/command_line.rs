@@ -1,17 +1,21 @@
 //! The command line: a file for each command.
 
+mod backup;
 mod check;
 mod client;
 mod explain;
 mod key;
+mod migrate;
 mod registration_token;
+mod restore;
+mod store;
 mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 
 use crate::node::open_store;
 use crate::refusal::Outcome;
@@ -54,9 +58,18 @@ enum Command {
     /// Add, list and remove users, and set their passwords
     #[command(subcommand)]
     User(user::UserCommand),
-    /// List the keys that tokens are signed with, and make new ones
+    /// List the server's keys, make new ones and retire old ones; the master keys too
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Copy the store to a file, also while it is served
+    Backup(backup::Backup),
+    /// Put a backup in the place of the store; the server has to be stopped
+    Restore(restore::Restore),
+    /// Bring the store's tables up to date, as 'serve' does by itself
+    Migrate(migrate::Migrate),
+    /// Move the store to PostgreSQL, and other things that are done to it as a whole
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Tell what happened under a reference number that an error page showed
     Explain(explain::Explain),
 }
@@ -75,9 +88,9 @@ impl Place {
     }
 
     /// Settings and store; a new store, if there is none.
-    fn open(&self) -> Outcome<(Settings, SqliteStore)> {
+    async fn open(&self) -> Outcome<(Settings, Database)> {
         let settings = self.settings()?;
-        let store = open_store(&settings)?;
+        let store = open_store(&settings).await?;
         Ok((settings, store))
     }
 }
@@ -112,6 +125,10 @@ impl Command {
             Self::RegistrationToken(command) => run_async(command.run()),
             Self::User(command) => run_async(command.run()),
             Self::Key(command) => run_async(command.run()),
+            Self::Backup(backup) => backup.run(),
+            Self::Restore(restore) => restore.run(),
+            Self::Migrate(migrate) => run_async(migrate.run()),
+            Self::Store(command) => run_async(command.run()),
             Self::Explain(explain) => run_async(explain.run()),
         }
     }

@@ -42,6 +42,31 @@ fn cannot_listen(address: SocketAddr, error: &io::Error, use_instead: &str) -> S
     }
 }
 
+/// What is kept of the files that may be open, for everything that is no connection.
+const OTHER_FILES: usize = 128;
+
+/// How many connections each of the listeners may have, so that all of them together do not take
+/// the files that this process may open: past those, nothing could be accepted or refused.
+pub fn within_open_files(connections: usize, listeners: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let Some(files) = open_files(&limits) else { return connections };
+    let room = (files.saturating_sub(OTHER_FILES) / listeners.max(1)).max(1);
+    if room < connections {
+        tracing::info!(
+            files,
+            connections = room,
+            "fewer connections than [limits] allows: raise the number of open files (ulimit -n)"
+        );
+    }
+    connections.min(room)
+}
+
+/// The soft limit in the text of `/proc/self/limits`; nothing where there is none.
+fn open_files(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// Everything that is being served, until it is told to stop.
 #[derive(Debug)]
 pub struct Serving {
@@ -108,5 +133,16 @@ mod tests {
         let words = refusal.words();
         let port = address.port().to_string();
         assert!(words.contains(&port) && words.contains("use --port-base"), "{words}");
+    }
+
+    #[test]
+    fn the_limit_of_open_files_is_read_and_none_is_none() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
+            Max processes             93771                93771                processes\n\
+            Max open files            1024                 1048576              files\n";
+        assert_eq!(open_files(limits), Some(1024));
+        assert_eq!(open_files(&limits.replace("1024 ", "unlimited ")), None);
+        assert_eq!(open_files(""), None);
+        assert!(within_open_files(1, 3) == 1 && within_open_files(usize::MAX, 1) > 0);
     }
 }

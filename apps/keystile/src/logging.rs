@@ -29,7 +29,9 @@ pub fn check_filter(filter: &str) -> Result<(), ParseError> {
 
 /// Starts to log. A second call changes nothing.
 pub fn start(settings: &LogSettings) {
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Where standard error cannot be written to (a full disk), telling it there would panic.
+    let layer =
+        tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
     let layer = if settings.json {
         layer.json().flatten_event(true).boxed()
     } else {

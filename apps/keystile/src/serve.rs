@@ -9,10 +9,10 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::listening::{Serving, bind};
+use crate::listening::{Serving, bind, within_open_files};
 use crate::node::Node;
 use crate::refusal::Outcome;
-use crate::settings::Settings;
+use crate::settings::{Settings, StorePlace};
 use crate::{logging, output};
 
 const ANOTHER_PORT: &str = "set another with 'listen' in the configuration file";
@@ -28,7 +28,9 @@ pub fn serve(settings: Settings) -> Outcome {
         let heard = where_it_listens(&main, tls.main.is_some());
         let heard_with_certificates = where_it_listens(&with_certificates, true);
         let node = Node::start(&settings).await?;
-        let mut serving = Serving::new(settings.face.limits.connections);
+        let listeners = main.len() + with_certificates.len();
+        let connections = within_open_files(settings.face.limits.connections, listeners);
+        let mut serving = Serving::new(connections);
         let routers = keystile_server::routers(Arc::clone(&node.authority), settings.face.clone())?;
         serving.add(main, routers.all, tls.main.as_ref());
         output::line(format!("Keystile listens on {heard} for {}", settings.policy.issuer));
@@ -37,7 +39,14 @@ pub fn serve(settings: Settings) -> Outcome {
             serving.add(with_certificates, routers.with_certificates, tls);
             output::line(format!("Clients with certificates come to {heard_with_certificates}"));
         }
-        output::line(format!("Its data are in {}", absolute(settings.data_folder())));
+        match &settings.store {
+            StorePlace::File(_) => {
+                output::line(format!("Its data are in {}", absolute(&settings.data_folder)));
+            }
+            StorePlace::Postgres(address) => {
+                output::line(format!("Its data are in {}", address.shown()));
+            }
+        }
         serving.until_signal().await?;
         node.store.shutdown();
         Ok(())

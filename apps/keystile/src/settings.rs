@@ -9,6 +9,7 @@ mod bounds;
 mod clients;
 mod details;
 pub mod file;
+mod keys;
 mod mtls;
 mod registration;
 mod scopes;
@@ -35,6 +36,7 @@ pub(crate) use details::unknown_type;
 pub use file::Outbound;
 pub(crate) use scopes::unknown_scope;
 pub use source::SettingsError;
+pub use storage::StorePlace;
 pub use users::{ConfiguredUser, Credential};
 
 use crate::logging::LogSettings;
@@ -60,7 +62,9 @@ pub struct Settings {
     /// To be in the store.
     pub users: Vec<ConfiguredUser>,
     /// The database.
-    pub store: PathBuf,
+    pub store: StorePlace,
+    /// The folder for what lies beside the database.
+    pub data_folder: PathBuf,
     /// The operator's own file of master keys.
     pub master_key_file: Option<PathBuf>,
     /// Where to listen.
@@ -99,6 +103,7 @@ impl Settings {
         let listen = listen(file.listen.as_deref(), &issuer, &root)?;
         let mtls_listen = mtls::listen(file.mtls.as_ref(), tls.as_ref(), &root)?;
         let proxy = proxy(&file.proxy, &root.key("proxy"))?;
+        let store = storage::database(&file.store, source)?;
         let mut policy = policy(&file, issuer, source)?;
         policy.mutual_tls =
             mtls::mutual_tls(file.mtls.as_ref(), tls.as_ref(), &proxy, &policy.issuer, source)?;
@@ -106,7 +111,8 @@ impl Settings {
             file: Some(source.path().to_owned()),
             clients: clients::clients(&file.clients, &policy, &root)?,
             users: users::users(file.users, &root)?,
-            store: storage::database(&file.store, source)?,
+            data_folder: storage::data_folder(&store, source),
+            store,
             master_key_file: file.keys.master_key_file.map(|path| source.beside(path)),
             face: FaceSettings {
                 overrides: file.pages.overrides.map(|folder| source.beside(folder)),
@@ -136,14 +142,6 @@ impl Settings {
     pub fn configures_user(&self, username: &str) -> bool {
         self.users.iter().any(|user| user.username == username)
     }
-
-    /// The folder that holds the database.
-    pub fn data_folder(&self) -> &Path {
-        match self.store.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
-    }
 }
 
 fn issuer(text: Option<&str>, root: &Place<'_>) -> Result<Issuer, SettingsError> {
@@ -164,6 +162,7 @@ fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, Settin
     details::add_types(&mut policy, &file.authorization_details, root)?;
     trusted_issuers::add(&mut policy, &file.trusted_issuers, source)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
+    policy.keys = keys::rotation(&file.keys, &policy.issuer, &root.key("keys"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.dpop_nonces = file.dpop.nonces;
     policy.sign_up = file.accounts.sign_up;

@@ -43,6 +43,16 @@ pub struct Redemption {
     pub once: Vec<UsedOnce>,
     /// Which approval of a pushed request this redeems; nothing for a grant of one approval.
     pub approval: Option<[u8; 16]>,
+    /// The epoch that a sealed code was opened in. In another one no row is born: the store went
+    /// back since then, and may have forgotten that the code was redeemed.
+    pub epoch: Option<u64>,
+}
+
+impl Redemption {
+    /// The same of a code that was opened in this epoch.
+    pub(crate) fn in_epoch(self, epoch: u64) -> Self {
+        Self { epoch: Some(epoch), ..self }
+    }
 }
 
 /// What became of a [`Redemption`].
@@ -54,7 +64,7 @@ pub enum Redeemed {
     Replayed,
     /// Another approval of the same pushed request was redeemed before. Its grant lives on.
     Taken,
-    /// Account, client, consent or session ended between approval and redemption.
+    /// Account, client, consent, session or epoch ended between approval and redemption.
     Ended,
     /// The client's assertion or its proof came before; the grant is as it was.
     UsedBefore(OnceKind),
@@ -222,4 +232,32 @@ pub enum Parked {
     Done,
     /// There is no room.
     Full,
+}
+
+/// What becomes of the server's own keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyChange {
+    /// Keys that are used from another time on.
+    pub used_from: Vec<(String, Timestamp)>,
+    /// Keys that go. Never the last of an algorithm.
+    pub removed: Vec<String>,
+}
+
+impl KeyChange {
+    pub(crate) fn nothing() -> Self {
+        Self { used_from: Vec::new(), removed: Vec::new() }
+    }
+
+    /// Whether nothing changes.
+    pub fn is_nothing(&self) -> bool {
+        self.used_from.is_empty() && self.removed.is_empty()
+    }
+
+    /// Both changes.
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        self.used_from.extend(more.used_from);
+        self.removed.extend(more.removed);
+        self
+    }
 }

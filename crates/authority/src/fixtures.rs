@@ -306,6 +306,11 @@ pub fn redemption(code: &Code, client: &Client, random: u8) -> Redemption {
     .expect("everything is right")
 }
 
+/// The same of a code that was opened in this epoch.
+pub fn redemption_in(epoch: u64, code: &Code, client: &Client, random: u8) -> Redemption {
+    redemption(code, client, random).in_epoch(epoch)
+}
+
 /// The one key of a client.
 pub fn keys_of(key: &SigningKey) -> KeySource {
     KeySource::Inline(JwkSet { keys: vec![key.public().clone()] })

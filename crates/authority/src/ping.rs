@@ -21,6 +21,7 @@ pub struct PingCall {
 
 impl Sealable for PingCall {
     const PURPOSE: &'static str = "ping";
+    const FORMAT: Option<u8> = Some(crate::sealed::FORMAT);
 }
 
 /// A ping that waits to be delivered.

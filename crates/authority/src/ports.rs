@@ -2,6 +2,7 @@
 //! sits behind one of these.
 
 mod documents;
+mod keys_at_rest;
 mod logos;
 mod logout_outbox;
 mod outbound;
@@ -27,6 +28,7 @@ use crate::records::{
 };
 
 pub use documents::{DocumentError, Documents, Keeping};
+pub use keys_at_rest::{Kept, KeysAtRest, Resealed};
 pub use logos::Logos;
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
@@ -38,9 +40,12 @@ pub use registrations::{OPEN_STAYS, Registrations};
 /// Why the store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It is away, busy or full: nothing was written, or it is in doubt. Worth another try.
+    /// It is away, busy or full, and nothing was written. Worth another try.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// A write was sent and its answer was lost: it may be on disk, or not.
+    #[error("the store did not say whether it wrote: {0}")]
+    InDoubt(String),
     /// It holds something that this program cannot read, or does not understand the question.
     #[error("the store failed: {0}")]
     Broken(String),
@@ -55,7 +60,15 @@ pub type Stored<T> = Result<T, StoreError>;
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
 pub trait Store:
-    LogoutOutbox + Parking + PendingAuthorizations + PingOutbox + Registrations + Logos + Send + Sync
+    KeysAtRest
+    + LogoutOutbox
+    + Parking
+    + PendingAuthorizations
+    + PingOutbox
+    + Registrations
+    + Logos
+    + Send
+    + Sync
 {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
@@ -86,7 +99,9 @@ pub trait Store:
     /// Whether an access token without a grant was revoked.
     async fn token_revoked(&self, jti: &str) -> Stored<bool>;
 
-    /// Redeems a code: one statement, durable when it returns.
+    /// Redeems a code: one statement, durable when it returns. Where the answer is lost, the store
+    /// sends the same redemption again for a while, which finds its own row and is Done; only what
+    /// cannot be settled so is [`StoreError::InDoubt`].
     async fn redeem_code(&self, redemption: Redemption) -> Stored<Redeemed>;
     /// Revokes the grant of a code that came again after its life, if that very code was ever
     /// redeemed: another approval of the same pushed request leaves the grant alone.
@@ -179,6 +194,8 @@ pub trait Registry: Send + Sync {
     async fn remove_account(&self, id: &AccountId) -> Stored<bool>;
     /// Adds a signing key after others of its algorithm, however new those are.
     async fn rotate_key(&self, key: &StoredKey) -> Stored<()>;
+    /// Adds a key that decrypts after others of its type, however new those are.
+    async fn rotate_decryption_key(&self, key: &StoredDecryptionKey) -> Stored<()>;
     /// The incident of that reference.
     async fn incident(&self, reference: &str) -> Stored<Option<Incident>>;
 }

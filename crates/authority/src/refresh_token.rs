@@ -2,7 +2,7 @@
 //! that could be used as one, and a list of grant ids with the MAC key forges nothing: the row's
 //! salt goes into the MAC.
 
-use keystile_protocol::encoding::{base64url, equal_in_constant_time, from_base64url, hmac_sha256};
+use keystile_protocol::encoding::{base64url, equal_in_constant_time, from_base64url};
 use keystile_protocol::seal::Seals;
 use keystile_protocol::{ClientId, Issuer, Secret, Timestamp};
 
@@ -44,7 +44,7 @@ pub fn issue(
     binding: Binding<'_>,
     born_at: Timestamp,
 ) -> Option<Secret> {
-    let master = seals.current_master()?;
+    let master = seals.masters().current()?;
     let period = u16::try_from(born_at.day() / PERIOD_DAYS).ok()?;
     let mut bytes = [0; LENGTH];
     bytes[0] = VERSION;
@@ -83,11 +83,11 @@ impl PresentedRefreshToken {
 
 fn mac(seals: &Seals, bytes: &[u8; LENGTH], binding: Binding<'_>) -> Option<[u8; MAC]> {
     let period = u16::from_be_bytes([bytes[2], bytes[3]]);
-    let key = seals.mac_key(PURPOSE, bytes[1], period)?;
     let client = binding.client.as_str().as_bytes();
     let length = u32::try_from(client.len()).ok()?.to_be_bytes();
     let issuer = binding.issuer.as_str().as_bytes();
-    let mac = hmac_sha256(&key, &[&bytes[..LENGTH - MAC], binding.salt, &length, client, issuer]);
+    let parts = [&bytes[..LENGTH - MAC], binding.salt, &length, client, issuer];
+    let mac = seals.mac(PURPOSE, bytes[1], period, &parts)?;
     mac[..MAC].try_into().ok()
 }
 

@@ -59,6 +59,7 @@ pub struct Code {
 
 impl Sealable for Code {
     const PURPOSE: &'static str = "code";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// A code that is too long to travel: it waits in the store, and this is what is redeemed.
@@ -72,6 +73,7 @@ pub struct ParkedCode {
 
 impl Sealable for ParkedCode {
     const PURPOSE: &'static str = "parked-code";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// An authorization request that waits for login or consent. It carries the question, never an
@@ -90,6 +92,7 @@ pub struct Interaction {
 
 impl Sealable for Interaction {
     const PURPOSE: &'static str = "interaction";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// Where a sign-in leads.
@@ -151,6 +154,7 @@ pub struct PushedRequest {
 
 impl Sealable for PushedRequest {
     const PURPOSE: &'static str = "par";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// A consent page: who was asked what. A post under another session, account or request shows the
@@ -171,6 +175,7 @@ pub struct ConsentPage {
 
 impl Sealable for ConsentPage {
     const PURPOSE: &'static str = "consent";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// A page of ours with a form that changes something outside of an authorization request: it is
@@ -204,6 +209,7 @@ pub enum FormKind {
 
 impl Sealable for FormToken {
     const PURPOSE: &'static str = "csrf";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// A nonce for DPoP proofs (RFC 9449 section 8): when it was given.
@@ -217,6 +223,7 @@ pub struct DpopNonce {
 
 impl Sealable for DpopNonce {
     const PURPOSE: &'static str = "dpop-nonce";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// A cookie of a browser that signed in before: its attempts have a bucket of their own, so that
@@ -233,6 +240,7 @@ pub struct KnownBrowser {
 
 impl Sealable for KnownBrowser {
     const PURPOSE: &'static str = "known-browser";
+    const FORMAT: Option<u8> = Some(FORMAT);
 }
 
 /// JSON as text: a compact form that does not describe itself cannot hold what has any shape.

@@ -9,7 +9,7 @@ use crate::authorization_details::AuthorizationDetails;
 use crate::client_certificate::ClientCertificate;
 use crate::jose::{Algorithm, JoseError, KeySet, SignedToken, Thumbprint};
 use crate::messages::Audience;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, numeric_date, required_numeric_date};
 use crate::token_exchange::Actor;
 use crate::values::{ClientId, Issuer, Scope};
 
@@ -26,11 +26,13 @@ pub struct AccessTokenClaims {
     /// For which resources.
     pub aud: Audience,
     /// Seconds since 1970, from which on it is not accepted.
+    #[serde(deserialize_with = "required_numeric_date")]
     pub exp: i64,
     /// Seconds since 1970, when it was issued.
+    #[serde(deserialize_with = "required_numeric_date")]
     pub iat: i64,
     /// Seconds since 1970, before which it is not accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "numeric_date", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// The token's own name.
     pub jti: String,
@@ -40,7 +42,7 @@ pub struct AccessTokenClaims {
     #[serde(default, skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
     /// Seconds since 1970, when the user was last authenticated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "numeric_date", skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
     /// How the user was authenticated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,6 +73,25 @@ pub struct Confirmation {
     /// The certificate of the connection that the token comes over (RFC 8705 section 3.1).
     #[serde(default, rename = "x5t#S256", skip_serializing_if = "Option::is_none")]
     pub x5t_s256: Option<Thumbprint>,
+}
+
+/// How an access token came (RFC 6750 section 2.1, RFC 9449 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Whoever has it may use it.
+    Bearer,
+    /// With a proof beside it.
+    Dpop,
+}
+
+impl Scheme {
+    /// The word before the token, and at the beginning of a challenge.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
 }
 
 /// What a token's sender has to hold, so that nobody else can use the token.
@@ -114,6 +135,23 @@ impl AccessTokenClaims {
             (Some(_), Some(_)) => Err(AccessTokenError::AnotherCertificate),
         }
     }
+
+    /// Whether the token came with a proof of its key, if it is bound to one, and as a bearer token
+    /// otherwise (RFC 9449 sections 7.1 and 7.2). `proved` is the key of the proof beside it.
+    pub fn check_key(
+        &self,
+        scheme: Scheme,
+        proved: Option<Thumbprint>,
+    ) -> Result<(), AccessTokenError> {
+        match (self.dpop_key(), scheme, proved) {
+            (None, Scheme::Bearer, _) => Ok(()),
+            (None, Scheme::Dpop, _) => Err(AccessTokenError::NotBound),
+            (Some(_), Scheme::Bearer, _) => Err(AccessTokenError::ProofNeeded),
+            (Some(_), Scheme::Dpop, None) => Err(AccessTokenError::NoProof),
+            (Some(bound), Scheme::Dpop, Some(proved)) if bound == proved => Ok(()),
+            (Some(_), Scheme::Dpop, Some(_)) => Err(AccessTokenError::AnotherKey),
+        }
+    }
 }
 
 /// What a recipient expects of a token.
@@ -144,6 +182,9 @@ pub enum AccessTokenError {
         /// Who is believed.
         expected: Issuer,
     },
+    /// One of whom nobody here knows.
+    #[error("the token comes from an issuer that is not believed here")]
+    UnknownIssuer,
     /// For somebody else.
     #[error("the token is not for '{expected}' (its audience, RFC 9068 section 4)")]
     Audience {
@@ -159,6 +200,18 @@ pub enum AccessTokenError {
     /// Bound to something that the recipient does not ask for (RFC 9449 section 7.1).
     #[error("the token is bound to a key, which is not checked here (RFC 9449 section 7.1)")]
     Bound,
+    /// Bound to a key, and it came without a proof.
+    #[error("the token is bound to a key; send it as 'DPoP' with a proof (RFC 9449 section 7.1)")]
+    ProofNeeded,
+    /// Said to come with a proof, and there is none.
+    #[error("there is no DPoP header (RFC 9449 section 7.1)")]
+    NoProof,
+    /// Bound to a key, and the proof is another's.
+    #[error("the token is bound to another key (RFC 9449 section 7.1)")]
+    AnotherKey,
+    /// Said to come with a proof, and bound to no key.
+    #[error("the token is not bound to a key; send it as 'Bearer' (RFC 6750)")]
+    NotBound,
     /// Bound to a certificate, and the connection has none.
     #[error(
         "the token is bound to a client certificate, and the connection came without one (RFC 8705 \
@@ -168,6 +221,21 @@ pub enum AccessTokenError {
     /// Bound to a certificate, and the connection has another.
     #[error("the token is bound to another client certificate (RFC 8705 section 3)")]
     AnotherCertificate,
+    /// Bound to nothing, where bound tokens alone are taken.
+    #[error(
+        "the token is bound to nothing; this API takes tokens that are bound to a key or a \
+         certificate (RFC 9449, RFC 8705)"
+    )]
+    Unbound,
+    /// An ID token, a refresh token, a logout token.
+    #[error("it is another kind of token than an access token (RFC 8725 section 3.12)")]
+    AnotherKind,
+    /// A claim that is needed and absent, or cannot be read.
+    #[error("the token has no '{0}' that can be used")]
+    Missing(String),
+    /// Its issuer says so (RFC 7662 section 2.2).
+    #[error("the token is not active: it was revoked, has expired or was never issued")]
+    Inactive,
     /// From the future, by that many seconds.
     #[error("the token is valid in {seconds} s only: do the clocks differ?")]
     NotYet {
@@ -190,7 +258,8 @@ pub fn verify(
     Ok(claims)
 }
 
-fn check_type(typ: Option<&str>) -> Result<(), AccessTokenError> {
+/// The rule about the header's `typ`.
+pub fn check_type(typ: Option<&str>) -> Result<(), AccessTokenError> {
     let named = typ.map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
     match named {
         Some(typ) if typ.eq_ignore_ascii_case(TYPE) => Ok(()),
@@ -301,6 +370,37 @@ mod tests {
         let cnf = Confirmation::from(SenderConstraint::Certificate(own.thumbprint()));
         let json = serde_json::json!({ "x5t#S256": own.thumbprint().to_string() });
         assert_eq!(serde_json::to_value(cnf).expect("json"), json, "RFC 8705 section 3.1");
+    }
+
+    #[test]
+    fn a_bound_token_comes_with_a_proof_of_its_key_rfc_9449_7() {
+        use AccessTokenError::{AnotherKey, NoProof, NotBound, ProofNeeded};
+        use Scheme::{Bearer, Dpop};
+        let (mine, others) = (Thumbprint::from_bytes([1; 32]), Thumbprint::from_bytes([2; 32]));
+        let bound = Some(Confirmation::from(SenderConstraint::DpopKey(mine)));
+        let cases = [
+            (None, Bearer, None, Ok(())),
+            (None, Dpop, Some(mine), Err(NotBound)),
+            (bound.clone(), Dpop, Some(mine), Ok(())),
+            (bound.clone(), Dpop, Some(others), Err(AnotherKey)),
+            (bound.clone(), Dpop, None, Err(NoProof)),
+            (bound.clone(), Bearer, None, Err(ProofNeeded)),
+            (bound, Bearer, Some(mine), Err(ProofNeeded)),
+        ];
+        for (cnf, scheme, proved, expected) in cases {
+            let token = AccessTokenClaims { cnf, ..claims() };
+            assert_eq!(token.check_key(scheme, proved), expected, "{:?} {scheme:?}", token.cnf);
+        }
+    }
+
+    #[test]
+    fn times_may_have_a_fraction_rfc_7519_2() {
+        let mut json = serde_json::to_value(claims()).expect("json");
+        json["exp"] = serde_json::json!(1_800_000_300.9);
+        json["iat"] = serde_json::json!(1_800_000_000.0);
+        assert_eq!(serde_json::from_value(json.clone()).ok(), Some(claims()));
+        json["exp"] = serde_json::Value::Null;
+        assert!(serde_json::from_value::<AccessTokenClaims>(json).is_err());
     }
 
     #[test]

@@ -73,6 +73,12 @@ pub enum DpopError {
     /// Not a JWT with a public key in its header, or a wrong signature.
     #[error("the DPoP proof is refused: {0} (RFC 9449 section 4.3)")]
     Jose(#[from] JoseError),
+    /// More than one header.
+    #[error("more than one DPoP header came (RFC 9449 section 4.3)")]
+    Several,
+    /// A header that is no text.
+    #[error("the DPoP header is not a JWT (RFC 9449 section 4.1)")]
+    NotText,
     /// Another kind of JWT.
     #[error("the DPoP proof's typ is not 'dpop+jwt' (RFC 9449 section 4.2)")]
     Type,
@@ -103,6 +109,23 @@ pub enum DpopError {
     /// A `jti` that is too long.
     #[error("the DPoP proof's jti has more than {JTI_AT_MOST} bytes")]
     Jti,
+}
+
+/// Believes the proof of a request's `DPoP` headers, if there is one; two are refused (section
+/// 4.3).
+pub fn verify_headers(
+    headers: &[&[u8]],
+    expected: &Expected<'_>,
+    now: Timestamp,
+) -> Result<Option<Proved>, DpopError> {
+    match headers {
+        [] => Ok(None),
+        [header] => {
+            let proof = std::str::from_utf8(header).map_err(|_| DpopError::NotText)?;
+            verify(proof, expected, now).map(Some)
+        }
+        _ => Err(DpopError::Several),
+    }
 }
 
 /// Believes a proof, or says why not, in the order of section 4.3.

@@ -1,6 +1,6 @@
 //! Base64url as RFC 7515 section 2 has it, digests, and comparison in constant time.
 
-use aws_lc_rs::{constant_time, digest};
+use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -44,8 +44,12 @@ pub fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
 /// HMAC-SHA-256 of the parts one after another. The caller sees to it that the parts cannot be
 /// shifted against each other (fixed lengths, or a length before each).
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
-    let mut context = aws_lc_rs::hmac::Context::with_key(&key);
+    hmac_of(&hmac::Key::new(hmac::HMAC_SHA256, key), parts)
+}
+
+/// The same with a key that is ready.
+pub(crate) fn hmac_of(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
     for part in parts {
         context.update(part);
     }
@@ -56,16 +60,36 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 
 /// `text` with everything percent-encoded but RFC 3986's unreserved characters.
 pub fn percent_encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut rest = text;
+    // Most of what is encoded needs no encoding: it is copied in runs.
+    while let Some(at) = rest.bytes().position(|byte| !is_unreserved(byte)) {
+        let (plain, tail) = rest.split_at(at);
+        out.push_str(plain);
+        let width = tail.chars().next().map_or(1, char::len_utf8);
+        for byte in &tail.as_bytes()[..width] {
             out.push('%');
             out.push(char::from(HEX[usize::from(byte >> 4)]));
             out.push(char::from(HEX[usize::from(byte & 15)]));
         }
+        rest = &tail[width..];
     }
+    out.push_str(rest);
+}
+
+/// Whether a byte is one of RFC 3986's unreserved characters (section 2.3).
+fn is_unreserved(byte: u8) -> bool {
+    const UNRESERVED: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0u8;
+        while byte < 128 {
+            table[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+            byte += 1;
+        }
+        table
+    };
+    UNRESERVED[usize::from(byte)]
 }
 
 /// Decodes `application/x-www-form-urlencoded` text; nothing where that is not UTF-8. A `%` that
@@ -73,20 +97,24 @@ pub fn percent_encode(text: &str, out: &mut String) {
 pub fn form_decode(encoded: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match (first, tail) {
-            (b'+', _) => bytes.push(b' '),
-            (b'%', [high, low, after @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
-                (Some(high), Some(low)) => {
-                    bytes.push(high << 4 | low);
-                    rest = after;
-                }
-                _ => bytes.push(b'%'),
-            },
-            _ => bytes.push(*first),
-        }
+    // What stands for itself is copied in runs.
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
+        bytes.extend_from_slice(&rest[..at]);
+        rest = match &rest[at..] {
+            [b'%', high, low, after @ ..]
+                if let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low)) =>
+            {
+                bytes.push(high << 4 | low);
+                after
+            }
+            [first, after @ ..] => {
+                bytes.push(if *first == b'+' { b' ' } else { *first });
+                after
+            }
+            [] => &[],
+        };
     }
+    bytes.extend_from_slice(rest);
     String::from_utf8(bytes).ok()
 }
 

@@ -17,6 +17,7 @@ pub mod jwt_bearer;
 pub mod logout_token;
 pub mod messages;
 pub mod params;
+pub mod recent_proofs;
 pub mod redirect_uri;
 pub mod seal;
 pub mod time;

@@ -34,7 +34,7 @@ pub enum ParamError {
         /// What is wrong with it, in words.
         problem: String,
     },
-    /// More than [`PARAMETERS_AT_MOST`] of them.
+    /// More than `PARAMETERS_AT_MOST` of them.
     #[error("there are more than {PARAMETERS_AT_MOST} parameters")]
     TooMany,
 }

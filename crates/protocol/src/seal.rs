@@ -6,18 +6,22 @@
 //! epoch are authenticated with the text, so that a code cannot be opened as an interaction, at
 //! another issuer, or after the store went back in time.
 
+mod masters;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hmac;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::encoding::{base64url, from_base64url};
+use crate::encoding::{base64url, from_base64url, hmac_of};
 use crate::time::Timestamp;
+
+pub use masters::{MasterKey, MasterKeySource, MasterKeys};
 
 const VERSION: u8 = 1;
 const HEADER: usize = 1 + 1 + 2;
@@ -30,6 +34,9 @@ const SEALED_AT_MOST: usize = 16 * 1024;
 pub trait Sealable: Serialize + DeserializeOwned {
     /// Names the keys. Two kinds never share one.
     const PURPOSE: &'static str;
+    /// The number of the format that its plain form begins with, if it has one: what has another
+    /// number is not opened.
+    const FORMAT: Option<u8> = None;
 }
 
 /// A sealed `T`, as text. Only [`Seals::open`] makes a `T` of it.
@@ -64,26 +71,12 @@ impl<T> fmt::Debug for Sealed<T> {
 #[error("not sealed by this server for this purpose")]
 pub struct NotSealed;
 
-/// A 256-bit secret from which all other symmetric keys come.
-#[derive(Clone)]
-pub struct MasterKey {
-    /// Which of several this is, while one follows another.
-    pub id: u8,
-    /// 32 random bytes.
-    pub secret: [u8; 32],
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MasterKey({})", self.id)
-    }
-}
-
 /// Seals and opens for one issuer.
 pub struct Seals {
     context: String,
-    masters: Vec<MasterKey>,
-    derived: RwLock<HashMap<KeyName, Arc<LessSafeKey>>>,
+    masters: Arc<MasterKeys>,
+    derived: Derived<LessSafeKey>,
+    macs: Derived<hmac::Key>,
 }
 
 impl fmt::Debug for Seals {
@@ -92,8 +85,11 @@ impl fmt::Debug for Seals {
     }
 }
 
-/// Purpose, master key and day.
-type KeyName = (&'static str, u8, u16);
+/// Round of the master keys, purpose, master key and day (or another period).
+type KeyName = (u32, &'static str, u8, u16);
+
+/// Keys that were derived before.
+type Derived<K> = RwLock<HashMap<KeyName, Arc<K>>>;
 
 /// Derived keys kept at once: a handful of purposes, today's and a few days before.
 const DERIVED_AT_MOST: usize = 256;
@@ -103,7 +99,18 @@ impl Seals {
     /// (the issuer) and is authenticated with each. Without a master key nothing opens and
     /// sealing fails.
     pub fn new(context: impl Into<String>, masters: Vec<MasterKey>) -> Self {
-        Self { context: context.into(), masters, derived: RwLock::default() }
+        Self::sharing(context, Arc::new(MasterKeys::fixed(masters)))
+    }
+
+    /// The same with master keys that others use too and that may change.
+    pub fn sharing(context: impl Into<String>, masters: Arc<MasterKeys>) -> Self {
+        let (derived, macs) = (RwLock::default(), RwLock::default());
+        Self { context: context.into(), masters, derived, macs }
+    }
+
+    /// The master keys.
+    pub fn masters(&self) -> &Arc<MasterKeys> {
+        &self.masters
     }
 
     /// Seals `value`; `nonce` is 12 random bytes.
@@ -125,6 +132,9 @@ impl Seals {
         }
         let bytes = from_base64url(&sealed.0).ok_or(NotSealed)?;
         let plain = self.open_bytes(T::PURPOSE, &bytes, epoch)?;
+        if T::FORMAT.is_some_and(|format| plain.first() != Some(&format)) {
+            return Err(NotSealed);
+        }
         postcard::from_bytes(&plain).map_err(|_| NotSealed)
     }
 
@@ -137,7 +147,7 @@ impl Seals {
         now: Timestamp,
         nonce: [u8; NONCE],
     ) -> Vec<u8> {
-        let master = self.masters.first().expect("seals have a master key").id;
+        let master = self.masters.current().expect("seals have a master key");
         let day = u16::try_from(now.day()).unwrap_or(0);
         let key = self.key(purpose, master, day).expect("the first master key is there");
         let mut out = Vec::with_capacity(HEADER + NONCE + plain.len() + 16);
@@ -176,20 +186,24 @@ impl Seals {
     /// 32 bytes for a MAC of one purpose and period, from the master key with that id; nothing
     /// without that key.
     pub fn mac_key(&self, purpose: &str, master: u8, period: u16) -> Option<[u8; 32]> {
-        let mut key = [0; 32];
-        self.derive(purpose, master, period, &mut key)?;
-        Some(key)
+        self.masters.derive(purpose, master, period)
     }
 
-    /// The id of the master key that new things are made with.
-    pub fn current_master(&self) -> Option<u8> {
-        self.masters.first().map(|master| master.id)
-    }
-
-    /// The id of the master key that has been there the longest: for what must stay the same while
-    /// one master key follows another.
-    pub fn oldest_master(&self) -> Option<u8> {
-        self.masters.last().map(|master| master.id)
+    /// HMAC-SHA-256 of the parts one after another, under the key of [`Self::mac_key`]. The caller sees
+    /// to it that the parts cannot be shifted against each other.
+    pub fn mac(
+        &self,
+        purpose: &'static str,
+        master: u8,
+        period: u16,
+        parts: &[&[u8]],
+    ) -> Option<[u8; 32]> {
+        let name = (self.masters.round(), purpose, master, period);
+        let key = kept(&self.macs, name, || {
+            let key = self.mac_key(purpose, master, period)?;
+            Some(hmac::Key::new(hmac::HMAC_SHA256, &key))
+        })?;
+        Some(hmac_of(&key, parts))
     }
 
     fn authenticated(&self, purpose: &str, epoch: u64) -> Aad<Vec<u8>> {
@@ -203,41 +217,40 @@ impl Seals {
     }
 
     fn key(&self, purpose: &'static str, master: u8, day: u16) -> Option<Arc<LessSafeKey>> {
-        let name = (purpose, master, day);
-        if let Some(key) = self.derived.read().ok()?.get(&name) {
-            return Some(Arc::clone(key));
-        }
-        let mut secret = [0; 32];
-        self.derive(purpose, master, day, &mut secret)?;
-        let key = Arc::new(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &secret).ok()?));
-        let mut derived = self.derived.write().ok()?;
-        if derived.len() >= DERIVED_AT_MOST {
-            // A stranger may name any day: what he makes us derive is forgotten again.
-            derived.clear();
-        }
-        derived.insert(name, Arc::clone(&key));
-        Some(key)
-    }
-
-    fn derive(&self, purpose: &str, master: u8, period: u16, out: &mut [u8; 32]) -> Option<()> {
-        let master = self.masters.iter().find(|key| key.id == master)?;
-        let period = period.to_be_bytes();
-        let info = [b"keystile/1", purpose.as_bytes(), &[0], &period];
-        let extracted = Salt::new(HKDF_SHA256, b"keystile").extract(&master.secret);
-        extracted.expand(&info, ThirtyTwo).ok()?.fill(out).ok()
+        kept(&self.derived, (self.masters.round(), purpose, master, day), || {
+            let secret = self.masters.derive(purpose, master, day)?;
+            Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &secret).ok()?))
+        })
     }
 }
 
-struct ThirtyTwo;
+/// The key of that name, derived if it is not there.
+fn kept<K>(all: &Derived<K>, name: KeyName, derive: impl FnOnce() -> Option<K>) -> Option<Arc<K>> {
+    if let Some(key) = all.read().ok()?.get(&name) {
+        return Some(Arc::clone(key));
+    }
+    let key = Arc::new(derive()?);
+    let mut all = all.write().ok()?;
+    if all.len() >= DERIVED_AT_MOST {
+        // A stranger may name any day: what he makes us derive is forgotten again.
+        all.clear();
+    }
+    all.insert(name, Arc::clone(&key));
+    Some(key)
+}
 
-impl KeyType for ThirtyTwo {
-    fn len(&self) -> usize {
-        32
+/// Under which master key a sealed text was made, if it is one. Nothing of it is checked.
+pub fn master_of(sealed: &[u8]) -> Option<u8> {
+    match sealed {
+        [VERSION, master, ..] if sealed.len() > HEADER + NONCE => Some(*master),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use serde::Deserialize;
 
     use super::*;
@@ -288,6 +301,21 @@ mod tests {
     }
 
     #[test]
+    fn a_mac_is_of_its_key_whether_that_was_kept_or_not() {
+        let seals = seals("https://a", &[2, 1]);
+        for (purpose, master, period) in
+            [("one", 2, 7), ("two", 2, 7), ("one", 1, 7), ("one", 2, 8)]
+        {
+            let key = seals.mac_key(purpose, master, period).expect("there");
+            let expected = crate::encoding::hmac_sha256(&key, &[b"a", b"b"]);
+            for _ in 0..2 {
+                assert_eq!(seals.mac(purpose, master, period, &[b"a", b"b"]), Some(expected));
+            }
+        }
+        assert_eq!(seals.mac("one", 3, 7, &[b"a"]), None, "no such master key");
+    }
+
+    #[test]
     fn a_new_master_key_seals_and_the_old_one_still_opens() {
         let old = seals("https://a", &[1]);
         let both = seals("https://a", &[2, 1]);
@@ -295,5 +323,31 @@ mod tests {
         assert!(both.open(&sealed_by_old, 0).is_ok());
         let sealed_by_new = both.seal(&One("x".into()), 0, NOW, [1; 12]);
         assert_eq!(old.open(&sealed_by_new, 0), Err(NotSealed));
+        let bytes = both.seal_bytes("one", vec![1], 0, NOW, [1; 12]);
+        assert_eq!((master_of(&bytes), master_of(&bytes[..16])), (Some(2), None));
+    }
+
+    struct Changing(Mutex<Vec<Vec<MasterKey>>>);
+    impl MasterKeySource for Changing {
+        fn reread(&self) -> Option<Vec<MasterKey>> {
+            self.0.lock().ok()?.pop()
+        }
+    }
+
+    #[test]
+    fn a_master_key_that_is_taken_away_opens_nothing_more_and_a_changed_one_neither() {
+        let key = |id, byte| MasterKey { id, secret: [byte; 32] };
+        let after = Changing(Mutex::new(vec![vec![key(2, 8)], vec![key(2, 2)]]));
+        let keys = MasterKeys::with_source(vec![key(1, 1), key(2, 2)], Box::new(after));
+        let seals = Seals::sharing("https://a", Arc::new(keys));
+        let sealed = seals.seal(&One("x".into()), 0, NOW, [1; 12]);
+        assert!(seals.open(&sealed, 0).is_ok());
+        assert!(seals.mac("one", 1, 0, &[b"x"]).is_some());
+        assert!(seals.masters().reread());
+        let by_second = seals.seal(&One("x".into()), 0, NOW, [1; 12]);
+        assert!(seals.open(&by_second, 0).is_ok());
+        assert_eq!(seals.open(&sealed, 0), Err(NotSealed), "though its key was used before");
+        assert_eq!(seals.mac("one", 1, 0, &[b"x"]), None, "nor does it make a MAC");
+        assert_eq!(seals.open(&by_second, 0), Err(NotSealed), "another key of that name by now");
     }
 }

@@ -57,7 +57,7 @@ impl Timestamp {
 }
 
 /// Reads a NumericDate, which may have a fraction (RFC 7519 section 2), as whole seconds.
-pub(crate) fn numeric_date<'de, D: serde::Deserializer<'de>>(
+pub fn numeric_date<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
     let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
@@ -68,6 +68,13 @@ pub(crate) fn numeric_date<'de, D: serde::Deserializer<'de>>(
     number.as_i64().or_else(|| number.as_f64().map(whole)).map(Some).ok_or_else(|| {
         serde::de::Error::custom("a time is not a number of seconds (RFC 7519 section 2)")
     })
+}
+
+/// The same for one that has to be there.
+pub fn required_numeric_date<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<i64, D::Error> {
+    numeric_date(deserializer)?.ok_or_else(|| serde::de::Error::custom("a time is null"))
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderValue, header};
-use keystile_protocol::Scope;
-use keystile_protocol::redirect_uri::is_loopback;
+use http::header;
+use keystile_protocol::{Scope, dpop};
+use serde::Serialize;
 use serde_json::json;
 use url::Url;
 
-use crate::{BuildError, Guard, Refusal};
+use crate::builder::is_web;
+use crate::guard::Shared;
+use crate::{BuildError, Guard};
 
 /// Registered for these documents (RFC 9728 section 8.3).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -28,11 +30,10 @@ impl Place {
     /// host component MUST be removed" (RFC 9728 section 3.1).
     fn of(resource: &str) -> Option<Self> {
         let url = Url::parse(resource).ok()?;
-        let secure = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
         // No route begins a segment like this.
         let routed = |segment: &str| !segment.starts_with([':', '*']);
         let plain = url.path().split('/').all(routed) && url.fragment().is_none();
-        if !secure || !plain || !url.username().is_empty() || url.password().is_some() {
+        if !is_web(&url) || !plain || !url.username().is_empty() || url.password().is_some() {
             return None;
         }
         let path = format!("{WELL_KNOWN}{}", if url.path() == "/" { "" } else { url.path() });
@@ -42,13 +43,74 @@ impl Place {
     }
 }
 
+/// What an API says of itself beside its address, its issuers and what its guard takes (RFC 9728
+/// section 2). A list of scopes is one:
+///
+/// ```
+/// use keystile_resource::Announcement;
+///
+/// let short = Announcement::from("photos:read photos:order");
+/// let long = Announcement::from("payments").name("The bank").details(&["payment_initiation"]);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Announcement {
+    scopes: String,
+    name: Option<String>,
+    documentation: Option<String>,
+    details: Vec<String>,
+}
+
+impl From<&str> for Announcement {
+    /// All scopes that the API knows, separated by spaces.
+    fn from(scopes: &str) -> Self {
+        Self { scopes: scopes.to_owned(), ..Self::default() }
+    }
+}
+
+impl Announcement {
+    /// A name for people.
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Where the API is described for developers.
+    pub fn documentation(mut self, url: &str) -> Self {
+        self.documentation = Some(url.to_owned());
+        self
+    }
+
+    /// The types of authorization details that the API knows (RFC 9396 section 10).
+    pub fn details(mut self, kinds: &[&str]) -> Self {
+        self.details = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        self
+    }
+}
+
+/// The metadata of an API (RFC 9728 section 2), as far as they are told here.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    resource: &'a str,
+    authorization_servers: Vec<&'a str>,
+    scopes_supported: Vec<&'a str>,
+    bearer_methods_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_documentation: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_details_types_supported: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'static str>,
+}
+
 impl Guard {
     /// Announces this API: the guard's challenges name the API's metadata from now on
     /// (`resource_metadata`, RFC 9728 section 5.1), and the router serves them. Merge it where no
     /// guard is before it, at the root of the API's host.
     ///
-    /// `scopes` are all that the API knows, separated by spaces. The audience has to be the API's
-    /// address: https, or http on loopback.
+    /// What is announced begins with all scopes that the API knows. The audience has to be the
+    /// API's address: https, or http on loopback.
     ///
     /// ```
     /// # use axum::{Router, routing::get};
@@ -61,39 +123,53 @@ impl Guard {
     ///     .merge(metadata);
     /// # Ok::<(), keystile_resource::BuildError>(())
     /// ```
-    pub fn announced<S>(&self, scopes: &str) -> Result<(Self, Router<S>), BuildError>
+    pub fn announced<S>(
+        &self,
+        announcement: impl Into<Announcement>,
+    ) -> Result<(Self, Router<S>), BuildError>
     where
         S: Clone + Send + Sync + 'static,
     {
-        let resource = self.realm();
-        let place = Place::of(resource).ok_or_else(|| BuildError::NotAUrl(resource.to_owned()))?;
-        let scopes = Scope::try_from(scopes).map_err(|_| BuildError::Scopes(scopes.to_owned()))?;
-        let metadata = json!({
-            "resource": resource,
-            "authorization_servers": [self.issuer()],
-            "scopes_supported": scopes.iter().collect::<Vec<_>>(),
-            "bearer_methods_supported": ["header"],
+        let Announcement { scopes, name, documentation, details } = announcement.into();
+        let Shared { audience: resource, sources, proofs, .. } = self.shared();
+        let place = Place::of(resource).ok_or_else(|| BuildError::NotAUrl(resource.to_string()))?;
+        let Ok(scopes) = Scope::try_from(scopes.as_str()) else {
+            return Err(BuildError::Scopes(scopes));
+        };
+        let algorithms = dpop::ALGORITHMS.iter().filter(|_| proofs.are_taken());
+        let metadata = json!(Metadata {
+            resource,
+            authorization_servers: sources.iter().map(|source| source.issuer.as_str()).collect(),
+            scopes_supported: scopes.iter().collect(),
+            bearer_methods_supported: ["header"],
+            resource_name: name,
+            resource_documentation: documentation,
+            authorization_details_types_supported: details,
+            dpop_signing_alg_values_supported: algorithms.map(|a| a.as_str()).collect(),
         });
         let metadata = metadata.to_string();
         let router = Router::new().route(&place.path, get(|| async move { document(metadata) }));
         Ok((self.with_metadata(place.url), router))
     }
 
-    /// What a refused client is told.
-    pub(crate) fn told(&self, refusal: Refusal) -> Response {
-        let mut response = refusal.into_response(self.realm());
-        let Some(url) = self.metadata() else { return response };
-        for (name, challenge) in response.headers_mut() {
-            if name != header::WWW_AUTHENTICATE {
-                continue;
-            }
-            let text = challenge.to_str().unwrap_or_default();
-            let longer = format!("{text}, resource_metadata=\"{url}\"");
-            if let Ok(longer) = HeaderValue::try_from(longer) {
-                *challenge = longer;
-            }
-        }
-        response
+    /// Guards all these routes, each of which needs these scopes, and announces the API: with
+    /// that, whatever the Model Context Protocol asks of a server is there.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::post};
+    /// # use keystile_resource::Guard;
+    /// let tools: Router = Router::new().route("/mcp", post(|| async { "a tool's answer" }));
+    /// let app = Guard::builder("https://login.example", "https://tools.example/mcp")
+    ///     .build()?
+    ///     .protect(tools, "tools:run")?;
+    /// # Ok::<(), keystile_resource::BuildError>(())
+    /// ```
+    pub fn protect<S>(&self, routes: Router<S>, scopes: &str) -> Result<Router<S>, BuildError>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        let (guard, metadata) = self.announced(scopes)?;
+        Ok(routes.layer(guard.require(scopes)).merge(metadata))
     }
 }
 

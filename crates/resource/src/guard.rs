@@ -3,23 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::HeaderMap;
+use axum::response::Response;
+use http::HeaderValue;
 use http::request::Parts;
-use keystile_protocol::access_token::{AccessTokenError, Expectations, verify};
-use keystile_protocol::jose::JoseError;
-use keystile_protocol::{Issuer, Scope, Timestamp, ValueError};
+use ipnet::IpNet;
+use keystile_protocol::access_token::Scheme;
+use keystile_protocol::jose::{JoseError, SignedToken};
+use keystile_protocol::{Issuer, Timestamp};
+use serde::Deserialize;
 
-use crate::keys::KeyCache;
-use crate::rules::Authentication;
+use crate::builder::is_quotable;
+use crate::certificate;
+use crate::proofs::Proofs;
+use crate::requirements::{DetailRule, Requirements};
+use crate::rules::{self, Presented};
 use crate::token::Token;
-use crate::{AccessTokenClaims, Algorithm, ClientCertificate, Refusal, rules};
+use crate::trusted::Source;
+use crate::verified::Verified;
+use crate::{AccessTokenError, Challenger, Detail, GuardBuilder, Refusal, Scope, TrustedIssuer};
 
-/// How far clocks may differ, unless the builder says otherwise.
-const LEEWAY: Duration = Duration::from_secs(30);
-/// More leeway than this would make a joke of tokens that live for minutes.
-const LEEWAY_AT_MOST: Duration = Duration::from_mins(5);
-/// RS256 is for issuers that have nothing better, and has to be named.
-const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
+/// Where nonces go (RFC 9449 section 8.1).
+const DPOP_NONCE: &str = "dpop-nonce";
 
 /// A [`tower::Layer`] that lets requests with a valid access token through, and no others.
 ///
@@ -27,19 +31,20 @@ const ALGORITHMS: [Algorithm; 3] = [Algorithm::ES256, Algorithm::EdDSA, Algorith
 #[derive(Clone, Debug)]
 pub struct Guard {
     shared: Arc<Shared>,
-    required: Scope,
-    authentication: Authentication,
+    required: Requirements,
 }
 
+/// What all clones of a guard have in common.
 #[derive(Clone, Debug)]
-struct Shared {
-    issuer: Issuer,
-    audience: String,
-    algorithms: Vec<Algorithm>,
-    leeway: Duration,
-    keys: Arc<KeyCache>,
+pub(crate) struct Shared {
+    pub(crate) audience: Arc<str>,
+    pub(crate) sources: Arc<[Source]>,
+    pub(crate) leeway: Duration,
+    pub(crate) proofs: Arc<Proofs>,
+    pub(crate) bound_alone: bool,
+    pub(crate) proxies: Vec<IpNet>,
     /// Where the API's metadata are, once it is announced.
-    metadata: Option<String>,
+    pub(crate) metadata: Option<String>,
 }
 
 /// Left in a request by a guard that let it through, so that one on an inner route needs not
@@ -47,63 +52,29 @@ struct Shared {
 #[derive(Clone)]
 struct Passed(Arc<Shared>);
 
-/// Sets up a [`Guard`]; see [`Guard::builder`].
-#[derive(Clone, Debug)]
-pub struct GuardBuilder {
-    issuer: String,
-    audience: String,
-    algorithms: Vec<Algorithm>,
-    leeway: Duration,
+/// A request that may go on.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    /// A nonce for the next proof.
+    nonce: Option<String>,
 }
 
-/// Why a guard cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Not an issuer's identifier.
-    #[error("the issuer '{issuer}' cannot be used: {problem}")]
-    Issuer {
-        /// What was given.
-        issuer: String,
-        /// What is wrong with it.
-        problem: ValueError,
-    },
-    /// An API without a name of its own would take tokens that were meant for others.
-    #[error(
-        "the audience '{0}' cannot be used: it is this API's own name, such as \
-         https://photos.example: 1 to 500 printable ASCII characters without quotes and backslash"
-    )]
-    Audience(String),
-    /// What is announced has an address.
-    #[error(
-        "'{0}' cannot be announced: the audience has to be this API's own URL, https or http on \
-         loopback, without a fragment (RFC 9728 section 1.2)"
-    )]
-    NotAUrl(String),
-    /// Not scopes.
-    #[error("'{0}' cannot be announced: it is no list of scopes with spaces between them")]
-    Scopes(String),
-    /// With no algorithm nothing would be let through.
-    #[error("at least one signature algorithm must be allowed")]
-    NoAlgorithm,
-    /// More than five minutes.
-    #[error("a leeway of {0:?} is too much: clocks differ by seconds; at most 5 minutes are taken")]
-    Leeway(Duration),
-    /// The HTTP client could not be made.
-    #[error("the HTTP client for the issuer's keys cannot be made: {0}")]
-    Http(#[from] reqwest::Error),
+/// As much of an unverified token as says whose keys verify it.
+#[derive(Deserialize)]
+struct Claimed {
+    iss: Issuer,
 }
 
 impl Guard {
     /// Begins a guard that believes tokens of `issuer` that are for `audience`, which is the
-    /// API's own name: usually its URL, as the issuer knows it.
-    pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> GuardBuilder {
-        GuardBuilder {
-            issuer: issuer.into(),
-            audience: audience.into(),
-            algorithms: ALGORITHMS.to_vec(),
-            leeway: LEEWAY,
-        }
+    /// API's own name: usually its URL, as the issuer knows it. The issuer's identifier is enough;
+    /// a [`TrustedIssuer`] says more about it.
+    pub fn builder(issuer: impl Into<TrustedIssuer>, audience: impl Into<String>) -> GuardBuilder {
+        GuardBuilder::new(issuer.into(), audience.into())
+    }
+
+    pub(crate) fn of(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), required: Requirements::none() }
     }
 
     /// The same guard, which also asks for these scopes (separated by spaces), beside those that
@@ -114,9 +85,34 @@ impl Guard {
     /// put together, and not while serving.
     pub fn require(&self, scopes: &str) -> Self {
         match Scope::try_from(scopes) {
-            Ok(more) => Self { required: self.required.union(&more), ..self.clone() },
+            Ok(more) => self.stricter(|required| required.scope = required.scope.union(&more)),
             Err(problem) => panic!("'{scopes}' cannot be required as a scope: {problem}"),
         }
+    }
+
+    /// The same guard, which also asks for an authorization detail of this type that allows the
+    /// request (RFC 9396 section 9). A token without one is answered with 403 `insufficient_scope`.
+    ///
+    /// What the request says in its body the handler compares:
+    /// [`Token::details`] has the details that count here.
+    ///
+    /// ```
+    /// # use keystile_resource::Guard;
+    /// # let guard = Guard::builder("https://login.example", "https://bank.example").build()?;
+    /// let reading = guard.require_detail("account_information", |detail, request| {
+    ///     detail.members()["accounts"].as_array().is_some_and(|accounts| {
+    ///         accounts.iter().any(|account| request.uri.path().ends_with(account.as_str().unwrap_or("/")))
+    ///     })
+    /// });
+    /// # Ok::<(), keystile_resource::BuildError>(())
+    /// ```
+    pub fn require_detail(
+        &self,
+        kind: &str,
+        allows: impl Fn(&Detail, &Parts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let rule = DetailRule { kind: kind.to_owned(), allows: Arc::new(allows) };
+        self.stricter(|required| required.details.push(rule))
     }
 
     /// The same guard, which also asks that the user was authenticated in one of these ways
@@ -131,32 +127,29 @@ impl Guard {
             !values.is_empty() && values.iter().all(|value| is_acr(value)),
             "{values:?} cannot be required as acr values"
         );
-        let mut stricter = self.clone();
-        stricter.authentication.acr_values = values.iter().map(|v| (*v).to_owned()).collect();
-        stricter
+        self.stricter(|required| {
+            required.authentication.acr_values = values.iter().map(|v| (*v).to_owned()).collect();
+        })
     }
 
     /// The same guard, which also asks that the user was authenticated within this time, if it did
     /// not ask for less already (RFC 9470 section 3).
     pub fn require_max_age(&self, max_age: Duration) -> Self {
+        self.stricter(|required| {
+            let known = required.authentication.max_age;
+            required.authentication.max_age =
+                Some(known.map_or(max_age, |known| known.min(max_age)));
+        })
+    }
+
+    fn stricter(&self, change: impl FnOnce(&mut Requirements)) -> Self {
         let mut stricter = self.clone();
-        let known = stricter.authentication.max_age;
-        stricter.authentication.max_age = Some(known.map_or(max_age, |known| known.min(max_age)));
+        change(&mut stricter.required);
         stricter
     }
 
-    /// The API's name in challenges.
-    pub(crate) fn realm(&self) -> &str {
-        &self.shared.audience
-    }
-
-    pub(crate) fn issuer(&self) -> &str {
-        self.shared.issuer.as_str()
-    }
-
-    /// Where the API's metadata are, once it is announced.
-    pub(crate) fn metadata(&self) -> Option<&str> {
-        self.shared.metadata.as_deref()
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The same guard for an API whose metadata are there.
@@ -166,22 +159,17 @@ impl Guard {
     }
 
     /// Decides about a request by its head; a good one gets its [`Token`].
-    pub(crate) async fn admit(&self, head: &mut Parts) -> Result<(), Refusal> {
+    pub(crate) async fn admit(&self, head: &mut Parts) -> Result<Admitted, Refusal> {
+        let now = now();
         if let Some(token) = self.already_passed(head) {
-            return self.allow(token.claims());
+            self.required.check(token.claims(), head, self.shared.leeway, now)?;
+            return Ok(Admitted::default());
         }
-        let certificate = head.extensions.get();
-        let claims = self.believe(&head.headers, head.uri.query(), certificate).await?;
-        self.allow(&claims)?;
-        head.extensions.insert(Token::from_claims(claims));
+        let (token, admitted) = self.shared.believe(head, now).await?;
+        self.required.check(&token.claims, head, self.shared.leeway, now)?;
+        head.extensions.insert(Token::from_verified(token));
         head.extensions.insert(Passed(Arc::clone(&self.shared)));
-        Ok(())
-    }
-
-    /// Whether a believed token is enough here.
-    fn allow(&self, claims: &AccessTokenClaims) -> Result<(), Refusal> {
-        rules::check_scope(&claims.scope, &self.required)?;
-        rules::check_authentication(claims, &self.authentication, self.shared.leeway, now())
+        Ok(admitted)
     }
 
     fn already_passed<'r>(&self, head: &'r Parts) -> Option<&'r Token> {
@@ -189,86 +177,100 @@ impl Guard {
         Arc::ptr_eq(by, &self.shared).then(|| head.extensions.get())?
     }
 
-    async fn believe(
-        &self,
-        headers: &HeaderMap,
-        query: Option<&str>,
-        certificate: Option<&ClientCertificate>,
-    ) -> Result<AccessTokenClaims, Refusal> {
-        let token = rules::bearer_token(headers, query)?;
-        let cache = &self.shared.keys;
-        let keys = cache.current().await.ok_or(Refusal::KeysAway)?;
-        let expected = self.shared.expectations();
-        match verify(token, &keys, &expected, now()) {
-            Err(AccessTokenError::Jose(JoseError::UnknownKey(kid))) => {
-                let keys = cache.after_unknown(&kid, &keys).await;
-                verify(token, &keys, &expected, now())
-            }
-            decided => decided,
+    /// What a refused client is told. `came_as` is how its token came.
+    pub(crate) fn told(&self, refusal: Refusal, came_as: Scheme) -> Response {
+        let Shared { audience, proofs, metadata, .. } = &*self.shared;
+        let nonce = matches!(refusal, Refusal::UseNonce).then(|| proofs.next_nonce(None, now()));
+        let mut response = refusal.into_response(&Challenger {
+            realm: audience,
+            came_as,
+            takes_proofs: proofs.are_taken(),
+            scope: self.required.scope.as_str(),
+            resource_metadata: metadata.as_deref(),
+        });
+        Admitted { nonce: nonce.flatten() }.tell(&mut response);
+        response
+    }
+}
+
+impl Admitted {
+    /// Adds to the answer what the client has to know for its next request.
+    pub(crate) fn tell(self, response: &mut Response) {
+        if let Some(nonce) = self.nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
         }
-        .and_then(|claims| rules::from_holder(claims, certificate))
-        .map_err(Refusal::InvalidToken)
     }
 }
 
 impl Shared {
-    fn expectations(&self) -> Expectations<'_> {
-        Expectations {
-            issuer: &self.issuer,
-            audience: Some(&self.audience),
-            algorithms: &self.algorithms,
-            leeway: self.leeway,
+    /// All rules that have nothing to do with a single route.
+    async fn believe(
+        &self,
+        head: &Parts,
+        now: Timestamp,
+    ) -> Result<(Arc<Verified>, Admitted), Refusal> {
+        let urls = self.proofs.urls(head);
+        let certificate = certificate::of(head, &self.proxies);
+        let request = rules::Request {
+            method: head.method.as_str(),
+            urls: &urls,
+            query: head.uri.query(),
+            headers: &head.headers,
+            certificate: certificate.as_ref(),
+        };
+        let came = rules::presented_token(&request)?;
+        let token = self.verified(came, now).await?;
+        if self.bound_alone && token.claims.cnf.is_none() {
+            return Err(Refusal::InvalidToken(AccessTokenError::Unbound));
         }
+        let proof = rules::from_holder(&token.claims, came, &request, now)?;
+        let mut admitted = Admitted::default();
+        if let Some(proof) = proof {
+            self.proofs.take(&proof, now)?;
+            admitted.nonce = self.proofs.next_nonce(proof.nonce.as_deref(), now);
+        }
+        Ok((token, admitted))
+    }
+
+    async fn verified(
+        &self,
+        came: Presented<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Verified>, Refusal> {
+        let refused = |problem: JoseError| Refusal::InvalidToken(problem.into());
+        let asked = self.sources.iter().find(|source| source.introspects());
+        match (SignedToken::parse(came.token), asked) {
+            (Ok(token), _) => {
+                let source = self.issuer_of(&token).map_err(Refusal::InvalidToken)?;
+                source.believe_signed(came.token, &token, self.leeway, now).await
+            }
+            (Err(_), Some(source)) if !looks_signed(came.token) => {
+                source.believe_opaque(came.token, self.leeway, now).await
+            }
+            (Err(problem), _) => Err(refused(problem)),
+        }
+    }
+
+    /// The issuer whose keys verify a token: the only one, or the one that it names itself.
+    fn issuer_of(&self, token: &SignedToken<'_>) -> Result<&Source, AccessTokenError> {
+        if let [only] = &*self.sources {
+            return Ok(only);
+        }
+        let Claimed { iss } = token.unverified_claims()?;
+        let named = self.sources.iter().find(|source| source.issuer == iss);
+        named.ok_or(AccessTokenError::UnknownIssuer)
     }
 }
 
-impl GuardBuilder {
-    /// How far the issuer's clock and ours may differ; 30 seconds otherwise.
-    pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
-        self
-    }
-
-    /// The signature algorithms that are believed; ES256, EdDSA and PS256 otherwise.
-    pub fn algorithms(mut self, algorithms: &[Algorithm]) -> Self {
-        algorithms.clone_into(&mut self.algorithms);
-        self
-    }
-
-    /// The guard. Nothing is fetched yet, so that the API starts also while the issuer is away.
-    pub fn build(self) -> Result<Guard, BuildError> {
-        let issuer = Issuer::try_from(self.issuer.as_str())
-            .map_err(|problem| BuildError::Issuer { issuer: self.issuer, problem })?;
-        if !is_audience(&self.audience) {
-            return Err(BuildError::Audience(self.audience));
-        }
-        if self.algorithms.is_empty() {
-            return Err(BuildError::NoAlgorithm);
-        }
-        if self.leeway > LEEWAY_AT_MOST {
-            return Err(BuildError::Leeway(self.leeway));
-        }
-        let keys = Arc::new(KeyCache::new(issuer.clone())?);
-        let (audience, algorithms, leeway) = (self.audience, self.algorithms, self.leeway);
-        let metadata = None;
-        let shared = Shared { issuer, audience, algorithms, leeway, keys, metadata };
-        Ok(Guard {
-            shared: Arc::new(shared),
-            required: Scope::empty(),
-            authentication: Authentication::default(),
-        })
-    }
+/// Three parts of which the first one is a header: a JWT that is broken, and nothing that an issuer
+/// could be asked about.
+fn looks_signed(token: &str) -> bool {
+    token.starts_with("ey") && token.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// One value, as it stands in a challenge among others (RFC 9470 section 3).
 fn is_acr(text: &str) -> bool {
-    is_audience(text) && !text.contains(' ')
-}
-
-/// It also becomes the realm of challenges, a quoted string.
-fn is_audience(text: &str) -> bool {
-    (1..=500).contains(&text.len())
-        && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte))
+    is_quotable(text) && !text.contains(' ')
 }
 
 fn now() -> Timestamp {
@@ -280,33 +282,31 @@ fn now() -> Timestamp {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_guard_that_would_be_wrong_is_not_built() {
-        let good = || Guard::builder("https://login.example", "https://api.example");
-        assert!(good().build().is_ok());
-        let build = |issuer, audience| Guard::builder(issuer, audience).build();
-        assert!(matches!(build("login.example", "a"), Err(BuildError::Issuer { .. })));
-        assert!(matches!(build("http://login.example", "a"), Err(BuildError::Issuer { .. })));
-        for audience in ["", "a\"b", "a\\b", "\u{e9}", "a\nb"] {
-            let refused = build("https://login.example", audience);
-            assert!(matches!(refused, Err(BuildError::Audience(_))), "{audience}");
-        }
-        assert!(matches!(good().algorithms(&[]).build(), Err(BuildError::NoAlgorithm)));
-        let hour = Duration::from_hours(1);
-        assert!(matches!(good().leeway(hour).build(), Err(BuildError::Leeway(_))));
+    fn guard() -> Guard {
+        Guard::builder("https://login.example", "https://api.example").build().expect("good")
     }
 
     #[test]
     #[should_panic(expected = "cannot be required as acr values")]
     fn acr_values_that_cannot_be_asked_for_are_refused_at_start() {
-        let guard = Guard::builder("https://login.example", "https://api.example").build();
-        let _ = guard.expect("good").require_acr(&["gold silver"]);
+        let _ = guard().require_acr(&["gold silver"]);
     }
 
     #[test]
     #[should_panic(expected = "cannot be required as a scope")]
     fn a_scope_that_none_can_have_is_refused_at_start() {
-        let guard = Guard::builder("https://login.example", "https://api.example").build();
-        let _ = guard.expect("good").require("photos:\"read");
+        let _ = guard().require("photos:\"read");
+    }
+
+    #[test]
+    fn what_looks_like_a_jwt_is_no_opaque_token() {
+        for (token, signed) in [
+            ("eyJ.e30.x", true),
+            ("eyJ", false),
+            ("opaque.with.dots", false),
+            ("eyJ.a.b.c.d", false),
+        ] {
+            assert_eq!(looks_signed(token), signed, "{token}");
+        }
     }
 }

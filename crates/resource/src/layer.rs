@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use http::Request;
 use tower::{Layer, Service};
 
-use crate::{Guard, Refusal, body};
+use crate::guard::Admitted;
+use crate::{Guard, Refusal, body, rules};
 
 /// A service behind a [`Guard`].
 #[derive(Clone, Debug)]
@@ -46,18 +47,26 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let guard = self.guard.clone();
         Box::pin(async move {
+            let came_as = rules::scheme(request.headers());
             match admit(&guard, request).await {
-                Ok(request) => inner.call(request).await.map(IntoResponse::into_response),
+                Ok((request, admitted)) => {
+                    let mut response = inner.call(request).await?.into_response();
+                    admitted.tell(&mut response);
+                    Ok(response)
+                }
                 Err(refusal) => {
                     tracing::debug!(status = refusal.status().as_u16(), "refused: {refusal}");
-                    Ok(guard.told(refusal))
+                    Ok(guard.told(refusal, came_as))
                 }
             }
         })
     }
 }
 
-async fn admit(guard: &Guard, request: Request<Body>) -> Result<Request<Body>, Refusal> {
+async fn admit(
+    guard: &Guard,
+    request: Request<Body>,
+) -> Result<(Request<Body>, Admitted), Refusal> {
     let (mut head, mut payload) = request.into_parts();
     if body::is_form(&head.headers) {
         let found;
@@ -69,6 +78,6 @@ async fn admit(guard: &Guard, request: Request<Body>) -> Result<Request<Body>, R
             ));
         }
     }
-    guard.admit(&mut head).await?;
-    Ok(Request::from_parts(head, payload))
+    let admitted = guard.admit(&mut head).await?;
+    Ok((Request::from_parts(head, payload), admitted))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keystile_authority::Authority;
+use tokio::sync::Semaphore;
 
 use crate::FaceSettings;
 use crate::cookies::CookieNames;
@@ -17,6 +18,8 @@ pub(crate) struct Face {
     pub(crate) cookies: CookieNames,
     pub(crate) proxy: ProxySettings,
     pub(crate) incidents: Incidents,
+    /// Places for requests whose bodies do not come with their heads.
+    pub(crate) slow_bodies: Semaphore,
     /// The metadata document, made once.
     pub(crate) metadata: axum::body::Bytes,
 }
@@ -37,6 +40,7 @@ impl Face {
             cookies: CookieNames::new(issuer),
             proxy: settings.proxy.clone(),
             incidents: Incidents::start(Arc::clone(&authority)),
+            slow_bodies: Semaphore::new((settings.limits.concurrent_requests / 2).max(1)),
             metadata: metadata.into(),
             pages,
             authority,

@@ -45,7 +45,7 @@ pub struct FaceSettings {
 pub struct FaceLimits {
     /// Largest body, in bytes.
     pub body_bytes: usize,
-    /// Open connections; more wait to be accepted.
+    /// Open connections; more are answered 503 and closed.
     pub connections: usize,
     /// Requests under way; more are answered 503 at once.
     pub concurrent_requests: usize,

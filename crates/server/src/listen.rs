@@ -19,7 +19,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -109,8 +109,16 @@ const RECOMMENDED: [CipherSuite; 4] = [
     CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 ];
 
-/// Serves until `shutdown` is done, then lets what is under way finish. More than `connections`
-/// wait to be accepted.
+/// Connections beyond the bound that are told so at the same time; more are closed without a word.
+const TURNED_AWAY_AT_ONCE: usize = 64;
+/// How long one of them may take to hear it.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
+/// What they are told.
+const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n\
+    Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Serves until `shutdown` is done, then lets what is under way finish. More connections than
+/// `connections` are answered 503 at once and closed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -119,15 +127,20 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let slots = Arc::new(Semaphore::new(connections));
+    let doors = Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE));
     let graceful = GracefulShutdown::new();
     let tls = tls.map(TlsAcceptor::from);
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let (stream, peer, slot) = accepted;
+        let (stream, peer) = accepted;
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            turn_away(stream, tls.is_some(), &doors);
+            continue;
+        };
         let router = router.clone();
         let watcher = graceful.watcher();
         let tls = tls.clone();
@@ -155,16 +168,12 @@ pub async fn serve(
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
-        let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore stays open");
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, slot);
+                return (stream, peer);
             }
             Err(error) => {
                 // Out of file descriptors, say: wait for some to come back.
@@ -173,6 +182,27 @@ async fn accept(
             }
         }
     }
+}
+
+/// Tells a connection that there is no room for it. With TLS it is closed: a handshake costs more
+/// than there is.
+fn turn_away(mut stream: TcpStream, tls: bool, doors: &Arc<Semaphore>) {
+    if tls {
+        return;
+    }
+    let Ok(door) = Arc::clone(doors).try_acquire_owned() else { return };
+    tokio::spawn(async move {
+        let told = async {
+            stream.write_all(NO_ROOM).await?;
+            stream.shutdown().await?;
+            // Closed with something unread, it would lose what it was told.
+            let mut unread = [0; 512];
+            while stream.read(&mut unread).await? > 0 {}
+            Ok::<_, std::io::Error>(())
+        };
+        let _ = tokio::time::timeout(HEARD_WITHIN, told).await;
+        drop(door);
+    });
 }
 
 /// The certificate that a handshake proved.

@@ -1,9 +1,13 @@
 //! What came in, as values for the authority.
 
+use std::future::poll_fn;
+use std::mem;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -93,9 +97,6 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// A form's bytes: only `application/x-www-form-urlencoded`, only within the bound.
-pub(crate) struct Form(pub(crate) Result<Params, FormError>);
-
 /// Why a body is not a form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
@@ -107,6 +108,8 @@ pub(crate) enum FormError {
     Incomplete,
     #[error("the body did not come in time")]
     TooSlow,
+    #[error("too many requests wait for their bodies")]
+    Busy,
     #[error("{0}")]
     Params(keystile_protocol::ParamError),
 }
@@ -117,16 +120,9 @@ impl FormError {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Incomplete | Self::Params(_) => StatusCode::BAD_REQUEST,
         }
-    }
-}
-
-impl FromRequest<SharedFace> for Form {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request(request: Request, face: &SharedFace) -> Result<Self, Self::Rejection> {
-        Ok(Self(form(request, face).await))
     }
 }
 
@@ -139,7 +135,7 @@ impl FromRequest<SharedFace> for PageForm {
     async fn from_request(request: Request, face: &SharedFace) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let Ok(from) = FromBrowser::from_request_parts(&mut parts, face).await;
-        let read = form(Request::from_parts(parts, body), face).await;
+        let (_, read) = form(parts, body, face).await;
         read.map(Self).map_err(|error| respond::bad_form(face, &from, &error))
     }
 }
@@ -151,10 +147,20 @@ pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     received.eq_ignore_ascii_case(media_type)
 }
 
-/// A body, within the bounds on size and time.
+/// A body, within the bounds on size and time. An honest one comes with its head; of those that do
+/// not, so many may be waited for that they leave room for the others.
 pub(crate) async fn body(request: Request, face: &SharedFace) -> Result<Bytes, FormError> {
-    let body = tokio::time::timeout(BODY_WITHIN, Bytes::from_request(request, face));
-    body.await.map_err(|_| FormError::TooSlow)?.map_err(|rejection| {
+    let mut read = pin!(Bytes::from_request(request, face));
+    let at_once = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
+    let body = match at_once {
+        Poll::Ready(body) => body,
+        Poll::Pending => {
+            let _place = face.slow_bodies.try_acquire().map_err(|_| FormError::Busy)?;
+            let body = tokio::time::timeout(BODY_WITHIN, read).await;
+            body.map_err(|_| FormError::TooSlow)?
+        }
+    };
+    body.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             FormError::TooLarge
         } else {
@@ -163,12 +169,19 @@ pub(crate) async fn body(request: Request, face: &SharedFace) -> Result<Bytes, F
     })
 }
 
-async fn form(request: Request, face: &SharedFace) -> Result<Params, FormError> {
-    let is_form = is_of_type(request.headers(), "application/x-www-form-urlencoded");
-    // A body that is absent needs no type.
-    let body = body(request, face).await?;
-    if !is_form && !body.is_empty() {
-        return Err(FormError::ContentType);
-    }
-    Params::parse(&body).map_err(FormError::Params)
+/// A form (only `application/x-www-form-urlencoded`, only within the bounds), and the headers that it came with.
+pub(crate) async fn form(
+    mut parts: Parts,
+    body: Body,
+    face: &SharedFace,
+) -> (HeaderMap, Result<Params, FormError>) {
+    let headers = mem::take(&mut parts.headers);
+    let is_form = is_of_type(&headers, "application/x-www-form-urlencoded");
+    let read = match self::body(Request::from_parts(parts, body), face).await {
+        // A body that is absent needs no type.
+        Ok(body) if !is_form && !body.is_empty() => Err(FormError::ContentType),
+        Ok(body) => Params::parse(&body).map_err(FormError::Params),
+        Err(error) => Err(error),
+    };
+    (headers, read)
 }

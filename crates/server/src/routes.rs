@@ -14,7 +14,8 @@ use crate::limits::{self, Bounded};
 use crate::{FaceLimits, Routers};
 
 pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
-    let bounded = Bounded::new(SharedFace::clone(&face), limits.concurrent_requests);
+    let (of_clients, of_browsers) =
+        Bounded::of_each(SharedFace::clone(&face), limits.concurrent_requests);
     let base = face.authority.policy().issuer.path().to_owned();
     let oauth_metadata = format!("/.well-known/oauth-authorization-server{base}");
 
@@ -51,10 +52,10 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
         .route("/jwks", get(metadata::keys))
         .method_not_allowed_fallback(errors::json_method_not_allowed);
 
-    let bound = from_fn_with_state(bounded, limits::bound);
-    let with_certificates = below(&base, for_clients.clone().layer(bound.clone()));
+    let for_browsers = for_browsers.layer(from_fn_with_state(of_browsers, limits::bound));
+    let for_clients = for_clients.layer(from_fn_with_state(of_clients, limits::bound));
+    let with_certificates = below(&base, for_clients.clone());
     let work = for_browsers.merge(for_clients);
-    let work = work.layer(bound);
     let work = work.route("/assets/{name}", get(assets::get));
     let all = below(&base, work).route(&oauth_metadata, get(metadata::document));
     Routers {

@@ -16,6 +16,8 @@ const APPROVE: &str = "
 /// As the client is now; not where somebody registered one of that name.
 pub(crate) async fn keep(db: &mut impl Statements, approved: &ApprovedClient) -> Stored<()> {
     let ApprovedClient { client, at, .. } = approved;
+    // First, so that nobody registers one meanwhile.
+    meta::note_change(db).await?;
     match clients::find(db, &client.id).await? {
         Some(known) if known.origin != ClientOrigin::Document => return Ok(()),
         _ => {}

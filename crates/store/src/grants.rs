@@ -8,7 +8,7 @@ use keystile_protocol::access_token::SenderConstraint;
 use keystile_protocol::jose::Thumbprint;
 use keystile_protocol::{ClientId, Timestamp};
 
-use crate::statements::{Fields, Statements, params, to_json};
+use crate::statements::{Fields, Statements, Value, params, to_json};
 use crate::{sessions, used_once};
 
 /// Whether the grant `g`, which may be a row or about to become one, hangs on nothing that has
@@ -35,24 +35,25 @@ macro_rules! alive {
     };
 }
 
+pub(crate) use alive;
+
 /// One statement, so that parallel redemptions cannot miss each other: whoever comes second sees
-/// the first one's `redemption` and has revoked the grant by the time it sees it.
+/// the first one's `redemption` and has revoked the grant by the time it sees it. The epoch is
+/// asked here too: a code may have been opened just before a promotion and come here just after.
 const REDEEM: &str = concat!(
-    "WITH g (id, redemption, account, client, registration, session, sid, offline, scope,
-             resources, auth_time, methods, approved_at, created_at, expires_at, keep_until, salt,
-             claims, dpop_key, approval, certificate, authorization_details)
-     AS (VALUES ($1, $2, $3, $4, (SELECT r.registration FROM clients r WHERE r.id = $4), $5, $6,
-                 $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21))
-     INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
+    "INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
                          scope, resources, auth_time, methods, approved_at, created_at, expires_at,
                          keep_until, salt, claims, dpop_key, approval, certificate,
-                         authorization_details,
-                         generation, rotated_at, last_used)
-     SELECT g.id, g.redemption, g.account, g.client, g.registration, g.session, g.sid, g.offline,
-            g.scope, g.resources, g.auth_time, g.methods, g.approved_at, g.created_at,
-            g.expires_at, g.keep_until, g.salt, g.claims, g.dpop_key,
-            g.approval, g.certificate, g.authorization_details, 0, g.created_at, g.created_at
-     FROM g WHERE ",
+                         authorization_details, generation, rotated_at, last_used)
+     SELECT $1, $2, g.account, g.client, g.registration, g.session, $6, g.offline, $8, $9, $10,
+            $11, g.approved_at, $13, $14, $15, $16, $17, $18, $19, $20, $21, 0, $13, $13
+     FROM (SELECT $3 AS account, $4 AS client,
+                  (SELECT r.registration FROM clients r WHERE r.id = $4) AS registration,
+                  $5 AS session, $7 AS offline, $12 AS approved_at) g
+     WHERE (CAST($22 AS BIGINT) IS NULL
+            OR $22 = (SELECT e.value FROM meta e WHERE e.name = 'epoch')
+            OR EXISTS (SELECT 1 FROM grants o WHERE o.id = $1 AND o.redemption = $2))
+       AND ",
     alive!("$13"),
     " ON CONFLICT (id) DO UPDATE
       SET revoked_at = CASE WHEN grants.redemption = excluded.redemption
@@ -68,59 +69,93 @@ pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored
     if let Some(kind) = used_once::add(db, &new.once, &new.redemption).await? {
         return Ok(Redeemed::UsedBefore(kind));
     }
-    let Some((redemption, revoked_at, another)) = insert(db, new).await? else {
-        revoke_redeemed(db, &new.grant, new.approval, new.created_at).await?;
-        return Ok(Redeemed::Ended);
-    };
-    if another {
-        return Ok(Redeemed::Taken);
+    let row = NewGrant::new(new)?;
+    let found = db.row(REDEEM, &row.values(), read_redeemed).await?;
+    let redeemed = redeemed(new, found);
+    match redeemed {
+        Redeemed::Ended => revoke_redeemed(db, &new.grant, new.approval, new.created_at).await?,
+        Redeemed::Done if new.first_in_session => {
+            sessions::list_client(db, &new.session, &new.client).await?;
+        }
+        _ => {}
     }
-    if redemption != new.redemption || revoked_at.is_some() {
-        return Ok(Redeemed::Replayed);
-    }
-    if new.first_in_session {
-        sessions::list_client(db, &new.session, &new.client).await?;
-    }
-    Ok(Redeemed::Done)
+    Ok(redeemed)
 }
 
-/// Whose row there is now, whether it is revoked, and whether it is of another approval; nothing if the grant would be born dead.
-async fn insert(
-    db: &mut impl Statements,
-    new: &Redemption,
-) -> Stored<Option<([u8; 16], Option<i64>, bool)>> {
-    let claims = (!new.claims.is_empty()).then(|| to_json(&new.claims)).transpose()?;
-    let details = (!new.details.is_empty()).then(|| new.details.to_json());
-    let (resources, methods) = (to_json(&new.resources)?, to_json(&new.methods)?);
-    let (key, certificate) = match new.bound_to {
-        None => (None, None),
-        Some(SenderConstraint::DpopKey(key)) => (Some(key), None),
-        Some(SenderConstraint::Certificate(certificate)) => (None, Some(certificate)),
-    };
-    let params = params![
-        &new.grant,
-        &new.redemption,
-        &new.account,
-        &new.client,
-        &new.session,
-        &new.sid,
-        new.offline,
-        &new.scope,
-        &resources,
-        new.auth_time,
-        &methods,
-        new.approved_at,
-        new.created_at,
-        new.expires_at,
-        new.keep_until,
-        &new.salt,
-        claims.as_deref(),
-        key.as_ref().map(Thumbprint::as_bytes),
-        new.approval.as_ref(),
-        certificate.as_ref().map(Thumbprint::as_bytes),
-        details.as_deref(),
-    ];
-    db.row(REDEEM, params, |row| Ok((row.array()?, row.maybe_int()?, row.flag()?))).await
+/// Whose row there is, whether it is revoked, and whether it is of another approval.
+pub(crate) type Found = ([u8; 16], Option<i64>, bool);
+
+/// Reads the columns of [`Found`].
+pub(crate) fn read_redeemed(row: &mut Fields<'_>) -> Stored<Found> {
+    Ok((row.array()?, row.maybe_int()?, row.flag()?))
+}
+
+/// What a row means, or that there is none since it would be born dead.
+pub(crate) fn redeemed(new: &Redemption, found: Option<Found>) -> Redeemed {
+    match found {
+        None => Redeemed::Ended,
+        Some((_, _, true)) => Redeemed::Taken,
+        Some((redemption, None, _)) if redemption == new.redemption => Redeemed::Done,
+        Some(_) => Redeemed::Replayed,
+    }
+}
+
+/// A redemption with what is kept of it as JSON.
+pub(crate) struct NewGrant<'r> {
+    new: &'r Redemption,
+    resources: String,
+    methods: String,
+    claims: Option<String>,
+    details: Option<String>,
+}
+
+impl<'r> NewGrant<'r> {
+    pub(crate) fn new(new: &'r Redemption) -> Stored<Self> {
+        Ok(Self {
+            new,
+            resources: to_json(&new.resources)?,
+            methods: to_json(&new.methods)?,
+            claims: (!new.claims.is_empty()).then(|| to_json(&new.claims)).transpose()?,
+            details: (!new.details.is_empty()).then(|| new.details.to_json()),
+        })
+    }
+
+    /// The parameters of [`REDEEM`].
+    pub(crate) fn values(&self) -> [Value<'_>; 22] {
+        let Self { new, resources, methods, claims, details } = self;
+        let epoch = new.epoch.map(|epoch| i64::try_from(epoch).unwrap_or(i64::MAX));
+        let (key, certificate) = match &new.bound_to {
+            None => (None, None),
+            Some(SenderConstraint::DpopKey(key)) => (Some(key.as_bytes()), None),
+            Some(SenderConstraint::Certificate(certificate)) => {
+                (None, Some(certificate.as_bytes()))
+            }
+        };
+        *params![
+            &new.grant,
+            &new.redemption,
+            &new.account,
+            &new.client,
+            &new.session,
+            &new.sid,
+            new.offline,
+            &new.scope,
+            resources,
+            new.auth_time,
+            methods,
+            new.approved_at,
+            new.created_at,
+            new.expires_at,
+            new.keep_until,
+            &new.salt,
+            claims.as_deref(),
+            key,
+            new.approval.as_ref(),
+            certificate,
+            details.as_deref(),
+            epoch,
+        ]
+    }
 }
 
 const FIND: &str = concat!(

@@ -4,8 +4,8 @@ use keystile_authority::ports::Stored;
 use keystile_authority::rules::logo::{Logo, PictureKind};
 use keystile_protocol::ClientId;
 
-use crate::clients;
 use crate::statements::{Fields, Statements, params};
+use crate::{clients, meta};
 
 const PUT: &str = "
     INSERT INTO logos (client, name, media_type, picture) VALUES ($1, $2, $3, $4)
@@ -25,6 +25,8 @@ pub(crate) async fn keep(
     logo_uri: &str,
     logo: &Logo,
 ) -> Stored<()> {
+    // First, so that nobody changes the client meanwhile.
+    meta::note_change(db).await?;
     let Some(mut client) = clients::find(db, client).await? else { return Ok(()) };
     if client.about.logo_uri.as_deref() != Some(logo_uri) {
         return Ok(());

@@ -72,12 +72,14 @@ pub(crate) async fn any_due(db: &mut impl Statements, now: Timestamp) -> Stored<
     Ok(due > 0)
 }
 
+/// The row is asked again: another node may have taken it since the inner statement saw it.
 const CLAIM: &str = "
     UPDATE logout_messages
     SET tries = tries + 1, lease_until = $2, give_up_at = COALESCE(give_up_at, $3)
     WHERE id IN (SELECT id FROM logout_messages
                  WHERE settled_at IS NULL AND next_try_at <= $1 AND lease_until <= $1
                  ORDER BY next_try_at, id LIMIT $4)
+      AND settled_at IS NULL AND lease_until <= $1
     RETURNING id, client, account, sid, tries, give_up_at";
 
 pub(crate) async fn claim(db: &mut impl Statements, claim: Claim) -> Stored<Vec<LogoutMessage>> {

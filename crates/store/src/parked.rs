@@ -6,10 +6,9 @@ use keystile_authority::ids::ParkedId;
 use keystile_authority::ports::Stored;
 use keystile_protocol::Timestamp;
 
-use crate::statements::{Fields, Statements, only_number, params};
+use crate::statements::{Fields, Statements, Turn, only_number, params};
 
-/// Counts and adds in one statement, so that no two take the last place. What has expired and is
-/// not swept yet takes none.
+/// What has expired and is not swept yet takes no place.
 const PARK: &str = "
     INSERT INTO parked (id, owner, content, expires_at)
     SELECT $1, $2, $3, $4
@@ -28,6 +27,7 @@ pub(crate) async fn add(db: &mut impl Statements, park: &Park) -> Stored<Parked>
         park.per_owner,
         park.in_all,
     ];
+    db.take_turn(Turn::Parked).await?;
     match db.execute(PARK, params).await? {
         0 => Ok(Parked::Full),
         _ => Ok(Parked::Done),

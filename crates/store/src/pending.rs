@@ -12,7 +12,7 @@ use keystile_authority::rules::pending::STAYS;
 use keystile_authority::user_code::UserCode;
 use keystile_protocol::Timestamp;
 
-use crate::statements::{Fields, Statements, Value, only_number, params, to_json};
+use crate::statements::{Fields, Statements, Turn, Value, only_number, params, to_json};
 use crate::{consents, grants, pings};
 
 /// Of one network those of devices count that still wait.
@@ -45,9 +45,9 @@ const OPEN: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
     ON CONFLICT (user_code) DO NOTHING";
 
-/// Nobody writes meanwhile: writers take turns.
 pub(crate) async fn open(db: &mut impl Statements, opened: &PendingOpened) -> Stored<Opened> {
     let PendingOpened { pending, network, at, limits, ping, .. } = opened;
+    db.take_turn(Turn::Pending).await?;
     if there_are_many(db, opened).await? {
         return Ok(Opened::TooMany);
     }

@@ -44,10 +44,12 @@ pub(crate) async fn any_due(db: &mut impl Statements, now: Timestamp) -> Stored<
     Ok(due > 0)
 }
 
+/// The row is asked again: another node may have taken it since the inner statement saw it.
 const CLAIM: &str = "
     UPDATE pings SET tries = tries + 1, lease_until = $2
     WHERE request IN (SELECT request FROM pings WHERE due_at <= $1 AND lease_until <= $1
                       ORDER BY due_at, request LIMIT $3)
+      AND lease_until <= $1
     RETURNING request, client, sealed, tries";
 
 pub(crate) async fn claim(db: &mut impl Statements, claim: PingClaim) -> Stored<Vec<Ping>> {

@@ -6,7 +6,7 @@ use keystile_authority::registered::{
 };
 use keystile_protocol::{ClientId, Timestamp};
 
-use crate::statements::{Fields, Statements, Value, only_number, params, to_json};
+use crate::statements::{Fields, Statements, Turn, Value, only_number, params, to_json};
 use crate::{clients, initial_access_tokens, logos, meta};
 
 const OF_NETWORK: &str = "
@@ -45,6 +45,7 @@ const ADD: &str = "
     VALUES ($1, $2, $3, $4, $5)";
 
 pub(crate) async fn add(db: &mut impl Statements, new: &NewRegistration) -> Stored<Registered> {
+    db.take_turn(Turn::Registrations).await?;
     match admitted(db, &new.admission).await? {
         Registered::Done => {}
         no_room => return Ok(no_room),

@@ -180,6 +180,13 @@ pub(crate) async fn remove_all(db: &mut impl Statements, account: &AccountId) ->
     db.execute("DELETE FROM sessions WHERE account = $1", params![account]).await.map(drop)
 }
 
+/// No browser's cookie fits any more. The sessions themselves stay, since grants hang on them: they
+/// end by time, by logout, or by their users' word.
+pub(crate) async fn forget_browsers(db: &mut impl Statements) -> Stored<()> {
+    // Nobody knows a secret with this digest.
+    db.execute("UPDATE sessions SET secret_digest = $1", params![&[0_u8; 32]]).await.map(drop)
+}
+
 /// Notes that the client got tokens in the session.
 pub(crate) async fn list_client(
     db: &mut impl Statements,

@@ -1,38 +1,45 @@
 //! SQLite: a file beside the program. One thread writes, a few connections read, and what was
 //! answered is on disk.
 
-mod db;
-mod logos;
-mod logout_outbox;
-mod memory;
+mod backup;
+pub(crate) mod db;
+mod departure;
+mod locks;
 mod open;
-mod parking;
-mod pending;
-mod pings;
+mod place;
 mod readers;
-mod registrations;
-mod registry;
-mod store;
-mod sweeper;
+mod restore;
+mod watch;
 mod writer;
 
+use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystile_authority::ports::Stored;
-use keystile_protocol::Timestamp;
 
-use crate::meta;
-use crate::sweep::Cursor;
+use crate::memory::Memory;
+use crate::migrations::MigrationPlan;
 use db::Db;
-use memory::Memory;
+use place::Place;
 use readers::Readers;
+use watch::Watch;
 use writer::Writer;
 
+pub use backup::{Contents, CopyError, StoreCopy};
+pub use departure::Departure;
 pub use open::OpenError;
+pub use restore::Restore;
 
-/// How a [`SqliteStore`] works.
+/// What opening the file would do to its tables. Nothing is touched.
+pub fn plan(path: &Path, options: Options) -> Result<MigrationPlan, OpenError> {
+    if !path.exists() {
+        return Ok(open::plan_of_new());
+    }
+    open::plan(&mut open::reader(path, options).map_err(OpenError::Sqlite)?)
+}
+
+/// How a database in a file works.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Connections that read: as many as threads that ask, or reads wait for each other.
@@ -41,6 +48,9 @@ pub struct Options {
     pub queue: usize,
     /// Writes that share a commit at most.
     pub batch: usize,
+    /// When a commit has taken this long, the disk or another process holds it up: from then on
+    /// until it is over, writes are refused at once instead of waiting behind it.
+    pub patience: Duration,
     /// How long to wait for another process, such as the command line, that is writing.
     pub busy_timeout: Duration,
 }
@@ -52,77 +62,83 @@ impl Default for Options {
             readers: threads.clamp(2, 16),
             queue: 1024,
             batch: 64,
+            patience: Duration::from_secs(2),
             busy_timeout: Duration::from_secs(5),
         }
     }
 }
 
-/// `authority`'s store and registry in an SQLite file. Clones are the same store.
-#[derive(Clone)]
-pub struct SqliteStore {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
+pub(crate) struct Sqlite {
     // The writer goes first: it finishes its queue while the rest is still there.
     writer: Writer,
     readers: Readers,
-    memory: Memory,
-    cursor: Mutex<Cursor>,
+    watch: Watch,
+    place: Place,
+    /// Locked for as long as the store is open.
+    _in_use: File,
 }
 
-impl SqliteStore {
+impl Sqlite {
     /// Opens the file, makes it if it is missing (it and its folder for its owner alone), and
     /// brings its tables up to date.
-    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let connection = open::prepare(path, options)?;
+    pub(crate) fn open(path: &Path, options: Options, memory: &Memory) -> Result<Self, OpenError> {
+        let (connection, in_use) = open::prepare(path, options)?;
         let reader = || open::reader(path, options).map_err(OpenError::Sqlite);
         let readers = (0..options.readers.max(1)).map(|_| reader()).collect::<Result<_, _>>()?;
-        let memory = Memory::new(reader()?)?;
+        let watch = Watch::new(reader()?);
+        watch.try_look(memory).map_err(OpenError::Store)?;
         let again = path.to_owned();
         let reopen = move || open::writer(&again, options);
-        let writer = Writer::start(connection, reopen, options).map_err(OpenError::Thread)?;
+        let place = Place::of(path);
+        let here = place.clone();
+        let check = move || here.check();
+        let writer =
+            Writer::start(connection, reopen, check, options).map_err(OpenError::Thread)?;
         let readers = Readers::new(readers);
-        let cursor = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { writer, readers, memory, cursor }) })
+        Ok(Self { writer, readers, watch, place, _in_use: in_use })
     }
 
-    /// Refuses new writes, lets those that wait finish, and stops the writer. Dropping the last
-    /// clone does the same.
-    pub fn shutdown(&self) {
-        self.inner.writer.stop();
+    pub(crate) fn read<T>(&self, ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T>) -> Stored<T> {
+        self.readers.ask(ask)
     }
 
-    /// Begins a new epoch, as a restore does: what was sealed before is refused.
-    pub async fn raise_epoch(&self, now: Timestamp) -> Stored<u64> {
-        let raise = async move |db: &mut Db<'_>| {
-            crate::pending::delete_all(db).await?;
-            meta::raise_epoch(db, now).await
-        };
-        let raised = self.write(raise).await;
-        self.inner.memory.look();
-        raised
-    }
-
-    /// Counts changes of clients and signing keys by whichever process; a second old at most.
-    pub fn changes(&self) -> i64 {
-        self.inner.memory.marks().changes
-    }
-
-    fn read<T>(&self, ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T>) -> Stored<T> {
-        self.inner.readers.ask(ask)
-    }
-
-    async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         act: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
-        self.inner.writer.write(act).await
+        self.writer.write(act).await
+    }
+
+    /// The same for what comes out the same when it is done twice: while its commit is in doubt it
+    /// is sent again.
+    pub(crate) async fn write_again<T: Send + 'static>(
+        &self,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
+    ) -> Stored<T> {
+        self.writer.write_until_known(act).await
+    }
+
+    /// Whether what is written will be found again.
+    pub(crate) fn check_place(&self) -> Stored<()> {
+        self.place.check()
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.writer.is_pressed()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.writer.is_running()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.writer.stop();
     }
 }
 
-impl std::fmt::Debug for SqliteStore {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteStore").finish_non_exhaustive()
-    }
-}
+#[cfg(test)]
+mod lost_answers;

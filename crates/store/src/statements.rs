@@ -32,6 +32,19 @@ pub(crate) trait Statements {
     ) -> Stored<Option<T>> {
         Ok(self.rows(sql, params, read).await?.pop())
     }
+
+    /// Waits until no other transaction has this turn, and keeps it until the end of this one: what
+    /// is read from now on stays as it is for those who take turns.
+    async fn take_turn(&mut self, turn: Turn) -> Stored<()>;
+}
+
+/// Of what one at a time is counted and added, so that no two take the last place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Keys,
+    Parked,
+    Pending,
+    Registrations,
 }
 
 /// What a parameter or a column holds.

@@ -1,17 +1,33 @@
-//! Expiry: rows that are of no more use are deleted in small batches.
+//! Expiry: rows that are of no more use are deleted in small batches, by one node at a time.
 //!
 //! Grants and sessions are walked in the order of their keys, so that neither needs an index on
 //! its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use keystile_authority::ports::Stored;
+use keystile_authority::policy::Lifetimes;
+use keystile_authority::ports::{Clock, Stored};
+use keystile_authority::rules::forgetting::{Forgettable, forgettable};
 use keystile_protocol::Timestamp;
 
 use crate::statements::{Statements, Value, only_number, params};
 
 /// How long the row of a session stays after its end.
 pub(crate) const SESSION_STAYS: Duration = Duration::from_secs(3600);
+
+/// How a node sweeps.
+#[derive(Clone)]
+pub struct Sweeping {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// How often.
+    pub every: Duration,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// 16 random bytes of this node.
+    pub node: [u8; 16],
+}
 
 /// What one step of the sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,21 +91,42 @@ impl Stretch {
     }
 }
 
-const LOOK_AT_GRANTS: &str = "
-    SELECT id, CASE WHEN keep_until < $2 THEN 1 ELSE 0 END
-    FROM grants WHERE id > $1 ORDER BY id LIMIT $3";
+/// Over a row of grants: whether nothing can come of it any more (`rules::forgetting`).
+macro_rules! ended {
+    ($now:literal, $approved_before:literal, $unused_since:literal) => {
+        concat!(
+            "(keep_until < ",
+            $now,
+            " OR (approved_at < ",
+            $approved_before,
+            " AND (revoked_at IS NOT NULL OR last_used < ",
+            $unused_since,
+            ")))"
+        )
+    };
+}
+
+const LOOK_AT_GRANTS: &str = concat!(
+    "SELECT id, CASE WHEN ",
+    ended!("$3", "$4", "$5"),
+    " THEN 1 ELSE 0 END
+     FROM grants WHERE id > $1 ORDER BY id LIMIT $2"
+);
 
 const LOOK_AT_SESSIONS: &str = "
-    SELECT id, CASE WHEN expires_at < $2 OR COALESCE(ended_at, expires_at) < $2 THEN 1 ELSE 0 END
-    FROM sessions WHERE id > $1 ORDER BY id LIMIT $3";
+    SELECT id, CASE WHEN expires_at < $3 OR COALESCE(ended_at, expires_at) < $3 THEN 1 ELSE 0 END
+    FROM sessions WHERE id > $1 ORDER BY id LIMIT $2";
 
 pub(crate) async fn look_at_grants(
     db: &mut impl Statements,
     from: Place,
+    lifetimes: &Lifetimes,
     now: Timestamp,
     limit: u32,
 ) -> Stored<Stretch> {
-    look(db, LOOK_AT_GRANTS, from, now, limit).await
+    let Forgettable { approved_before, unused_since } = forgettable(lifetimes, now);
+    let params: &[Value<'_>] = params![&from, limit, now, approved_before, unused_since];
+    look(db, LOOK_AT_GRANTS, from, limit, params).await
 }
 
 pub(crate) async fn look_at_sessions(
@@ -98,19 +135,20 @@ pub(crate) async fn look_at_sessions(
     now: Timestamp,
     limit: u32,
 ) -> Stored<Stretch> {
-    look(db, LOOK_AT_SESSIONS, from, now.minus(SESSION_STAYS), limit).await
+    let params: &[Value<'_>] = params![&from, limit, now.minus(SESSION_STAYS)];
+    look(db, LOOK_AT_SESSIONS, from, limit, params).await
 }
 
 async fn look(
     db: &mut impl Statements,
     sql: &'static str,
     from: Place,
-    end: Timestamp,
     limit: u32,
+    params: &[Value<'_>],
 ) -> Stored<Stretch> {
     let mut stretch = Stretch { from, to: from, due: 0, last: true };
     let mut seen = 0;
-    db.rows(sql, params![&from, end, limit], |row| {
+    db.rows(sql, params, |row| {
         stretch.to = row.array()?;
         stretch.due += usize::from(row.flag()?);
         seen += 1;
@@ -121,13 +159,18 @@ async fn look(
     Ok(stretch)
 }
 
+const DELETE_GRANTS: &str =
+    concat!("DELETE FROM grants WHERE id > $1 AND id <= $2 AND ", ended!("$3", "$4", "$5"));
+
 pub(crate) async fn delete_grants(
     db: &mut impl Statements,
     stretch: Stretch,
+    lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Stored<usize> {
-    let sql = "DELETE FROM grants WHERE id > $1 AND id <= $2 AND keep_until < $3";
-    db.execute(sql, params![&stretch.from, &stretch.to, now]).await
+    let Forgettable { approved_before, unused_since } = forgettable(lifetimes, now);
+    let Stretch { from, to, .. } = &stretch;
+    db.execute(DELETE_GRANTS, params![from, to, now, approved_before, unused_since]).await
 }
 
 const UNLIST_CLIENTS: &str = "

@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod browser;
+mod cluster;
+mod evidence;
 mod flows;
 mod harness;
 mod repository;
+mod upgrade;

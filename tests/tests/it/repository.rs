@@ -111,6 +111,27 @@ fn every_row_of_the_mission_stands_in_the_readme_with_a_test_that_is_there() {
     }
 }
 
+#[test]
+fn the_page_of_formats_names_every_seal() {
+    let page = read("docs/formats.md");
+    let mut named = 0;
+    for file in all_rust_files(&root().join("crates")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for line in text.split("#[cfg(test)]").next().unwrap().lines() {
+            let Some((_, purpose)) = line.split_once("PURPOSE: &") else { continue };
+            let Some(purpose) = purpose.split('"').nth(1) else { continue };
+            named += 1;
+            let known = ["refresh", "pairwise"].contains(&purpose);
+            let file = file.display();
+            assert!(
+                known || page.contains(&format!("`{purpose}`")),
+                "docs/formats.md does not name the seal '{purpose}' of {file}"
+            );
+        }
+    }
+    assert!(named > 10, "{named}");
+}
+
 fn all_rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().filter_map(Result::ok) {

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use keystile_authority::ports::{Registry, Store};
 use keystile_authority::records::Client;
 use keystile_protocol::ClientId;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 use serde_json::Value;
 
 use super::{Format, Place};
@@ -70,7 +70,7 @@ impl Named {
             .map_err(|problem| Refusal::new(format!("'{}' is no client_id: {problem}", self.id)))
     }
 
-    async fn client(&self, store: &SqliteStore) -> Outcome<Client> {
+    async fn client(&self, store: &Database) -> Outcome<Client> {
         match store.client(&self.id()?, true).await? {
             Some(client) => Ok((*client).clone()),
             None => Err(self.unknown()),
@@ -96,7 +96,7 @@ impl ClientCommand {
 }
 
 async fn list(place: &Place, format: Format) -> Outcome {
-    let (settings, store) = place.open()?;
+    let (settings, store) = place.open().await?;
     let clients = store.clients().await?;
     let with_origin = clients.iter().map(|client| (client, Origin::of(client, &settings)));
     if format.json {
@@ -110,7 +110,7 @@ async fn list(place: &Place, format: Format) -> Outcome {
 }
 
 async fn show(named: &Named, format: Format) -> Outcome {
-    let (settings, store) = named.place.open()?;
+    let (settings, store) = named.place.open().await?;
     let client = named.client(&store).await?;
     let described = describe::json(&client, Origin::of(&client, &settings));
     if format.json {
@@ -122,7 +122,7 @@ async fn show(named: &Named, format: Format) -> Outcome {
 }
 
 async fn remove(named: &Named, format: Format) -> Outcome {
-    let (settings, store) = named.place.open()?;
+    let (settings, store) = named.place.open().await?;
     not_configured(&named.id, &settings, "remove its [[clients]] table there first")?;
     if !store.remove_client(&named.id()?).await? {
         return Err(named.unknown());

@@ -28,7 +28,7 @@ impl Explain {
                 visible(&self.reference)
             ))
         })?;
-        let (_, store) = self.place.open()?;
+        let (_, store) = self.place.open().await?;
         let Some(incident) = store.incident(reference.as_str()).await? else {
             return refuse(format!(
                 "nothing is known under {reference}. Incidents are kept for a while only; the log \

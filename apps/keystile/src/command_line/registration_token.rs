@@ -66,7 +66,7 @@ impl RegistrationTokenCommand {
 
 impl Create {
     async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open()?;
+        let (settings, store) = self.place.open().await?;
         let secret = client_secret();
         let (digest, now) = (secret.digest(), SystemClock.now());
         let token = InitialAccessToken {
@@ -99,7 +99,7 @@ fn name_of(digest: &[u8; 32]) -> String {
 }
 
 async fn list(place: &Place, format: Format) -> Outcome {
-    let (_, store) = place.open()?;
+    let (_, store) = place.open().await?;
     let now = SystemClock.now();
     let tokens = store.initial_access_tokens(now).await?;
     if format.json {
@@ -116,7 +116,7 @@ async fn list(place: &Place, format: Format) -> Outcome {
 }
 
 async fn revoke(name: &str, place: &Place, format: Format) -> Outcome {
-    let (_, store) = place.open()?;
+    let (_, store) = place.open().await?;
     if !store.revoke_initial_access_token(name).await? {
         return refuse(format!("there is no token '{name}'; see keystile registration-token list"));
     }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use keystile_authority::ports::{Clock, Passwords, Registry, Store};
 use keystile_authority::records::{Account, PASSWORD_AT_LEAST, UserClaims, normalized_username};
 use keystile_protocol::Secret;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 use serde_json::{Value, json};
 
 use super::{Format, Place};
@@ -61,7 +61,7 @@ impl Named {
         normalized_username(&self.username).ok_or_else(|| Refusal::new(refusal))
     }
 
-    async fn account(&self, store: &SqliteStore) -> Outcome<Account> {
+    async fn account(&self, store: &Database) -> Outcome<Account> {
         let username = self.username()?;
         match store.credentials(&username).await? {
             Some(found) => Ok(found.account),
@@ -158,7 +158,7 @@ impl Add {
     async fn run(self) -> Outcome {
         let username = self.named.username()?;
         let password = self.password.get()?;
-        let (settings, store) = self.named.place.open()?;
+        let (settings, store) = self.named.place.open().await?;
         if store.credentials(&username).await?.is_some() {
             return refuse(format!(
                 "there is a user '{username}' already; another password is set with: keystile \
@@ -193,7 +193,7 @@ fn described(account: &Account) -> Value {
 }
 
 async fn list(place: &Place, format: Format) -> Outcome {
-    let (_, store) = place.open()?;
+    let (_, store) = place.open().await?;
     let accounts = store.accounts().await?;
     if format.json {
         output::json(&accounts.iter().map(described).collect());
@@ -215,7 +215,7 @@ async fn list(place: &Place, format: Format) -> Outcome {
 
 async fn set_password(named: &Named, password: PasswordFrom, format: Format) -> Outcome {
     let password = password.get()?;
-    let (settings, store) = named.place.open()?;
+    let (settings, store) = named.place.open().await?;
     let account = named.account(&store).await?;
     let hash = password.hash(&settings).await?;
     store.change_password(&account.id, &hash, SystemClock.now()).await?;
@@ -224,7 +224,7 @@ async fn set_password(named: &Named, password: PasswordFrom, format: Format) -> 
 }
 
 async fn remove(named: &Named, format: Format) -> Outcome {
-    let (settings, store) = named.place.open()?;
+    let (settings, store) = named.place.open().await?;
     let username = named.username()?;
     if let Some(file) = settings.file.as_ref().filter(|_| settings.configures_user(&username)) {
         return refuse(format!(

@@ -60,7 +60,9 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[[apis]]\naudience = \"https://a\"\nscopes = 1", "4:10", &["scopes: a list of scopes"]),
         // Addresses.
         ("listen = \"4000\"", "2:1", &["'4000'", "127.0.0.1:4000"]),
-        ("[store]\nurl = \"postgres://h/d\"", "3:1", &["later release", "sqlite://"]),
+        ("[store]\nurl = \"postgres://h/d\"", "3:1", &["it names no user"]),
+        ("[store]\nurl = \"postgres://u:pw@h/d?sslmode=prefer\"", "3:1", &["verify-full"]),
+        ("[store]\nurl = \"mysql://u:pw@h/d\"", "3:1", &["sqlite://", "postgres://"]),
         ("[store]\nurl = \"data.db\"", "3:1", &["sqlite://PATH"]),
         ("[store]\nurl = \"sqlite://\"", "3:1", &["sqlite://PATH"]),
         ("[tls]\ncertificate = \"c.pem\"", "2:2", &["key:", "private key"]),
@@ -146,6 +148,14 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[limits]\nnetwork = { every_seconds = 0 }", "3:13", &["0.001"]),
         ("[limits]\nconnections = 0", "3:1", &["at least 1"]),
         ("[password_hash]\nmemory_kib = 4", "2:2", &["8 to 1048576"]),
+        // Keys.
+        ("[keys]\npublish_seconds = 604801", "3:1", &["publish_seconds: it is from 0 to 604800"]),
+        ("[keys]\nrotate_after_days = 4000", "3:1", &["rotate_after_days", "0 for never"]),
+        (
+            "[keys]\nrotate_after_days = 1\npublish_seconds = 86400",
+            "3:1",
+            &["rotate_after_days", "longer than its successor"],
+        ),
         // The log.
         ("[log]\nformat = \"xml\"", "3:1", &["'xml'", "text nor json"]),
         ("[log]\nfilter = \"keystile=loud\"", "3:1", &["such as info"]),
@@ -348,7 +358,8 @@ fn the_issuer_is_needed_and_checked() {
 fn without_a_file_it_is_a_development_server_in_this_folder() {
     let settings = Settings::load(None).expect("good");
     assert_eq!(settings.policy.issuer.as_str(), "http://localhost:4000");
-    assert_eq!(settings.store.to_str(), Some("keystile-data/keystile.db"));
+    assert_eq!(settings.store.to_string(), "keystile-data/keystile.db");
+    assert_eq!(settings.data_folder.to_str(), Some("keystile-data"));
     let addresses: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["127.0.0.1:4000", "[::1]:4000"]);
 }
@@ -398,7 +409,7 @@ fn a_full_file_is_understood() {
         CLIENT.replace("http://localhost:4001", "https://app.example")
     );
     let settings = folder.settings(&text).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(settings.store, folder.join("data/own.db"));
+    assert_eq!(settings.store.to_string(), folder.join("data/own.db").display().to_string());
     assert_eq!(settings.listen[0].to_string(), "0.0.0.0:8443");
     let tls = settings.tls.expect("it is there");
     assert_eq!((tls.certificate, tls.key), (folder.join("cert.pem"), "/etc/key.pem".into()));

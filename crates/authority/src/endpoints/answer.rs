@@ -147,9 +147,12 @@ pub struct ConsentView {
 /// A fault of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The store is away, or something is full: worth another try.
+    /// The store is away, or something is full; nothing was done. Worth another try.
     #[error("{0}")]
     Unavailable(String),
+    /// What was to be written may have been written, or not.
+    #[error("{0}")]
+    InDoubt(String),
     /// Something is broken.
     #[error("{0}")]
     Broken(String),
@@ -159,7 +162,7 @@ impl Fault {
     /// The error that clients are told (rows 3.8 and 3.9).
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Unavailable(_) => ErrorCode::TemporarilyUnavailable,
+            Self::Unavailable(_) | Self::InDoubt(_) => ErrorCode::TemporarilyUnavailable,
             Self::Broken(_) => ErrorCode::ServerError,
         }
     }
@@ -169,6 +172,7 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) => Self::Unavailable(why),
+            StoreError::InDoubt(why) => Self::InDoubt(why),
             StoreError::Broken(why) | StoreError::Conflict(why) => Self::Broken(why),
         }
     }

@@ -416,7 +416,9 @@ impl Authority {
         let Some(to) = to else { return Outcome::Fault(fault, Box::new(incident)) };
         // What went wrong inside is for the log; the app gets the reference of its line.
         let words = match &fault {
-            Fault::Unavailable(_) => "the server cannot answer right now; try again shortly",
+            Fault::Unavailable(_) | Fault::InDoubt(_) => {
+                "the server cannot answer right now; try again shortly"
+            }
             Fault::Broken(_) => "something went wrong at the server",
         };
         let error =

@@ -89,7 +89,10 @@ impl Authority {
         now: Timestamp,
     ) -> Result<AuthenticatedClient, ProtocolError> {
         let policy = &self.policy;
-        let endpoints = [policy.urls(paths::TOKEN), policy.urls(request.path)].concat();
+        let endpoints = match presented.proof {
+            Proof::Assertion(_) => [policy.urls(paths::TOKEN), policy.urls(request.path)].concat(),
+            Proof::Secret(..) | Proof::None => Vec::new(),
+        };
         let recipient = Recipient { issuer: &policy.issuer, endpoints: &endpoints };
         let nobody = Authorities::default();
         let authorities = policy.mutual_tls.as_ref().map_or(&nobody, |it| &it.authorities);
@@ -115,20 +118,26 @@ impl Authority {
         }
     }
 
-    /// The key that a request proves, with a nonce of ours where the operator wants those.
+    /// The key that a request to the endpoint at `path` proves, with a nonce of ours where the
+    /// operator wants those.
     pub(super) fn proved_key(
         &self,
         headers: &[&[u8]],
-        expected: &Expected<'_>,
+        (method, path): (&str, &str),
+        access_token: Option<&str>,
         now: Timestamp,
     ) -> Result<Option<ProvedKey>, ProtocolError> {
+        if headers.is_empty() {
+            return Ok(None);
+        }
+        let expected = Expected { method, urls: &self.policy.urls(path), access_token };
         let is_fresh = |nonce: &str| {
             let opened: Option<DpopNonce> = self.open(nonce);
             opened.is_some_and(|nonce| now.since(nonce.made_at) < dpop::NONCE_LIFETIME)
         };
         let is_fresh: Option<IsFresh<'_>> =
             if self.policy.dpop_nonces { Some(&is_fresh) } else { None };
-        dpop::proved(headers, expected, is_fresh, now)
+        dpop::proved(headers, &expected, is_fresh, now)
     }
 
     /// A nonce for the next proof: a sealed moment. Nothing is stored.

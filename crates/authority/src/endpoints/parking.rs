@@ -60,16 +60,18 @@ impl Authority {
         Ok(self.seal(&ParkedCode { format: FORMAT, id }, now).into_string())
     }
 
-    /// The code that a text stands for: sealed in it, or parked.
+    /// The code that a text stands for in this epoch: sealed in it, or parked.
     pub(super) async fn opened_code(
         &self,
         text: &str,
+        epoch: u64,
         now: Timestamp,
     ) -> Result<Option<Code>, Fault> {
-        if let Some(code) = self.open::<Code>(text) {
+        if let Some(code) = self.open_in::<Code>(text, epoch) {
             return Ok(Some(code));
         }
-        let reference = self.open::<ParkedCode>(text).filter(|parked| parked.format == FORMAT);
+        let reference =
+            self.open_in::<ParkedCode>(text, epoch).filter(|parked| parked.format == FORMAT);
         let Some(reference) = reference else { return Ok(None) };
         let content = self.store.parked(&reference.id, now).await?;
         Ok(content.and_then(|content| serde_json::from_str(&content).ok()))

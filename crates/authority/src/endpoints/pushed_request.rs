@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use keystile_protocol::dpop::Expected;
 use keystile_protocol::messages::PushedResponse;
 use keystile_protocol::{ErrorCode, ProtocolError, Timestamp};
 
@@ -23,9 +22,7 @@ impl Authority {
         let now = self.clock.now();
         let caller = self.proved(request, now).await?;
         let client = caller.client();
-        let urls = self.policy.urls(request.path);
-        let expected = Expected { method: "POST", urls: &urls, access_token: None };
-        let key = self.proved_key(&request.dpop, &expected, now)?;
+        let key = self.proved_key(&request.dpop, ("POST", request.path), None, now)?;
         let once = caller.once().into_iter().chain(key.map(|key| key.once)).collect();
         self.use_up(once, self.entropy.bytes()).await?;
         let mut params = pushed_request::authorization_request(request.params, &client.id)?;

@@ -9,7 +9,6 @@ mod refresh;
 mod tokens;
 
 use keystile_protocol::access_token::SenderConstraint;
-use keystile_protocol::dpop::Expected;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{ErrorCode, Timestamp};
 
@@ -89,9 +88,7 @@ impl Authority {
         client: &'a AuthenticatedClient,
         now: Timestamp,
     ) -> Result<Caller<'a>, EndpointError> {
-        let urls = self.policy.urls(request.path);
-        let expected = Expected { method: "POST", urls: &urls, access_token: None };
-        let proved = self.proved_key(&request.dpop, &expected, now)?;
+        let proved = self.proved_key(&request.dpop, ("POST", request.path), None, now)?;
         let once = client.once().into_iter().chain(proved.map(|proved| proved.once)).collect();
         let client = client.client();
         let bound_to = sender_constraint::of(client, proved.as_ref(), request.certificate)?;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystile_protocol::access_token::{self, AccessTokenClaims, AccessTokenError, Expectations};
-use keystile_protocol::dpop::Expected;
+use keystile_protocol::access_token::{
+    self, AccessTokenClaims, AccessTokenError, Expectations, Scheme,
+};
 use keystile_protocol::jose::JoseError;
 use keystile_protocol::{ClientCertificate, ErrorCode, Timestamp};
 
@@ -15,7 +16,6 @@ use super::metadata::paths;
 use crate::mint::{self, ACCESS_TOKEN_ALGORITHM};
 use crate::opaque_token;
 use crate::records::{Client, UserClaims};
-use crate::rules::dpop::Scheme;
 use crate::rules::{asked_claims, claims, dpop, sender_constraint};
 
 /// An access token as a request carried it (RFC 6750 section 2, RFC 9449 section 7.1).
@@ -52,6 +52,7 @@ impl Authority {
         let invalid = |words: &str| EndpointError::protocol(ErrorCode::InvalidToken, words);
         let token = self
             .believed(presented.token, now)
+            .await
             .map_err(|e| EndpointError::protocol(ErrorCode::InvalidToken, e.to_string()))?;
         self.came_as_it_must(&token, &presented, now)?;
         if !token.scope.contains("openid") {
@@ -103,17 +104,15 @@ impl Authority {
         presented: &PresentedToken<'_>,
         now: Timestamp,
     ) -> Result<(), EndpointError> {
-        let urls = self.policy.urls(paths::USERINFO);
-        let access_token = Some(presented.token);
-        let expected = Expected { method: presented.method, urls: &urls, access_token };
+        let called = (presented.method, paths::USERINFO);
         let proved = match presented.scheme {
             Scheme::Bearer => None,
-            Scheme::Dpop => self.proved_key(&presented.dpop, &expected, now)?,
+            Scheme::Dpop => self.proved_key(&presented.dpop, called, Some(presented.token), now)?,
         };
         let PresentedToken { scheme, certificate, .. } = presented;
         sender_constraint::token_may_be_used(token, *scheme, proved.as_ref(), *certificate)?;
         match proved {
-            Some(proved) if !self.recent_proofs.is_new(&proved.once, now) => {
+            Some(proved) if !self.recent_proofs.is_new(proved.once.key, now) => {
                 Err(dpop::used_before(proved.once.kind).into())
             }
             _ => Ok(()),
@@ -123,7 +122,22 @@ impl Authority {
     /// An access token that we signed or sealed and that has not expired. Whether it is still alive
     /// is the store's to say. Signature or seal are checked once; what can change is checked each
     /// time.
-    pub(super) fn believed(
+    pub(super) async fn believed(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Arc<AccessTokenClaims>, AccessTokenError> {
+        match self.believed_by_known_keys(token, now) {
+            Err(AccessTokenError::Jose(JoseError::UnknownKey(kid)))
+                if self.has_learned_key(&kid, now).await =>
+            {
+                self.believed_by_known_keys(token, now)
+            }
+            believed => believed,
+        }
+    }
+
+    fn believed_by_known_keys(
         &self,
         token: &str,
         now: Timestamp,

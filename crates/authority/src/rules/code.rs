@@ -145,6 +145,7 @@ fn redemption(
         bound_to: None,
         once: Vec::new(),
         approval: code.approval,
+        epoch: None,
         details: AuthorizationDetails::default(),
     }
 }

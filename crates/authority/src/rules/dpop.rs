@@ -20,15 +20,6 @@ pub struct ProvedKey {
     pub once: UsedOnce,
 }
 
-/// How an access token came (RFC 6750 section 2.1, RFC 9449 section 7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// Whoever has it may use it.
-    Bearer,
-    /// With a proof beside it.
-    Dpop,
-}
-
 fn invalid_proof(words: impl AsRef<str>) -> ProtocolError {
     ProtocolError::new(ErrorCode::InvalidDpopProof, words)
 }
@@ -47,14 +38,8 @@ pub fn proved(
     is_fresh: Option<IsFresh<'_>>,
     now: Timestamp,
 ) -> Result<Option<ProvedKey>, ProtocolError> {
-    let header = match headers {
-        [] => return Ok(None),
-        [header] => *header,
-        _ => return Err(invalid_proof("more than one DPoP header came (RFC 9449 section 4.3)")),
-    };
-    let proof = std::str::from_utf8(header)
-        .map_err(|_| invalid_proof("the DPoP header is not a JWT (RFC 9449 section 4.1)"))?;
-    let proof = dpop::verify(proof, expected, now).map_err(|e| invalid_proof(e.to_string()))?;
+    let proof = dpop::verify_headers(headers, expected, now);
+    let Some(proof) = proof.map_err(|e| invalid_proof(e.to_string()))? else { return Ok(None) };
     if is_fresh.is_some_and(|is_fresh| !proof.nonce.as_deref().is_some_and(is_fresh)) {
         return Err(ProtocolError::new(
             ErrorCode::UseDpopNonce,

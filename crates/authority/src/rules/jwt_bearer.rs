@@ -182,6 +182,7 @@ pub fn grant(
         bound_to: None,
         once: vec![once],
         approval: None,
+        epoch: None,
     }
 }
 

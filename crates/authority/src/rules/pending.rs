@@ -166,6 +166,7 @@ pub fn redeem(
         bound_to: None,
         once: Vec::new(),
         approval: Some(random.redemption),
+        epoch: None,
     })
 }
 

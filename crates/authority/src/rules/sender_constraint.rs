@@ -1,12 +1,14 @@
 //! What a client's tokens are bound to, and whether a bound one came from its holder: by a proof
 //! (RFC 9449) or by the certificate of the connection (RFC 8705 sections 3 and 4).
 
-use keystile_protocol::access_token::{AccessTokenClaims, SenderConstraint};
+use keystile_protocol::access_token::{
+    AccessTokenClaims, AccessTokenError, Scheme, SenderConstraint,
+};
 use keystile_protocol::{ClientCertificate, ErrorCode, ProtocolError};
 
 use crate::decisions::{Redemption, UsedOnce};
 use crate::records::{Client, Grant};
-use crate::rules::dpop::{ProvedKey, Scheme};
+use crate::rules::dpop::ProvedKey;
 
 /// `token_type` of an access token (RFC 9449 section 5; a certificate changes nothing about it).
 pub const fn token_type(bound_to: Option<SenderConstraint>) -> &'static str {
@@ -92,26 +94,13 @@ pub fn token_may_be_used(
     proved: Option<&ProvedKey>,
     certificate: Option<&ClientCertificate>,
 ) -> Result<(), ProtocolError> {
-    let invalid_token = |words: &str| Err(ProtocolError::new(ErrorCode::InvalidToken, words));
-    if let Err(problem) = token.check_certificate(certificate) {
-        return invalid_token(&problem.to_string());
-    }
-    match (token.dpop_key(), scheme, proved) {
-        (None, Scheme::Bearer, _) => Ok(()),
-        (None, Scheme::Dpop, _) => {
-            invalid_token("the token is not bound to a key; send it as 'Bearer' (RFC 6750)")
-        }
-        (Some(_), Scheme::Bearer, _) => invalid_token(
-            "the token is bound to a key; send it as 'DPoP' with a proof (RFC 9449 section 7.1)",
-        ),
-        (Some(_), Scheme::Dpop, None) => {
-            Err(invalid_proof("there is no DPoP header (RFC 9449 section 7.1)"))
-        }
-        (Some(bound), Scheme::Dpop, Some(proved)) if bound == proved.key => Ok(()),
-        (Some(_), Scheme::Dpop, Some(_)) => {
-            invalid_token("the token is bound to another key (RFC 9449 section 7.1)")
-        }
-    }
+    token
+        .check_certificate(certificate)
+        .and_then(|()| token.check_key(scheme, proved.map(|proved| proved.key)))
+        .map_err(|problem| match problem {
+            AccessTokenError::NoProof => invalid_proof(&problem.to_string()),
+            _ => ProtocolError::new(ErrorCode::InvalidToken, problem.to_string()),
+        })
 }
 
 #[cfg(test)]

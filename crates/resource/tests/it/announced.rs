@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
-use keystile_resource::{BuildError, Guard};
+use keystile_resource::{Announcement, BuildError, Guard};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -70,8 +70,50 @@ async fn rfc_9728_3_and_5_1_a_challenge_leads_to_the_metadata() {
             "authorization_servers": [issuer.url],
             "scopes_supported": ["photos:read", "photos:order"],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
         })
     );
+}
+
+#[tokio::test]
+async fn rfc_9728_2_an_api_says_more_of_itself_and_names_all_its_issuers() {
+    let guard = Guard::builder("https://login.example", RESOURCE).trust("https://other.example");
+    let said = Announcement::from("payments")
+        .name("The bank")
+        .documentation("https://docs.example")
+        .details(&["payment_initiation"]);
+    let (_, metadata) = guard.build().expect("good").announced(said).expect("a URL");
+    let document = send(&metadata, METADATA, None).await;
+    let document: Value = serde_json::from_slice(&document.body).expect("JSON");
+    let expected = json!({
+        "resource": RESOURCE,
+        "authorization_servers": ["https://login.example", "https://other.example"],
+        "scopes_supported": ["payments"],
+        "bearer_methods_supported": ["header"],
+        "resource_name": "The bank",
+        "resource_documentation": "https://docs.example",
+        "authorization_details_types_supported": ["payment_initiation"],
+        "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "PS256"],
+    });
+    assert_eq!(document, expected);
+}
+
+#[tokio::test]
+async fn one_line_protects_all_routes_and_says_which_scope_they_need() {
+    let issuer = Issuer::start().await;
+    let tools: Router = Router::new().route("/v1", get(|| async { "in" }));
+    let guard = Guard::builder(&issuer.url, RESOURCE).build().expect("good");
+    let app = guard.protect(tools, "tools:run").expect("a URL");
+    let without = send(&app, "/v1", None).await;
+    assert_eq!(without.status, 401);
+    assert!(without.challenge.contains(r#"scope="tools:run""#), "{}", without.challenge);
+    assert!(without.challenge.contains("resource_metadata="), "{}", without.challenge);
+    let token = |scope: &str| {
+        format!("Bearer {}", issuer.token(&[("aud", json!(RESOURCE)), ("scope", json!(scope))]))
+    };
+    assert_eq!(send(&app, "/v1", Some(&token("photos:read"))).await.status, 403);
+    assert_eq!(send(&app, "/v1", Some(&token("tools:run"))).await.status, 200);
+    assert_eq!(send(&app, METADATA, None).await.status, 200);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! An issuer on a port of its own, and an API that believes it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,6 +30,10 @@ pub(crate) struct Played {
     pub(crate) away: AtomicBool,
     pub(crate) fetches: AtomicUsize,
     metadata: Mutex<Value>,
+    /// What it says of tokens, by the token.
+    told: Mutex<HashMap<String, Value>>,
+    /// The questions that it was asked: their headers and forms.
+    pub(crate) questions: Mutex<Vec<(HeaderMap, String)>>,
 }
 
 pub(crate) fn new_key(algorithm: Algorithm) -> SigningKey {
@@ -54,11 +59,18 @@ impl Issuer {
             keys: Mutex::new(vec![key.public().clone()]),
             away: AtomicBool::new(false),
             fetches: AtomicUsize::new(0),
-            metadata: Mutex::new(json!({ "issuer": url, "jwks_uri": format!("{url}/jwks") })),
+            metadata: Mutex::new(json!({
+                "issuer": url,
+                "jwks_uri": format!("{url}/jwks"),
+                "introspection_endpoint": format!("{url}/introspect"),
+            })),
+            told: Mutex::default(),
+            questions: Mutex::default(),
         });
         let routes = Router::new()
             .route(well_known, get(metadata))
             .route("/jwks", get(jwks))
+            .route("/introspect", post(introspect))
             .with_state(Arc::clone(&played));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { url, key, played }
@@ -79,6 +91,16 @@ impl Issuer {
 
     pub(crate) fn say(&self, metadata: Value) {
         *self.played.metadata.lock().expect("not poisoned") = metadata;
+    }
+
+    /// What it says of a token from now on, when it is asked.
+    pub(crate) fn tell(&self, token: &str, answer: Value) {
+        self.played.told.lock().expect("not poisoned").insert(token.to_owned(), answer);
+    }
+
+    /// How often it was asked about tokens.
+    pub(crate) fn asked(&self) -> usize {
+        self.played.questions.lock().expect("not poisoned").len()
     }
 
     pub(crate) fn claims(&self) -> Value {
@@ -122,6 +144,25 @@ async fn jwks(State(played): State<Arc<Played>>) -> Response {
     Json(JwkSet { keys }).into_response()
 }
 
+async fn introspect(
+    State(played): State<Arc<Played>>,
+    headers: HeaderMap,
+    form: String,
+) -> Response {
+    if played.away.load(Ordering::SeqCst) {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    let token = url::form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "token");
+    let token = token.map(|(_, token)| token.into_owned()).unwrap_or_default();
+    played.questions.lock().expect("not poisoned").push((headers, form));
+    match played.told.lock().expect("not poisoned").get(&token) {
+        // A signed answer (RFC 9701).
+        Some(Value::String(text)) => text.clone().into_response(),
+        Some(answer) => Json(answer).into_response(),
+        None => Json(json!({ "active": false })).into_response(),
+    }
+}
+
 /// A small API behind a guard.
 #[derive(Clone)]
 pub(crate) struct Api(Router);
@@ -150,6 +191,10 @@ impl Api {
         )
     }
 
+    pub(crate) fn of(routes: Router) -> Self {
+        Self(routes)
+    }
+
     pub(crate) async fn send(&self, request: Request) -> Answer {
         let response = self.0.clone().oneshot(request).await.expect("infallible");
         let (head, body) = response.into_parts();
@@ -167,6 +212,12 @@ impl Api {
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// All values of `WWW-Authenticate`.
+    pub(crate) fn challenges(&self) -> Vec<&str> {
+        let all = self.headers.get_all("www-authenticate").iter();
+        all.map(|value| value.to_str().expect("text")).collect()
     }
 
     pub(crate) fn json(&self) -> Value {

@@ -80,7 +80,10 @@ async fn an_issuer_that_nobody_answers_for_means_503() {
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     drop(listener);
     let guard = Guard::builder(url, API).build().expect("builds while the issuer is away");
-    assert_eq!(Api::behind(&guard).get("/me", "a.b.c").await.status, 503);
+    let api = Api::behind(&guard);
+    let token = new_key(Algorithm::ES256).sign("at+jwt", &json!({})).expect("signed");
+    assert_eq!(api.get("/me", &token).await.status, 503);
+    assert_eq!(api.get("/me", "nonsense").await.status, 401, "no key would help");
 }
 
 #[tokio::test]
@@ -122,4 +125,16 @@ async fn an_issuer_without_keys_means_503_and_oversize_documents_are_refused() {
 fn ask(api: &Api, token: String) -> tokio::task::JoinHandle<u16> {
     let api = api.clone();
     tokio::spawn(async move { api.get("/me", &token).await.status })
+}
+
+#[tokio::test]
+async fn a_token_without_a_kid_is_verified_by_each_key_that_fits() {
+    let issuer = Issuer::start().await;
+    let other = new_key(Algorithm::EdDSA);
+    issuer.publish(&[&other, &issuer.key]);
+    let unnamed = issuer.key.sign_with_jwk("at+jwt", &issuer.claims()).expect("signed");
+    assert_eq!(issuer.api().get("/me", &unnamed).await.status, 200);
+    let strange = new_key(Algorithm::ES256);
+    let strange = strange.sign_with_jwk("at+jwt", &issuer.claims()).expect("signed");
+    assert_eq!(issuer.api().get("/me", &strange).await.status, 401, "its own key is no proof");
 }

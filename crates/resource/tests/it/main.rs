@@ -2,8 +2,14 @@
 
 mod announced;
 mod certificates;
+mod details;
+mod dpop;
+mod examples;
+mod foreign;
+mod introspection;
 mod issuer;
 mod keys;
 mod refusals;
 mod scopes;
 mod step_up;
+mod tricks;

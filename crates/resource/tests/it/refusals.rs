@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use http::Method;
 use keystile_protocol::encoding::base64url;
-use keystile_resource::{Algorithm, Guard};
+use keystile_resource::{Algorithm, Guard, TrustedIssuer};
 use serde_json::{Value, json};
 
 use crate::issuer::{API, Answer, Api, Issuer, new_key, now};
@@ -42,10 +42,11 @@ async fn a_good_token_passes_and_its_claims_arrive_rfc_9068_section_4() {
 #[tokio::test]
 async fn without_credentials_the_challenge_has_no_error_rfc_6750_section_3_1() {
     let issuer = Issuer::start().await;
-    for values in [&[][..], &["Basic YTpi"], &["DPoP abc"]] {
+    for values in [&[][..], &["Basic YTpi"], &["Digest abc"]] {
         let answer = with_headers(&issuer.api(), "/me", values).await;
         assert_eq!(answer.status, 401);
-        assert_eq!(answer.header("www-authenticate"), realm());
+        let proved = format!(r#"DPoP realm="{API}", algs="ES256 EdDSA PS256""#);
+        assert_eq!(answer.challenges(), [realm(), proved]);
         assert_eq!(answer.header("cache-control"), "no-store");
         assert_eq!(answer.json().get("error"), None);
     }
@@ -220,6 +221,7 @@ async fn rs256_has_to_be_allowed_by_name() {
     let description =
         "the access token is refused: its algorithm 'RS256' is not one that is allowed";
     is_refused(&answer, 401, "invalid_token", description, "RS256");
-    let lax = Guard::builder(&issuer.url, API).algorithms(&Algorithm::ALL).build().expect("good");
+    let trusted = TrustedIssuer::new(&issuer.url).algorithms(&Algorithm::ALL);
+    let lax = Guard::builder(trusted, API).build().expect("good");
     assert_eq!(Api::behind(&lax).get("/me", &token).await.status, 200);
 }

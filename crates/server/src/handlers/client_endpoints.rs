@@ -1,14 +1,15 @@
 //! `/token`, `/par`, `/device_authorization`, `/backchannel-authentication`, `/revoke`,
 //! `/introspect`: what clients call, with their credentials.
 
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{ClientRequest, EndpointError, paths};
+use keystile_authority::endpoints::{ClientRequest, EndpointError, Fault, paths};
+use keystile_authority::records::GrantType;
 use keystile_protocol::{ClientCertificate, ErrorCode, ProtocolError};
 
 use crate::face::SharedFace;
-use crate::received::{DPOP, Form, client_certificate, network};
+use crate::received::{DPOP, FormError, client_certificate, form, network};
 use crate::respond::json;
 
 pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> Response {
@@ -16,7 +17,8 @@ pub(crate) async fn token(State(face): State<SharedFace>, request: Request) -> R
         Ok(received) => received,
         Err(response) => return response,
     };
-    // "Try again" would be wrong for a code that may have been redeemed.
+    // "Try again" would be wrong for a code that may have been redeemed: the second time it would
+    // revoke what the first one gave.
     let may_repeat = !received.is_redemption;
     match face.authority.token(&received.client_request(paths::TOKEN)).await {
         Ok(tokens) => json::private(StatusCode::OK, &tokens),
@@ -124,13 +126,16 @@ impl Received {
     async fn from(request: Request, face: &SharedFace) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let (network, certificate) = (network(face, &parts), client_certificate(face, &parts));
-        let headers = parts.headers.clone();
-        let Ok(form) = Form::from_request(Request::from_parts(parts, body), face).await;
-        let params = form.0.map_err(|error| {
+        let (headers, form) = form(parts, body, face).await;
+        let params = form.map_err(|error| {
+            if error == FormError::Busy {
+                return json::fault(face, &Fault::Unavailable(error.to_string()), true);
+            }
             let protocol = ProtocolError::new(ErrorCode::InvalidRequest, error.to_string());
             json::private(error.status(), &protocol)
         })?;
-        let is_redemption = matches!(params.optional("grant_type"), Ok(Some("authorization_code")));
+        let grant_type = params.optional("grant_type").ok().flatten();
+        let is_redemption = grant_type.is_some_and(is_redemption);
         Ok(Self { headers, params, network, certificate, is_redemption })
     }
 
@@ -145,6 +150,12 @@ impl Received {
             network: &self.network,
         }
     }
+}
+
+/// Whether what such a grant brings counts once.
+fn is_redemption(grant_type: &str) -> bool {
+    let once = [GrantType::AuthorizationCode, GrantType::DeviceCode, GrantType::Ciba];
+    once.iter().any(|once| once.as_str() == grant_type)
 }
 
 /// For handlers that find their own errors.

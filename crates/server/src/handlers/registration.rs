@@ -5,13 +5,15 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{EndpointError, RegistrationAnswer, RegistrationRequest};
+use keystile_authority::endpoints::{
+    EndpointError, Fault, RegistrationAnswer, RegistrationRequest,
+};
 use keystile_protocol::{ErrorCode, ProtocolError};
 
 use super::errors;
 use crate::face::SharedFace;
 use crate::headers;
-use crate::received::{self, FromBrowser, network};
+use crate::received::{self, FormError, FromBrowser, network};
 use crate::respond::json;
 
 pub(crate) async fn register(State(face): State<SharedFace>, request: Request) -> Response {
@@ -146,6 +148,9 @@ impl Received {
         }
         match received::body(Request::from_parts(parts, body), face).await {
             Ok(body) => Ok(Self { body, ..received }),
+            Err(FormError::Busy) => {
+                Err(json::fault(face, &Fault::Unavailable(FormError::Busy.to_string()), true))
+            }
             Err(error) => Err(wrong(error.status(), &error.to_string())),
         }
     }

@@ -1,16 +1,16 @@
 //! `/userinfo`: GET and POST, the token in the header or in a form (RFC 6750 section 2),
 //! bound to a key, a certificate or nothing (RFC 9449 section 7, RFC 8705 section 3).
 
-use axum::extract::{FromRequest, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use keystile_authority::endpoints::{EndpointError, PresentedToken, Userinfo};
-use keystile_authority::rules::dpop::Scheme;
+use keystile_authority::endpoints::{EndpointError, Fault, PresentedToken, Userinfo};
+use keystile_protocol::ClientCertificate;
+use keystile_protocol::access_token::Scheme;
 
 use super::client_endpoints::invalid_request;
 use crate::face::SharedFace;
-use crate::received::{DPOP, Form, client_certificate};
+use crate::received::{DPOP, FormError, client_certificate, form};
 use crate::respond::json;
 
 pub(crate) async fn get(State(face): State<SharedFace>, request: Request) -> Response {
@@ -20,31 +20,37 @@ pub(crate) async fn get(State(face): State<SharedFace>, request: Request) -> Res
         return json::token_error(&face, Scheme::Bearer, Some(invalid_request(words)));
     }
     let (parts, _) = request.into_parts();
-    answer(&face, "GET", &parts, in_header(&parts.headers)).await
+    let certificate = client_certificate(&face, &parts);
+    let token = in_header(&parts.headers);
+    answer(&face, "GET", &parts.headers, certificate, token).await
 }
 
 pub(crate) async fn post(State(face): State<SharedFace>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let request = Request::from_parts(parts.clone(), body);
-    let Ok(form) = Form::from_request(request, &face).await;
-    let in_form = match &form.0 {
+    let certificate = client_certificate(&face, &parts);
+    let (headers, form) = form(parts, body, &face).await;
+    let in_form = match &form {
         Ok(params) => params.optional("access_token").map_err(EndpointError::from),
+        Err(FormError::Busy) => {
+            Err(EndpointError::Fault(Fault::Unavailable(FormError::Busy.to_string())))
+        }
         Err(error) => Err(invalid_request(&error.to_string())),
     };
-    let token = match (in_header(&parts.headers), in_form) {
+    let token = match (in_header(&headers), in_form) {
         (Err(error), _) | (_, Err(error)) => Err(error),
         (Ok(Some(_)), Ok(Some(_))) => {
             Err(invalid_request("the token came twice (RFC 6750 section 2)"))
         }
         (Ok(header), Ok(form)) => Ok(header.or(form.map(|token| (Scheme::Bearer, token)))),
     };
-    answer(&face, "POST", &parts, token).await
+    answer(&face, "POST", &headers, certificate, token).await
 }
 
 async fn answer(
     face: &SharedFace,
     method: &'static str,
-    parts: &Parts,
+    headers: &HeaderMap,
+    certificate: Option<ClientCertificate>,
     token: Result<Option<(Scheme, &str)>, EndpointError>,
 ) -> Response {
     let (scheme, token) = match token {
@@ -52,8 +58,7 @@ async fn answer(
         Ok(None) => return json::token_error(face, Scheme::Bearer, None),
         Err(error) => return json::token_error(face, Scheme::Bearer, Some(error)),
     };
-    let dpop = parts.headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect();
-    let certificate = client_certificate(face, parts);
+    let dpop = headers.get_all(DPOP).iter().map(HeaderValue::as_bytes).collect();
     let certificate = certificate.as_ref();
     let presented = PresentedToken { token, scheme, dpop, certificate, method };
     match face.authority.userinfo(presented).await {

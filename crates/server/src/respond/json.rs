@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use keystile_authority::endpoints::{EndpointError, Fault};
 use keystile_authority::incident::Incident;
-use keystile_authority::rules::dpop::Scheme;
+use keystile_protocol::access_token::Scheme;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::{ErrorCode, ProtocolError, dpop};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub(crate) fn private_jwt(token: String, media_type: &'static str) -> Response {
 }
 
 /// An error of the token, revocation or introspection endpoint (RFC 6749 section 5.2).
-/// `may_repeat`: whether the same request can be sent again after a fault.
+/// `may_repeat`: whether the same request can be sent again where it is in doubt what became of it.
 pub(crate) fn endpoint_error(
     face: &SharedFace,
     error: EndpointError,
@@ -134,7 +134,7 @@ pub(crate) fn fault(face: &SharedFace, fault: &Fault, may_repeat: bool) -> Respo
     let incident = incident(face, fault);
     face.incidents.report_fault(&incident);
     let (status, words) = match fault {
-        Fault::Unavailable(_) => {
+        Fault::Unavailable(_) | Fault::InDoubt(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "the server cannot answer right now")
         }
         Fault::Broken(_) => {
@@ -143,7 +143,12 @@ pub(crate) fn fault(face: &SharedFace, fault: &Fault, may_repeat: bool) -> Respo
     };
     let words = format!("{words} (reference {})", incident.reference);
     let mut response = private(status, &ProtocolError::new(fault.code(), words));
-    if may_repeat && status == StatusCode::SERVICE_UNAVAILABLE {
+    let again = match fault {
+        Fault::Unavailable(_) => true,
+        Fault::InDoubt(_) => may_repeat,
+        Fault::Broken(_) => false,
+    };
+    if again {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
     }
     response

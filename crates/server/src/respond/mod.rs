@@ -158,6 +158,12 @@ pub(crate) fn see_other(address: &str) -> Response {
 
 /// A form of ours that could not be read.
 pub(crate) fn bad_form(face: &SharedFace, from: &FromBrowser, error: &FormError) -> Response {
+    if *error == FormError::Busy {
+        let fault = Fault::Unavailable(error.to_string());
+        let incident = json::incident(face, &fault);
+        face.incidents.report_fault(&incident);
+        return fault_page(face, language(face, from, None), &fault, &incident);
+    }
     let kind = match error {
         FormError::TooLarge => ProblemKind::TooLarge,
         _ => ProblemKind::BadRequest,

@@ -414,7 +414,7 @@ pub(crate) fn fault_page(
 ) -> Response {
     let reference = incident.reference.to_string();
     match fault {
-        Fault::Unavailable(_) => {
+        Fault::Unavailable(_) | Fault::InDoubt(_) => {
             let view = Busy { reference, seconds: RETRY_AFTER, retry: None };
             let html = face.pages.busy(language, &view);
             let mut response = page_with(face, language, StatusCode::SERVICE_UNAVAILABLE, html);

@@ -1,30 +1,36 @@
 //! Statements on an SQLite connection.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 
 use keystile_authority::ports::{StoreError, Stored};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, ToSql};
 
-use crate::statements::{Columns, Fields, Statements, Value};
+use crate::statements::{Columns, Fields, Statements, Turn, Value};
 
 /// A connection, inside of a transaction or not.
 pub(crate) struct Db<'c> {
-    connection: &'c Connection,
+    connection: &'c mut Connection,
 }
 
 impl<'c> Db<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> Self {
+    pub(crate) fn new(connection: &'c mut Connection) -> Self {
         Self { connection }
+    }
+
+    /// The same for a while.
+    pub(crate) fn again(&mut self) -> Db<'_> {
+        Db { connection: self.connection }
     }
 
     fn prepare(
         &self,
         sql: &'static str,
         params: &[Value<'_>],
-    ) -> rusqlite::Result<CachedStatement<'c>> {
+    ) -> rusqlite::Result<CachedStatement<'_>> {
         let mut statement = self.connection.prepare_cached(&numbered(sql))?;
         for (index, value) in params.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, value)?;
@@ -35,8 +41,17 @@ impl<'c> Db<'c> {
 
 /// `$n` is a *name* in SQLite, and names are numbered as they first appear: `SELECT $2, $1` would
 /// swap its parameters. `?n` is a number.
-fn numbered(sql: &str) -> Cow<'_, str> {
-    if sql.contains('$') { Cow::Owned(sql.replace('$', "?")) } else { Cow::Borrowed(sql) }
+///
+/// Done once for each text of the program, which is found again by where it is.
+fn numbered(sql: &'static str) -> Arc<str> {
+    static NUMBERED: RwLock<BTreeMap<(usize, usize), Arc<str>>> = RwLock::new(BTreeMap::new());
+    let place = (sql.as_ptr().addr(), sql.len());
+    if let Some(known) = NUMBERED.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
+        return Arc::clone(known);
+    }
+    let numbered: Arc<str> = sql.replace('$', "?").into();
+    let mut all = NUMBERED.write().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(all.entry(place).or_insert(numbered))
 }
 
 impl Statements for Db<'_> {
@@ -57,6 +72,11 @@ impl Statements for Db<'_> {
             all.push(read(&mut Fields::new(row))?);
         }
         Ok(all)
+    }
+
+    /// There is one writer at a time.
+    async fn take_turn(&mut self, _: Turn) -> Stored<()> {
+        Ok(())
     }
 }
 
@@ -124,8 +144,8 @@ mod tests {
 
     #[test]
     fn idea_10_parameters_are_bound_by_their_number_and_not_by_their_first_appearance() {
-        let connection = Connection::open_in_memory().expect("memory");
-        let mut db = Db::new(&connection);
+        let mut connection = Connection::open_in_memory().expect("memory");
+        let mut db = Db::new(&mut connection);
         let params = params!["one", "two"];
         let ask =
             db.row("SELECT $2, $1, $2", params, |row| Ok([row.text()?, row.text()?, row.text()?]));
@@ -134,8 +154,8 @@ mod tests {
 
     #[test]
     fn errors_say_what_happened_and_never_what_was_stored() {
-        let connection = Connection::open_in_memory().expect("memory");
-        let mut db = Db::new(&connection);
+        let mut connection = Connection::open_in_memory().expect("memory");
+        let mut db = Db::new(&mut connection);
         let schema = "CREATE TABLE t (a TEXT PRIMARY KEY, b INTEGER NOT NULL) STRICT";
         at_once(db.execute(schema, params![])).expect("a table");
         let add = "INSERT INTO t VALUES ($1, $2)";

@@ -8,9 +8,11 @@ use keystile_authority::ports::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Options;
 use super::db::{Db, at_once};
+use super::departure::moved_at;
+use super::{Options, locks};
 use crate::meta;
+use crate::migrations::{self, MigrationPlan};
 
 mod embedded {
     refinery::embed_migrations!("migrations/sqlite");
@@ -41,6 +43,12 @@ pub enum OpenError {
         /// The last one that this program knows.
         known: i64,
     },
+    /// What it holds is in another database by now.
+    #[error(
+        "the store was moved to another database ('keystile store move'), which is to be served \
+         instead. 'keystile store reopen' opens this one again, as it was then"
+    )]
+    Moved,
     /// It is open, and what it should hold cannot be read.
     #[error("the database cannot be read: {0}")]
     Store(StoreError),
@@ -55,10 +63,12 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// Makes the file if need be and migrates it; the connection is the writer's.
-pub(crate) fn prepare(path: &Path, options: Options) -> Result<Connection, OpenError> {
+/// Makes the file if need be and migrates it; the connection is the writer's, and the file says to
+/// other processes that the store is in use.
+pub(super) fn prepare(path: &Path, options: Options) -> Result<(Connection, File), OpenError> {
     make(path)?;
-    let _one_at_a_time = migration_lock(path)?;
+    let _one_at_a_time = locks::of_changes(path)?;
+    let in_use = locks::of_use(path)?;
     let mut connection = writer(path, options).map_err(OpenError::Sqlite)?;
     let mode: String = connection
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
@@ -67,25 +77,25 @@ pub(crate) fn prepare(path: &Path, options: Options) -> Result<Connection, OpenE
         return Err(OpenError::NoWriteAheadLog);
     }
     migrate(&mut connection)?;
-    Ok(connection)
+    Ok((connection, in_use))
 }
 
 fn make(path: &Path) -> Result<(), OpenError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |error| OpenError::File { path, error }
-    };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        for_owner_alone(DirBuilder::new().recursive(true), 0o700)
-            .create(folder)
-            .map_err(failed(folder))?;
-    }
-    let mut new = OpenOptions::new();
-    private(new.write(true).create_new(true));
-    match new.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(path)(error)),
+    make_folder(path)?;
+    match private(OpenOptions::new().write(true).create_new(true)).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(OpenError::File { path: path.to_owned(), error })
+        }
         _ => Ok(()),
     }
+}
+
+/// Makes the folder of the file, if it is missing.
+pub(super) fn make_folder(path: &Path) -> Result<(), OpenError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Some(folder) = folder else { return Ok(()) };
+    let made = for_owner_alone(DirBuilder::new().recursive(true), 0o700).create(folder);
+    made.map_err(|error| OpenError::File { path: folder.to_owned(), error })
 }
 
 #[cfg(unix)]
@@ -99,44 +109,47 @@ fn for_owner_alone(builder: &mut DirBuilder, _mode: u32) -> &mut DirBuilder {
 }
 
 #[cfg(unix)]
-fn private(options: &mut OpenOptions) {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+pub(super) fn private(options: &mut OpenOptions) -> &OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
 }
 
 #[cfg(not(unix))]
-fn private(_options: &mut OpenOptions) {}
-
-/// refinery takes no lock: two programs that start together wait for each other here.
-fn migration_lock(path: &Path) -> Result<File, OpenError> {
-    let mut path = path.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let mut options = OpenOptions::new();
-    private(options.write(true).create(true).truncate(false));
-    let locked = options.open(&path).and_then(|file| file.lock().map(|()| file));
-    locked.map_err(|error| OpenError::File { path, error })
+pub(super) fn private(options: &mut OpenOptions) -> &OpenOptions {
+    options
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
-    let runner = embedded::migrations::runner();
-    let known = runner.get_migrations().iter().map(|migration| i64::from(migration.version()));
-    let known = known.max().unwrap_or(0);
-    let needed = readable_by(connection)?;
-    if needed > known {
-        return Err(OpenError::Newer { needed, known });
+/// In one transaction, so that no migration is applied and not noted.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let plan = plan(connection)?;
+    if plan.at > 0 && moved_at(connection).map_err(OpenError::Sqlite)?.is_some() {
+        return Err(OpenError::Moved);
     }
-    // In one transaction, so that no migration is applied and not noted. A migration that this
-    // program does not know was let pass by `readable_by`.
-    let runner = runner.set_grouped(true).set_abort_missing(false);
+    if plan.readable_by > plan.known {
+        return Err(OpenError::Newer { needed: plan.readable_by, known: plan.known });
+    }
+    // A migration that this program does not know was let pass by `readable_by`.
+    let runner = embedded::migrations::runner().set_grouped(true).set_abort_missing(false);
     runner.run(connection).map_err(|error| OpenError::Migration(Box::new(error)))?;
     Ok(())
 }
 
-fn readable_by(connection: &Connection) -> Result<i64, OpenError> {
+/// What the store lacks of what this program knows.
+pub(super) fn plan(connection: &mut Connection) -> Result<MigrationPlan, OpenError> {
     if !connection.table_exists(None, "meta").map_err(OpenError::Sqlite)? {
-        return Ok(0);
+        return Ok(plan_of_new());
     }
-    at_once(meta::readable_by(&mut Db::new(connection))).map_err(OpenError::Store)
+    let asked = at_once(async {
+        let mut db = Db::new(connection);
+        Ok((migrations::applied(&mut db).await?, meta::readable_by(&mut db).await?))
+    });
+    let (applied, readable_by) = asked.map_err(OpenError::Store)?;
+    let runner = embedded::migrations::runner();
+    Ok(migrations::plan(&applied, readable_by, runner.get_migrations()))
+}
+
+/// For a store that is not there yet.
+pub(super) fn plan_of_new() -> MigrationPlan {
+    migrations::plan(&[], 0, embedded::migrations::runner().get_migrations())
 }
 
 /// A connection that writes, to a file that is there.
@@ -159,7 +172,7 @@ pub(crate) fn reader(path: &Path, options: Options) -> rusqlite::Result<Connecti
     Ok(connection)
 }
 
-fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(options.busy_timeout)?;
@@ -168,4 +181,28 @@ fn connect(path: &Path, options: Options) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_tables_is_that_of_the_schema() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        migrate(&mut connection).expect("migrated");
+        let sql = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+                   WHERE t.type = 'table' AND t.name NOT IN ('meta', 'refinery_schema_history')
+                   AND t.name NOT LIKE 'sqlite%'";
+        let mut statement = connection.prepare(sql).expect("a statement");
+        let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let there = statement.query_map([], pair).expect("rows");
+        let there = there.collect::<rusqlite::Result<_>>().expect("text");
+        assert_eq!(crate::tables::columns(), there, "what is not in the list would not be moved");
+    }
+
+    #[test]
+    fn finding_30_every_migration_says_which_programs_can_work_on_the_result() {
+        migrations::must_say_it(embedded::migrations::runner().get_migrations());
+    }
 }

@@ -18,8 +18,8 @@ impl Readers {
     }
 
     pub(crate) fn ask<T>(&self, ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T>) -> Stored<T> {
-        let connection = self.free();
-        at_once(ask(&mut Db::new(&connection)))
+        let mut connection = self.free();
+        at_once(ask(&mut Db::new(&mut connection)))
     }
 
     /// The first that nobody uses; if all are in use, whichever the first has done.

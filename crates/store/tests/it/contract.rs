@@ -5,6 +5,7 @@ pub(crate) mod asked;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod consents;
+pub(crate) mod keys;
 pub(crate) mod liveness;
 pub(crate) mod logos;
 pub(crate) mod logout_messages;
@@ -29,7 +30,7 @@ use keystile_authority::ports::{Registry, SessionHandle, Store, Stored};
 use keystile_authority::records::{Client, GrantType, Session};
 use keystile_authority::sealed::Code;
 use keystile_protocol::{Scope, Timestamp};
-use keystile_store::Swept;
+use keystile_store::{Swept, Work};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -44,7 +45,7 @@ pub(crate) trait Backend {
     /// The store as a process has it open.
     fn store(&self) -> Arc<Self::Memory>;
     /// The same as another process opens it.
-    fn another_process(&self) -> Arc<Self::Memory>;
+    async fn another_process(&self) -> Arc<Self::Memory>;
 }
 
 /// The ports, and what the operator's tools do beside them.
@@ -52,6 +53,13 @@ pub(crate) trait Backend {
 pub(crate) trait Memory: Store + Registry + 'static {
     async fn raise_epoch(&self, now: Timestamp) -> Stored<u64>;
     async fn sweep(&self, now: Timestamp, limit: u32) -> Stored<Swept>;
+    async fn take_lease(
+        &self,
+        work: Work,
+        holder: [u8; 16],
+        now: Timestamp,
+        ends_at: Timestamp,
+    ) -> Stored<bool>;
 }
 
 /// A store with the client, the account and the session that the fixtures' codes are of.
@@ -115,6 +123,7 @@ macro_rules! cases {
                 idea_4_a_redemption_sent_again_after_a_commit_in_doubt_is_done,
                 rfc_6749_4_1_2_a_replay_revokes_the_grant,
                 idea_4_a_replay_of_an_ended_grant_revokes_it_for_good,
+                idea_6_a_code_of_an_epoch_that_is_over_gives_nothing,
                 row_1_4_a_late_code_revokes_what_it_once_gave,
                 idea_4_the_row_says_what_was_approved,
                 rfc_9126_4_of_two_approvals_of_a_pushed_request_one_gives_the_grant,
@@ -214,8 +223,20 @@ macro_rules! cases {
                 finding_31_another_processes_change_is_seen_within_two_seconds,
                 finding_31_a_fresh_read_sees_another_processes_change_at_once,
             }
+            keys {
+                core_10_1_1_a_key_is_used_from_its_time_on_and_goes_when_it_is_over,
+                the_last_key_of_an_algorithm_is_never_taken_away,
+                of_parallel_retirements_one_key_is_left,
+                a_compromised_key_goes_with_its_successor_in_use_or_not_at_all,
+                keys_at_rest_are_encrypted_anew_all_or_none,
+                one_process_at_a_time_looks_after_the_keys,
+                finding_5_two_keys_of_one_id_are_noticed_and_times_never_go_back,
+                what_is_kept_is_what_came_first,
+                finding_6_grants_of_before_are_counted_while_they_live,
+            }
             others {
                 finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice,
+                finding_2_in_a_new_epoch_browsers_sign_in_again_and_grants_live,
                 finding_31_of_two_nodes_that_make_a_key_one_keeps_it,
                 keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts,
                 incidents_are_found_by_their_reference_in_a_table_of_fixed_size,
@@ -231,6 +252,8 @@ macro_rules! cases {
                 finding_2_a_grants_row_stays_until_keep_until_whatever_ended_it,
                 ended_sessions_and_expired_tokens_go_and_live_ones_stay,
                 small_steps_walk_over_everything,
+                revoked_and_idle_grants_go_when_no_code_of_theirs_can_come,
+                of_nodes_that_want_a_lease_at_once_one_has_it_until_it_ends,
             }
             used_once {
                 rfc_9449_11_1_of_parallel_uses_of_one_jti_one_is_the_first,

@@ -9,7 +9,8 @@ use keystile_authority::ids::{AccountId, GrantId, SessionId};
 use keystile_authority::ports::{Registry, Store};
 use keystile_authority::sealed::Code;
 use keystile_protocol::Timestamp;
-use keystile_store::{Options, SqliteStore};
+use keystile_store::Database;
+use keystile_store::sqlite::Options;
 
 use crate::contract::NOW;
 use crate::sqlite::Folder;
@@ -35,7 +36,7 @@ fn code(number: u32) -> Code {
     code
 }
 
-async fn people(store: &SqliteStore) {
+async fn people(store: &Database) {
     store.put_client(&fixtures::client()).await.expect("put");
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..PEOPLE {
@@ -58,7 +59,7 @@ async fn people(store: &SqliteStore) {
 }
 
 /// How long each took, sorted.
-async fn redeem(store: &SqliteStore, from: u32, count: u32, tasks: u32) -> Vec<Duration> {
+async fn redeem(store: &Database, from: u32, count: u32, tasks: u32) -> Vec<Duration> {
     let client = Arc::new(fixtures::client());
     let tasks: Vec<_> = (0..tasks)
         .map(|task| {
@@ -97,7 +98,7 @@ fn writer_ticks() -> Option<u32> {
 #[allow(clippy::print_stdout, reason = "it is what this is for")]
 async fn measure_with(name: &str) {
     let folder = Folder::new();
-    let store = SqliteStore::open(&folder.database(), Options::default()).expect("a store");
+    let store = Database::open_sqlite(&folder.database(), Options::default()).expect("a store");
     people(&store).await;
     let mut from = 0;
     redeem(&store, from, 100_000, 64).await;

@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 use keystile_authority::decisions::Redeemed;
 use keystile_authority::fixtures;
 use keystile_authority::ids::GrantId;
+use keystile_authority::policy::Lifetimes;
 use keystile_authority::ports::{Clock, Registry, Store, StoreError};
 use keystile_protocol::Timestamp;
-use keystile_store::{OpenError, Options, SqliteStore};
+use keystile_store::sqlite::{self, OpenError, Options};
+use keystile_store::{Database, Sweeping};
 use rusqlite::Connection;
 
 use crate::contract::NOW;
 use crate::sqlite::Folder;
 
 /// A store whose batches wait half a second for another process.
-fn impatient(folder: &Folder) -> SqliteStore {
+fn impatient(folder: &Folder) -> Database {
     let options = Options { busy_timeout: Duration::from_millis(500), ..Options::default() };
-    SqliteStore::open(&folder.database(), options).expect("a store")
+    Database::open_sqlite(&folder.database(), options).expect("a store")
 }
 
 /// Another process in the middle of a write.
@@ -74,7 +76,7 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable_and_comes_back(
 async fn a_full_queue_refuses_at_once_instead_of_waiting() {
     let folder = Folder::new();
     let options = Options { queue: 4, batch: 1, ..Options::default() };
-    let store = SqliteStore::open(&folder.database(), options).expect("a store");
+    let store = Database::open_sqlite(&folder.database(), options).expect("a store");
     let lock = locked(&folder);
     let begun = Instant::now();
     let tasks: Vec<_> = (0..20)
@@ -99,6 +101,34 @@ async fn a_full_queue_refuses_at_once_instead_of_waiting() {
     }
     assert!((15..=16).contains(&refused), "{refused}");
     assert_eq!(store.accounts().await.expect("there").len(), 20 - refused);
+}
+
+/// A reader of another process holds the log's pages: it grows, and nothing else happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_cannot_be_made_delays_nobody_and_is_made_later() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let log = folder.database().with_extension("db-wal");
+    let size = || std::fs::metadata(&log).expect("the log").len();
+    let reader = Connection::open(folder.database()).expect("the file");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM accounts;").expect("a snapshot");
+    // Fills more than the pages after which SQLite makes a checkpoint.
+    let fill = async |from: u8| {
+        for byte in from..from + 100 {
+            let mut account = fixtures::account(byte);
+            let filler = "a claim ".repeat(8 * 1024);
+            account.claims.insert("filler".to_owned(), filler.into());
+            store.add_account(&account, None).await.expect("added");
+        }
+    };
+    fill(1).await;
+    let held = size();
+    assert!(held > 5_000_000, "{held}: beyond a checkpoint");
+    drop(reader);
+    fill(101).await;
+    assert!(size() < held + held / 2, "the log begins anew");
+    drop(store);
+    assert_eq!(folder.open().accounts().await.expect("there").len(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,8 +199,34 @@ fn a_database_of_a_newer_program_is_refused_in_words() {
     file.execute_batch(note).expect("noted");
     drop(folder.open());
     file.execute_batch("UPDATE meta SET value = 1000 WHERE name = 'readable_by'").expect("set");
-    let refused = SqliteStore::open(&folder.database(), Options::default()).expect_err("too new");
+    let refused =
+        Database::open_sqlite(&folder.database(), Options::default()).expect_err("too new");
     assert!(matches!(refused, OpenError::Newer { needed: 1000, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn finding_30_a_program_that_became_too_old_while_it_runs_is_not_ready_any_more() {
+    let folder = Folder::new();
+    let store = folder.open();
+    assert_eq!(store.ping().await, Ok(()));
+    let file = Connection::open(folder.database()).expect("the file");
+    file.execute_batch("UPDATE meta SET value = 1000 WHERE name = 'readable_by'").expect("set");
+    let refused = store.ping().await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable(words)) if words.contains("1000")));
+}
+
+#[test]
+fn a_plan_says_what_opening_would_do_and_touches_nothing() {
+    let folder = Folder::new();
+    let plan = sqlite::plan(&folder.database(), Options::default()).expect("a plan");
+    assert_eq!((plan.at, plan.ahead.len() > 9), (0, true));
+    assert!(!folder.database().exists());
+    let last = plan.ahead.last().expect("there are some").clone();
+    assert_eq!(last.version, plan.known);
+    drop(folder.open());
+    let plan = sqlite::plan(&folder.database(), Options::default()).expect("a plan");
+    assert_eq!((plan.at, plan.readable_by), (last.version, last.readable_by), "as it said");
+    assert_eq!(plan.ahead, []);
 }
 
 #[test]
@@ -180,7 +236,7 @@ fn what_is_no_database_is_refused_and_left_alone() {
     let text = "a text file that is long enough to be looked at ".repeat(50);
     let path = folder.database().with_file_name("notes.txt");
     std::fs::write(&path, &text).expect("written");
-    let refused = SqliteStore::open(&path, Options::default()).expect_err("no database");
+    let refused = Database::open_sqlite(&path, Options::default()).expect_err("no database");
     assert!(matches!(refused, OpenError::Sqlite(_)), "{refused}");
     assert_eq!(std::fs::read_to_string(&path).expect("there"), text);
 }
@@ -215,7 +271,12 @@ async fn the_sweeper_lets_the_store_go() {
     let folder = Folder::new();
     let store = folder.open();
     store.revoke_token("old", Timestamp::from_seconds(1)).await.expect("revoked");
-    let sweeper = store.start_sweeper(Arc::new(Then), Duration::from_millis(20));
+    let sweeper = store.start_sweeper(Sweeping {
+        clock: Arc::new(Then),
+        every: Duration::from_millis(20),
+        lifetimes: Lifetimes::default(),
+        node: [1; 16],
+    });
     while store.token_revoked("old").await.expect("there") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -234,7 +295,7 @@ async fn the_proof_that_a_code_was_used_survives_the_process() {
     store.open_session(fixtures::session_opened(session, [7; 32])).await.expect("opened");
     let mut code = fixtures::code(NOW);
     code.grant = GrantId::new(NOW, [1; 10]);
-    let redeem = async |store: &SqliteStore, random| {
+    let redeem = async |store: &Database, random| {
         store.redeem_code(fixtures::redemption(&code, &client, random)).await
     };
     assert_eq!(redeem(&store, 1).await, Ok(Redeemed::Done));

@@ -56,6 +56,12 @@ impl App {
         self
     }
 
+    /// The same client of a server that it knows by this address.
+    pub(crate) fn at(mut self, issuer: &str) -> Self {
+        self.issuer = issuer.to_owned();
+        self
+    }
+
     /// The parameters of an authorization request.
     pub(crate) fn request(&self) -> Vec<(String, String)> {
         let pairs = [

@@ -46,9 +46,14 @@ impl Browser {
     /// Opens an address and follows redirects until there is a page, or until the address is not
     /// on `localhost`: then the page is the redirect's target, not loaded.
     pub(crate) async fn open(&mut self, url: impl AsRef<str>) -> Page {
+        self.try_open(url).await.unwrap()
+    }
+
+    /// The same at a server that may go away.
+    pub(crate) async fn try_open(&mut self, url: impl AsRef<str>) -> reqwest::Result<Page> {
         let url = Url::parse(url.as_ref()).unwrap();
-        let page = self.send(Method::GET, url, None, &[]).await;
-        self.follow(page).await
+        let page = self.try_send(Method::GET, url, None, &[]).await?;
+        self.try_follow(page).await
     }
 
     /// Opens an address and does not follow a redirect.
@@ -80,13 +85,17 @@ impl Browser {
         page
     }
 
-    pub(crate) async fn follow(&mut self, mut page: Page) -> Page {
+    pub(crate) async fn follow(&mut self, page: Page) -> Page {
+        self.try_follow(page).await.unwrap()
+    }
+
+    async fn try_follow(&mut self, mut page: Page) -> reqwest::Result<Page> {
         for _ in 0..10 {
-            let Some(target) = page.location() else { return page };
+            let Some(target) = page.location() else { return Ok(page) };
             if target.host_str() != Some("localhost") {
-                return Page { url: target, ..page };
+                return Ok(Page { url: target, ..page });
             }
-            page = self.send(Method::GET, target, None, &[]).await;
+            page = self.try_send(Method::GET, target, None, &[]).await?;
         }
         panic!("redirects without end, last {}", page.url);
     }
@@ -98,6 +107,16 @@ impl Browser {
         form: Option<String>,
         headers: &[(&str, &str)],
     ) -> Page {
+        self.try_send(method, url, form, headers).await.unwrap()
+    }
+
+    async fn try_send(
+        &mut self,
+        method: Method,
+        url: Url,
+        form: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Result<Page> {
         let mut request = self.http.request(method, url.clone());
         let host = url.host_str().unwrap().to_owned();
         let mine = self.cookies.iter().filter(|((at, _), _)| *at == host);
@@ -118,7 +137,7 @@ impl Browser {
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         self.keep_cookies(&host, &headers);
         for (name, value) in &headers {
@@ -126,10 +145,10 @@ impl Browser {
             self.seen.extend(value.as_bytes());
             self.seen.push(b'\n');
         }
-        let body = response.bytes().await.unwrap();
+        let body = response.bytes().await?;
         self.seen.extend(&body);
         let html = String::from_utf8_lossy(&body).into_owned();
-        Page { url, status, headers, html }
+        Ok(Page { url, status, headers, html })
     }
 
     fn keep_cookies(&mut self, host: &str, headers: &HeaderMap) {
@@ -148,27 +167,38 @@ impl Browser {
     /// Presses the button with that id, with these fields filled in. `scope` may come repeatedly
     /// and ticks boxes.
     pub(crate) async fn press(&mut self, page: &Page, id: &str, fill: &[(&str, &str)]) -> Page {
-        let page = self.press_only(page, id, fill).await;
-        self.follow(page).await
+        self.try_press(page, id, fill).await.unwrap()
     }
 
-    /// The same without following the redirect.
-    pub(crate) async fn press_only(
+    /// The same at a server that may go away.
+    pub(crate) async fn try_press(
         &mut self,
         page: &Page,
         id: &str,
         fill: &[(&str, &str)],
-    ) -> Page {
+    ) -> reqwest::Result<Page> {
+        let page = self.submit(page, id, fill).await?;
+        self.try_follow(page).await
+    }
+
+    /// Does not follow the redirect.
+    async fn submit(
+        &mut self,
+        page: &Page,
+        id: &str,
+        fill: &[(&str, &str)],
+    ) -> reqwest::Result<Page> {
         let (form, fields, action) = page.submission(id, fill);
         let mut target = page.url.join(&action).unwrap();
         let pairs: Vec<(&str, &str)> =
             fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         if form.method == "post" {
             let body = pairs.iter().copied().collect::<Params>().encode();
-            self.send(Method::POST, target, Some(body), &[("sec-fetch-site", "same-origin")]).await
+            let headers = [("sec-fetch-site", "same-origin")];
+            self.try_send(Method::POST, target, Some(body), &headers).await
         } else {
             target = Url::parse(&with_query(target.as_str(), &pairs)).unwrap();
-            self.send(Method::GET, target, None, &[]).await
+            self.try_send(Method::GET, target, None, &[]).await
         }
     }
 

@@ -1,9 +1,11 @@
 //! What the tests stand on.
 
 mod app;
+mod balancer;
 mod browser;
 mod certificates;
 mod ciba;
+mod cluster;
 mod demo;
 mod device;
 mod documents;
@@ -11,6 +13,7 @@ mod html;
 mod keys;
 mod listener;
 mod payments;
+mod previous;
 mod program;
 mod reader;
 mod relying_party;
@@ -19,14 +22,17 @@ pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use certificates::{Authority, Identity, expired, http_with};
 pub(crate) use ciba::{Asked, CIBA, SHOPS, allow_newest, requests};
+pub(crate) use cluster::{Cluster, Plan};
 pub(crate) use demo::Demo;
 pub(crate) use device::{DEVICE_CODE, DEVICES, Device, enter};
 pub(crate) use documents::{Document, Documents};
 pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use listener::{Listener, Told};
-pub(crate) use payments::{large_payment, payment, payment_with};
+pub(crate) use payments::{PAYMENTS, large_payment, payment, payment_with};
+pub(crate) use previous::{Both, Node, previous_program};
 pub(crate) use program::{
-    Keystile, PASSWORD, Process, command_in, free_port, free_ports, new_directory,
+    Keystile, PASSWORD, Process, command_in, command_with, config_for, free_port, free_ports,
+    new_directory, program,
 };
 pub(crate) use reader::{Reader, header, published, verified};
 pub(crate) use relying_party::{RelyingParty, approved};

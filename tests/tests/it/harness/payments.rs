@@ -6,7 +6,7 @@ use super::{App, Keystile};
 
 const SECRET: &str = "the secret of the app, forty characters long";
 
-const CONFIG: &str = r#"
+pub(crate) const PAYMENTS: &str = r#"
 [[apis]]
 audience = "https://pay.example"
 
@@ -87,7 +87,7 @@ apis = ["https://pay.example"]
 impl Keystile {
     /// A server that knows payments, with more in its configuration.
     pub(crate) async fn start_for_payments(more: &str) -> Self {
-        Self::start_with(&format!("{CONFIG}\n{more}")).await
+        Self::start_with(&format!("{PAYMENTS}\n{more}")).await
     }
 
     /// The app that may ask for payments; it asks for no scope.

@@ -41,9 +41,15 @@ impl Drop for Process {
 
 /// Starts the program in a directory, where it writes its log.
 pub(crate) fn start_program(directory: &Path, arguments: &[&str]) -> Process {
+    start(program(), directory, arguments)
+}
+
+fn start(program: &Path, directory: &Path, arguments: &[&str]) -> Process {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log"));
     let log = log.unwrap();
-    let mut command = Command::new(program());
+    let mut command = Command::new("sh");
+    // A file that may grow no more is an error to be answered, and not a signal that kills.
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
     command.args(arguments).current_dir(directory).stdin(Stdio::null());
     command.stdout(log.try_clone().unwrap()).stderr(log);
     Process(command.spawn().unwrap())
@@ -81,7 +87,12 @@ impl Keystile {
     }
 
     async fn start_at(directory: PathBuf, issuer: String) -> Self {
-        let process = start_program(&directory, &["serve", "--config", "keystile.toml"]);
+        Self::start_of(program(), directory, issuer).await
+    }
+
+    /// The same with another version of the program.
+    pub(crate) async fn start_of(program: &Path, directory: PathBuf, issuer: String) -> Self {
+        let process = start(program, &directory, &["serve", "--config", "keystile.toml"]);
         let mut server = Self { process, directory, issuer };
         server.wait_until_ready().await;
         server
@@ -111,6 +122,24 @@ impl Keystile {
         self
     }
 
+    /// Another process that serves the same issuer from the same store, at a port of its own.
+    pub(crate) async fn another_node(&self) -> Node {
+        let (port, name) = (free_port(), "another-node.toml");
+        let config = std::fs::read_to_string(self.directory.join("keystile.toml")).unwrap();
+        let (before, after) = config.split_once("listen = \"").unwrap();
+        let after = after.split_once('"').unwrap().1;
+        let config = format!("{before}listen = \"127.0.0.1:{port}\"{after}");
+        std::fs::write(self.directory.join(name), config).unwrap();
+        let process = start_program(&self.directory, &["serve", "--config", name]);
+        let node = Node { _process: process, url: format!("http://127.0.0.1:{port}") };
+        let started = Instant::now();
+        while !reqwest::get(node.url("/readyz")).await.is_ok_and(|answer| answer.status() == 200) {
+            assert!(started.elapsed() < Duration::from_secs(60), "not ready\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        node
+    }
+
     /// Stops it and starts it again on the same store.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop();
@@ -123,6 +152,15 @@ impl Keystile {
     /// Kills the process at once.
     pub(crate) fn stop(&mut self) {
         self.process.stop();
+    }
+
+    /// Lets no file of the process grow beyond that many bytes; nothing: as it was.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let pid = self.process.0.id().to_string();
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &format!("--fsize={limit}:")]);
+        assert!(prlimit.status().unwrap().success(), "prlimit, of Debian's util-linux");
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -158,6 +196,18 @@ impl Keystile {
     }
 }
 
+/// A process beside a [`Keystile`].
+pub(crate) struct Node {
+    _process: Process,
+    url: String,
+}
+
+impl Node {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+}
+
 impl Drop for Keystile {
     fn drop(&mut self) {
         if !self.directory.as_os_str().is_empty() && !std::thread::panicking() {
@@ -169,6 +219,16 @@ impl Drop for Keystile {
 /// Runs the program in a directory.
 pub(crate) fn command_in(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(program()).args(arguments).current_dir(directory).output().unwrap()
+}
+
+/// The same with a variable in its environment.
+pub(crate) fn command_with(
+    directory: &Path,
+    (name, value): (&str, &str),
+    arguments: &[&str],
+) -> Output {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(directory).env(name, value).output().unwrap()
 }
 
 /// A port that was free a moment ago.
@@ -220,13 +280,18 @@ const APP_SECRET: &str = "the secret of the app, forty characters long";
 const OTHER_SECRET: &str = "the secret of the other app, just as long ok";
 
 fn config(port: u16, more: &str) -> String {
+    config_for(&format!("http://localhost:{port}"), port, "sqlite://data.db", more)
+}
+
+/// The configuration of a server that others may reach by another address than its own.
+pub(crate) fn config_for(issuer: &str, port: u16, store: &str, more: &str) -> String {
     let mut config = format!(
         r#"
-issuer = "http://localhost:{port}"
+issuer = "{issuer}"
 listen = "127.0.0.1:{port}"
 
 [store]
-url = "sqlite://data.db"
+url = "{store}"
 
 {QUICK_HASH}
 [[apis]]

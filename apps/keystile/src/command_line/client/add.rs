@@ -8,7 +8,7 @@ use keystile_authority::rules::exchange_policy::ExchangeMetadata;
 use keystile_authority::rules::registration::{ClientMetadata, register};
 use keystile_authority::rules::signing;
 use keystile_protocol::Secret;
-use keystile_store::SqliteStore;
+use keystile_store::Database;
 use serde_json::json;
 
 use super::super::{Format, Place};
@@ -137,7 +137,7 @@ enum AuthMethod {
 
 impl Add {
     pub(super) async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open()?;
+        let (settings, store) = self.place.open().await?;
         let secret = self.has_secret().then(client_secret);
         let client = self.client(secret.clone(), &settings)?;
         not_configured(client.id.as_str(), &settings, "choose another CLIENT_ID")?;
@@ -158,12 +158,7 @@ impl Add {
     }
 
     /// A client without its logo is a client all the same.
-    async fn fetch_logo(
-        &self,
-        client: &Client,
-        settings: &Settings,
-        store: &SqliteStore,
-    ) -> Outcome {
+    async fn fetch_logo(&self, client: &Client, settings: &Settings, store: &Database) -> Outcome {
         let Some(logo_uri) = &self.logo_uri else { return Ok(()) };
         match fetch_logo(&HttpOutbound::new(settings)?, logo_uri).await {
             Ok(logo) => store.keep_logo(&client.id, logo_uri, logo).await?,

@@ -15,7 +15,7 @@ use crate::refusal::Outcome;
 const AT_MOST: u32 = 50;
 
 pub(super) async fn logouts(named: &Named, format: Format) -> Outcome {
-    let (_, store) = named.place.open()?;
+    let (_, store) = named.place.open().await?;
     let client = named.client(&store).await?;
     let records = store.logout_deliveries(&client.id, AT_MOST).await?;
     if format.json {

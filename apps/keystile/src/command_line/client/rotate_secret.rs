@@ -28,7 +28,7 @@ pub(in crate::command_line) struct RotateSecret {
 
 impl RotateSecret {
     pub(super) async fn run(self) -> Outcome {
-        let (settings, store) = self.named.place.open()?;
+        let (settings, store) = self.named.place.open().await?;
         not_configured(&self.named.id, &settings, "change its client_secret there")?;
         let mut client = self.named.client(&store).await?;
         let secret = client_secret();

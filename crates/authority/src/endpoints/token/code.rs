@@ -19,8 +19,9 @@ impl Authority {
         now: Timestamp,
     ) -> Result<TokenResponse, EndpointError> {
         let client = caller.client;
+        let epoch = self.store.epoch();
         let code = self
-            .opened_code(request.required("code")?, now)
+            .opened_code(request.required("code")?, epoch, now)
             .await?
             .ok_or_else(|| invalid_grant("the code is not one of this server's"))?;
         let verifier: Option<CodeVerifier> = request.params.optional_as("code_verifier")?;
@@ -41,6 +42,7 @@ impl Authority {
                 let once = caller.once.clone();
                 let redemption =
                     sender_constraint::bound(redemption, client, caller.bound_to, once);
+                let redemption = redemption.in_epoch(epoch);
                 self.born(request, caller, &code, redemption, now).await
             }
         }
@@ -69,7 +71,8 @@ impl Authority {
                  (RFC 9126 section 4)",
             )),
             Redeemed::Ended => Err(invalid_grant(
-                "the user signed out, or access was withdrawn, before the code was redeemed",
+                "the user signed out, access was withdrawn, or the server was restored, before the \
+                 code was redeemed",
             )),
         }
     }

@@ -36,7 +36,7 @@ fn rig(name: &str, pragma: &'static str) -> Rig {
     look.execute_batch(TABLE).expect("a table");
     look.pragma_update(None, "read_uncommitted", true).expect("no locks between the two");
     let first = open().expect("memory");
-    let writer = Writer::start(first, open, Options::default()).expect("a thread");
+    let writer = Writer::start(first, open, || Ok(()), Options::default()).expect("a thread");
     Rig { writer, look, opened }
 }
 
@@ -85,6 +85,10 @@ async fn beside_others<T: Send + 'static>(
 
 fn all_unavailable(outcomes: &[Stored<()>]) -> bool {
     outcomes.iter().all(|outcome| matches!(outcome, Err(StoreError::Unavailable(_))))
+}
+
+fn is_in_doubt<T>(outcome: &Stored<T>) -> bool {
+    matches!(outcome, Err(StoreError::InDoubt(_)))
 }
 
 #[tokio::test]
@@ -149,8 +153,8 @@ async fn finding_9_a_commit_that_fails_is_in_doubt_for_all_and_the_file_is_opene
         db.execute("INSERT INTO t (id, parent) VALUES (100, 7)", params![]).await
     })
     .await;
-    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
-    assert!(all_unavailable(&others), "{others:?}");
+    assert!(is_in_doubt(&outcome), "{outcome:?}");
+    assert!(others.iter().all(is_in_doubt), "{others:?}");
     assert_eq!(count(&look), 0);
     writer.write(async |db: &mut Db<'_>| add(db, 1).await).await.expect("it goes on");
     assert_eq!(count(&look), 1);
@@ -161,8 +165,68 @@ async fn finding_9_a_commit_that_fails_is_in_doubt_for_all_and_the_file_is_opene
 async fn a_panic_of_an_operation_leaves_nobody_waiting() {
     let Rig { writer, look: _look, .. } = rig("panic", "");
     let outcome = writer.write(async |_: &mut Db<'_>| -> Stored<()> { panic!("a bug") }).await;
-    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    assert!(is_in_doubt(&outcome), "{outcome:?}");
     writer.stop();
     let next = writer.write(async |db: &mut Db<'_>| add(db, 1).await).await;
     assert!(matches!(next, Err(StoreError::Unavailable(_))), "{next:?}");
+}
+
+#[tokio::test]
+async fn a_write_behind_a_commit_that_hangs_is_refused_at_once_and_the_next_one_is_not() {
+    let open = || Connection::open("file:hangs?mode=memory&cache=shared");
+    let look = open().expect("memory");
+    look.execute_batch(TABLE).expect("a table");
+    // Whatever is under way has already taken too long.
+    let options = Options { patience: Duration::ZERO, ..Options::default() };
+    let writer =
+        Writer::start(open().expect("memory"), open, || Ok(()), options).expect("a thread");
+    let (begun, has_begun) = channel::<()>();
+    let (go, may_go) = channel::<()>();
+    let hangs = queued(writer.write(async move |_: &mut Db<'_>| {
+        drop(begun);
+        let _ = may_go.recv();
+        Ok(())
+    }));
+    let _ = has_begun.recv();
+    for id in 0..5 {
+        let refused = writer.write(async move |db: &mut Db<'_>| add(db, id).await).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+    drop(go);
+    hangs.await.expect("done in the end");
+    writer.write(async |db: &mut Db<'_>| add(db, 5).await).await.expect("it goes on");
+    assert_eq!(count(&look), 1, "what was refused was not written");
+}
+
+#[tokio::test]
+async fn more_writes_than_the_queue_holds_are_refused_at_once_and_the_rest_is_written() {
+    let open = || Connection::open("file:floods?mode=memory&cache=shared");
+    let look = open().expect("memory");
+    look.execute_batch(TABLE).expect("a table");
+    look.pragma_update(None, "read_uncommitted", true).expect("no locks between the two");
+    let options = Options { queue: 8, ..Options::default() };
+    let writer =
+        Writer::start(open().expect("memory"), open, || Ok(()), options).expect("a thread");
+    let (begun, has_begun) = channel::<()>();
+    let (go, may_go) = channel::<()>();
+    let gate = queued(writer.write(async move |_: &mut Db<'_>| {
+        drop(begun);
+        let _ = may_go.recv();
+        Ok(())
+    }));
+    let _ = has_begun.recv();
+    let plain = |id| queued(writer.write(async move |db: &mut Db<'_>| add(db, id).await));
+    let waiting: Vec<_> = (0..8).map(plain).collect();
+    assert!(writer.is_pressed());
+    for id in 8..100 {
+        let refused = writer.write(async move |db: &mut Db<'_>| add(db, id).await).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+    drop(go);
+    gate.await.expect("the gate opened");
+    // The answers do not depend on the order in which callers ask for them.
+    for write in waiting.into_iter().rev() {
+        write.await.expect("written");
+    }
+    assert_eq!(count(&look), 8);
 }

@@ -43,7 +43,7 @@ pub(crate) async fn ciba_8_a_user_finds_what_waits_the_newest_first(backend: &im
         [(NOW, 1), (later(60), 2)].map(|(at, byte)| fixtures::asked_pending(at, byte).pending);
     assert_eq!(waiting(&world, later(60)).await, [second.clone(), first.clone()]);
     assert_eq!(world.store.pending(&first.grant).await, Ok(Some(first.clone())));
-    let newest = backend.another_process().waiting_for(&world.account, NOW, 1).await;
+    let newest = backend.another_process().await.waiting_for(&world.account, NOW, 1).await;
     assert_eq!(newest, Ok(vec![second.clone()]));
 
     assert_eq!(

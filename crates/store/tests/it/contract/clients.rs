@@ -38,7 +38,7 @@ pub(crate) async fn a_client_is_kept_as_it_was_given(backend: &impl Backend) {
 pub(crate) async fn finding_31_a_client_that_was_unknown_is_found_as_soon_as_it_is_there(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let client = fixtures::client();
     assert_eq!(store.client(&client.id, false).await, Ok(None));
     other.put_client(&client).await.expect("put");
@@ -48,7 +48,7 @@ pub(crate) async fn finding_31_a_client_that_was_unknown_is_found_as_soon_as_it_
 pub(crate) async fn finding_31_another_processes_change_is_seen_within_two_seconds(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let mut client = fixtures::client();
     store.put_client(&client).await.expect("put");
     for enabled in [false, true] {
@@ -71,7 +71,7 @@ pub(crate) async fn finding_31_another_processes_change_is_seen_within_two_secon
 pub(crate) async fn finding_31_a_fresh_read_sees_another_processes_change_at_once(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let mut client = fixtures::client();
     store.put_client(&client).await.expect("put");
     store.client(&client.id, false).await.expect("there").expect("known, and remembered");

@@ -9,7 +9,7 @@ use keystile_authority::rules::asked_claims::{AskedClaim, AskedClaims};
 use keystile_authority::sealed::Code;
 use tokio::sync::Barrier;
 
-use super::{Backend, NOW, World, later};
+use super::{Backend, Memory, NOW, World, later};
 
 /// Half of them by another process.
 pub(crate) async fn rfc_6749_4_1_2_of_parallel_redemptions_one_is_done_and_the_grant_is_revoked(
@@ -17,7 +17,7 @@ pub(crate) async fn rfc_6749_4_1_2_of_parallel_redemptions_one_is_done_and_the_g
 ) {
     const TASKS: u8 = 32;
     let world = World::new(backend).await;
-    let stores = [world.store.clone(), backend.another_process()];
+    let stores = [world.store.clone(), backend.another_process().await];
     for round in 0..10 {
         let mut code = fixtures::code(NOW);
         code.grant = GrantId::new(NOW, [round; 10]);
@@ -74,6 +74,27 @@ pub(crate) async fn idea_4_a_replay_of_an_ended_grant_revokes_it_for_good(backen
     assert_eq!(world.redeem(&code, 2).await, Redeemed::Ended);
     world.store.set_account_enabled(&world.account, true).await.expect("it is there");
     assert!(!world.is_alive(&code, NOW).await);
+}
+
+/// A code may be opened just before a restore or a promotion, and come to the store just after.
+pub(crate) async fn idea_6_a_code_of_an_epoch_that_is_over_gives_nothing(backend: &impl Backend) {
+    let world = World::new(backend).await;
+    let (before, mut during) = (fixtures::code(NOW), fixtures::code(NOW));
+    during.grant = GrantId::new(NOW, [9; 10]);
+    let redeem = async |code: &Code, epoch, random| {
+        let redemption = fixtures::redemption_in(epoch, code, &world.client, random);
+        world.store.redeem_code(redemption).await.expect("the store is there")
+    };
+    let old = world.store.epoch();
+    assert_eq!(redeem(&before, old, 1).await, Redeemed::Done);
+    let new = world.store.raise_epoch(NOW).await.expect("raised");
+    assert_eq!(redeem(&before, old, 1).await, Redeemed::Done, "it was in doubt, and is settled");
+    assert!(world.is_alive(&before, NOW).await, "grants outlive epochs");
+    assert_eq!(redeem(&during, old, 1).await, Redeemed::Ended);
+    assert!(world.store.grant(&during.grant, None, NOW).await.expect("it answers").is_none());
+    assert_eq!(redeem(&during, new, 2).await, Redeemed::Done);
+    assert_eq!(redeem(&before, old, 2).await, Redeemed::Ended);
+    assert!(!world.is_alive(&before, NOW).await, "it came again");
 }
 
 pub(crate) async fn row_1_4_a_late_code_revokes_what_it_once_gave(backend: &impl Backend) {

@@ -123,7 +123,7 @@ pub(crate) async fn finding_21_a_message_is_taken_by_one_and_goes_on_when_that_o
 ) {
     let world = told(backend).await;
     world.store.end_session(&world.session.id, &world.account, NOW).await.expect("ended");
-    let other = backend.another_process();
+    let other = backend.another_process().await;
     let first = claimed(&world, later(1)).await;
     assert_eq!((first.len(), first[0].tries), (1, 1));
     assert_eq!(other.claim_logout_messages(claim(later(60))).await.expect("there"), []);

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use keystile_authority::decisions::Redeemed;
+use keystile_authority::fixtures;
 use keystile_authority::incident::{Incident, Reference};
 use keystile_authority::ports::{Store, StoreError};
 use keystile_authority::records::{StoredDecryptionKey, StoredKey};
@@ -9,12 +11,12 @@ use keystile_protocol::jose::encryption::KeyType;
 
 use keystile_authority::ports::Registry;
 
-use super::{Backend, Memory, NOW, later};
+use super::{Backend, Memory, NOW, World, later};
 
 pub(crate) async fn finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     let first = store.epoch();
     let second = store.raise_epoch(NOW).await.expect("raised");
     assert!(second > first);
@@ -26,12 +28,32 @@ pub(crate) async fn finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twi
     assert!(store.raise_epoch(later(60)).await.expect("raised") > third);
 }
 
-fn key(kid: &str, algorithm: Algorithm, created_at: Timestamp) -> StoredKey {
-    StoredKey { kid: kid.into(), algorithm, sealed: vec![1, 2, 3], created_at }
+pub(crate) async fn finding_2_in_a_new_epoch_browsers_sign_in_again_and_grants_live(
+    backend: &impl Backend,
+) {
+    let world = World::new(backend).await;
+    let code = fixtures::code(NOW);
+    assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
+    world.store.raise_epoch(NOW).await.expect("raised");
+    let situation = world.store.situation(&world.handle(), None, NOW).await.expect("there");
+    assert_eq!(situation.signed_in, None);
+    assert!(world.is_alive(&code, NOW).await);
+    let sessions = world.store.sessions_of(&world.account, NOW).await.expect("there");
+    assert_eq!(sessions, vec![world.session.clone()], "for its user to end");
+}
+
+pub(super) fn key(kid: &str, algorithm: Algorithm, created_at: Timestamp) -> StoredKey {
+    StoredKey {
+        kid: kid.into(),
+        algorithm,
+        sealed: vec![1, 2, 3],
+        created_at,
+        used_from: created_at,
+    }
 }
 
 pub(crate) async fn finding_31_of_two_nodes_that_make_a_key_one_keeps_it(backend: &impl Backend) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     assert_eq!(store.keys().await, Ok(Vec::new()));
     let mine = key("mine", Algorithm::ES256, NOW);
     store.add_key(mine.clone()).await.expect("added");
@@ -46,14 +68,24 @@ pub(crate) async fn finding_31_of_two_nodes_that_make_a_key_one_keeps_it(backend
     assert_eq!(store.keys().await, Ok(vec![mine, rsa, next, sooner]));
 }
 
-fn decryption_key(kid: &str, key_type: KeyType, created_at: Timestamp) -> StoredDecryptionKey {
-    StoredDecryptionKey { kid: kid.into(), key_type, sealed: vec![1, 2, 3], created_at }
+pub(super) fn decryption_key(
+    kid: &str,
+    key_type: KeyType,
+    created_at: Timestamp,
+) -> StoredDecryptionKey {
+    StoredDecryptionKey {
+        kid: kid.into(),
+        key_type,
+        sealed: vec![1, 2, 3],
+        created_at,
+        used_from: created_at,
+    }
 }
 
 pub(crate) async fn keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts(
     backend: &impl Backend,
 ) {
-    let (store, other) = (backend.store(), backend.another_process());
+    let (store, other) = (backend.store(), backend.another_process().await);
     assert_eq!(store.decryption_keys().await, Ok(Vec::new()));
     let mine = decryption_key("mine", KeyType::Ec, NOW);
     store.add_decryption_key(mine.clone()).await.expect("added");

@@ -18,7 +18,7 @@ pub(crate) async fn what_is_parked_is_found_until_it_expires(backend: &impl Back
     let one = park(1, "a");
     let (id, end) = (one.id, one.expires_at);
     assert_eq!(store.park(one).await, Ok(Parked::Done));
-    let elsewhere = backend.another_process();
+    let elsewhere = backend.another_process().await;
     assert_eq!(elsewhere.parked(&id, NOW).await, Ok(Some("content 1".to_owned())));
     assert_eq!(store.parked(&ParkedId::from_bytes([2; 16]), NOW).await, Ok(None));
     assert_eq!(store.parked(&id, end).await, Ok(None), "swept or not");
@@ -44,7 +44,7 @@ pub(crate) async fn finding_13_the_room_is_bounded_for_one_and_in_all(backend: &
 /// Half of them by another process.
 pub(crate) async fn finding_13_of_parallel_ones_no_two_take_the_last_place(backend: &impl Backend) {
     const TASKS: u8 = 32;
-    let stores = [backend.store(), backend.another_process()];
+    let stores = [backend.store(), backend.another_process().await];
     let start = Arc::new(Barrier::new(TASKS.into()));
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {

@@ -51,7 +51,7 @@ pub(crate) async fn rfc_8628_what_waits_is_found_by_its_key_and_by_its_user_code
     assert_eq!(open(&*world.store, opened.clone()).await, Opened::Done);
     assert_eq!(stored(&world, &pending).await, Some(pending.clone()));
     let code = pending.user_code.expect("it has one");
-    let other = backend.another_process();
+    let other = backend.another_process().await;
     assert_eq!(other.pending_by_user_code(&code).await, Ok(Some(pending.clone())));
     let none = UserCode::from_letters("XXXXXXXX").expect("a code");
     assert_eq!(world.store.pending_by_user_code(&none).await, Ok(None));
@@ -125,7 +125,7 @@ pub(crate) async fn rfc_8628_3_5_of_parallel_polls_one_gets_the_grant_and_it_liv
     backend: &impl Backend,
 ) {
     let world = World::new(backend).await;
-    let stores = [world.store.clone(), backend.another_process()];
+    let stores = [world.store.clone(), backend.another_process().await];
     for round in 0..5 {
         let pending = allowed(&world, round).await;
         assert!(!pending.redeemed);

@@ -59,9 +59,10 @@ pub(crate) async fn ciba_10_2_of_parallel_claims_one_gets_the_ping_until_its_lea
     let pending = open(&world, 1).await;
     answer(&world, &pending, true, NOW).await;
     let start = Arc::new(Barrier::new(8));
+    let elsewhere = backend.another_process().await;
     let tasks: Vec<_> = (0..8)
         .map(|task| {
-            let (store, other) = (world.store.clone(), backend.another_process());
+            let (store, other) = (world.store.clone(), elsewhere.clone());
             let start = start.clone();
             tokio::spawn(async move {
                 start.wait().await;

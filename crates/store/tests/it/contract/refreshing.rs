@@ -8,7 +8,7 @@ use super::{Backend, NOW, World, later, offline_code};
 
 pub(crate) async fn idea_7_of_parallel_rotations_one_moves_the_counter(backend: &impl Backend) {
     let world = World::new(backend).await;
-    let stores = [world.store.clone(), backend.another_process()];
+    let stores = [world.store.clone(), backend.another_process().await];
     let code = offline_code(NOW);
     assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
     for generation in 0..10 {

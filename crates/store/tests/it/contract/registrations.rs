@@ -44,7 +44,7 @@ pub(crate) async fn rfc_7591_3_of_parallel_uses_of_one_initial_access_token_as_m
     backend: &impl Backend,
 ) {
     const TASKS: usize = 16;
-    let stores = [backend.store(), backend.another_process()];
+    let stores = [backend.store(), backend.another_process().await];
     stores[0].add_initial_access_token(DIGEST, &token(3)).await.expect("added");
     let start = Arc::new(Barrier::new(TASKS));
     let tasks: Vec<_> = (0..TASKS)
@@ -141,7 +141,7 @@ pub(crate) async fn rfc_7592_2_2_a_change_is_of_client_and_registration_and_only
 pub(crate) async fn rfc_7592_2_3_of_two_removals_at_once_one_removes_and_nothing_stays(
     backend: &impl Backend,
 ) {
-    let stores = [backend.store(), backend.another_process()];
+    let stores = [backend.store(), backend.another_process().await];
     let new = open("one", "10.0.0.0/24", NOW);
     stores[0].register(new.clone()).await.expect("registered");
     let account = fixtures::account(1).id;

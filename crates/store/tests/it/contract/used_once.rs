@@ -14,7 +14,7 @@ pub(crate) async fn rfc_9449_11_1_of_parallel_uses_of_one_jti_one_is_the_first(
     backend: &impl Backend,
 ) {
     const TASKS: u8 = 32;
-    let stores = [backend.store(), backend.another_process()];
+    let stores = [backend.store(), backend.another_process().await];
     for kind in [OnceKind::DpopProof, OnceKind::ClientAssertion] {
         for round in 0..5 {
             let once = fixtures::used_once(kind, &format!("{round}"), later(60));

@@ -1,0 +1,104 @@
+//! Several nodes on one store, behind a balancer.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use keystile_test_postgres::Database;
+
+use super::balancer::Balancer;
+use super::program::{config_for, free_port, new_directory};
+use super::{App, Keystile};
+
+/// Nodes that share nothing but their store and their master key.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Keystile>,
+    balancer: Balancer,
+    /// It goes last.
+    _database: Option<Database>,
+}
+
+/// What a cluster is made of.
+pub(crate) struct Plan<'a> {
+    pub(crate) nodes: usize,
+    /// A connection string, or nothing for a fresh database on the shared server.
+    pub(crate) store: Option<&'a str>,
+    /// More in the configuration of each node.
+    pub(crate) more: &'a str,
+}
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self { nodes: 2, store: None, more: "" }
+    }
+}
+
+impl Cluster {
+    /// Two nodes on a fresh database.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Plan::default()).await
+    }
+
+    /// Starts all nodes at once, as a machine room does after a power cut.
+    pub(crate) async fn start_with(plan: Plan<'_>) -> Self {
+        let (listener, issuer) = Balancer::listen().await;
+        let database = plan.store.is_none().then(Database::fresh);
+        let fresh = database.as_ref().map(Database::url);
+        let store = plan.store.or(fresh.as_deref()).unwrap();
+        let mut starting = Vec::new();
+        for _ in 0..plan.nodes {
+            let (directory, port) = (new_directory(), free_port());
+            let keys = "[keys]\nmaster_key_file = \"shared.key\"";
+            let more = format!("{keys}\n{}", plan.more);
+            let config = config_for(&issuer, port, store, &more);
+            std::fs::write(directory.join("keystile.toml"), config).unwrap();
+            write_master_key(&directory);
+            starting.push(tokio::spawn(Keystile::start_in(directory, port)));
+        }
+        let mut nodes = Vec::new();
+        for node in starting {
+            nodes.push(node.await.unwrap());
+        }
+        let urls = nodes.iter().map(|node| node.issuer.clone()).collect();
+        Self { nodes, balancer: Balancer::start(listener, issuer, urls), _database: database }
+    }
+
+    /// Waits for all keys of the first start and starts the nodes again: nothing changes from here
+    /// on that would have them forget clients.
+    pub(crate) async fn settled(mut self) -> Self {
+        for node in std::mem::take(&mut self.nodes) {
+            self.nodes.push(node.with_all_keys().await.restart().await);
+        }
+        self
+    }
+
+    /// From now on the balancer sends everything to this node.
+    pub(crate) fn only(&self, node: usize) {
+        self.balancer.only(node);
+    }
+
+    /// From now on each node gets its turn, as in the beginning.
+    pub(crate) fn in_turn(&self) {
+        self.balancer.in_turn();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.balancer.url)
+    }
+
+    /// The app of the configuration, which knows the balancer alone.
+    pub(crate) fn app(&self) -> App {
+        self.nodes[0].app().at(&self.balancer.url)
+    }
+
+    /// The public, native app of the configuration.
+    pub(crate) fn native_app(&self) -> App {
+        self.nodes[0].native_app().at(&self.balancer.url)
+    }
+}
+
+/// The same for each node, for the operator's eyes alone.
+fn write_master_key(directory: &Path) {
+    let file = directory.join("shared.key");
+    std::fs::write(&file, format!("1:{}\n", "5a".repeat(32))).unwrap();
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+}
