@@ -48,6 +48,10 @@ pub enum Step {
     CallbackReceived,
     /// What it brought was refused; the parameter `reason` says why.
     CallbackRefused,
+    /// The authorization request was sent ahead (RFC 9126).
+    PushedRequest,
+    /// The answer to that.
+    PushedResponse,
     /// The code was sent for tokens.
     TokenRequest,
     /// The answer to that.
@@ -149,8 +153,9 @@ impl Event {
 }
 
 /// Parameters whose values nobody is to see.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 10] = [
     "code",
+    "response",
     "code_verifier",
     "client_secret",
     "access_token",

@@ -11,4 +11,8 @@ mod id_token;
 mod leaks;
 mod login;
 mod logout;
+mod mix_up;
+mod profiles;
+mod retries;
+mod step_up;
 mod store_contract;
