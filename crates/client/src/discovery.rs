@@ -120,6 +120,8 @@ fn check_metadata(metadata: &Metadata, issuer: &Issuer) -> Result<(), String> {
         metadata.userinfo_endpoint.as_ref(),
         metadata.end_session_endpoint.as_ref(),
         metadata.revocation_endpoint.as_ref(),
+        metadata.device_authorization_endpoint.as_ref(),
+        metadata.registration_endpoint.as_ref(),
     ];
     for endpoint in endpoints.into_iter().flatten() {
         let safe = Url::parse(endpoint).is_ok_and(|url| {

@@ -13,6 +13,7 @@ use crate::flow::{
     check_id_token, code_request, read_token_response, read_userinfo,
 };
 use crate::observe::{Event, Party, Shown, Step, shown};
+use crate::outbound::Answer;
 use crate::session::Tokens;
 
 /// What a request belongs to, for the observer.
@@ -23,8 +24,11 @@ pub(crate) struct About<'a> {
 }
 
 impl About<'_> {
+    /// No login: the client asks for itself.
+    pub(crate) const NO_LOGIN: Self = Self { login: "", session: None };
+
     pub(crate) fn mark(self, event: Event) -> Event {
-        let event = event.in_login(self.login);
+        let event = if self.login.is_empty() { event } else { event.in_login(self.login) };
         match self.session {
             Some(session) => event.in_session(session),
             None => event,
@@ -46,18 +50,13 @@ pub(crate) async fn redeem(
     inner: &Inner,
     code: &Secret,
     pending: &PendingLogin,
+    redirect_uri: &str,
 ) -> Result<SignedIn, Cause> {
     let app = &inner.app;
     let login = pending.id();
     let about = About { login: &login, session: None };
-    let request = code_request(
-        &app.client_id,
-        &app.credential,
-        &app.redirect_uri,
-        &app.resources,
-        code,
-        pending,
-    );
+    let request =
+        code_request(&app.client_id, &app.credential, redirect_uri, &app.resources, code, pending);
     let steps = (Step::TokenRequest, Step::TokenResponse);
     let response = token_request(inner, &request, steps, about, inner.now()).await?;
     let mut signed_in = SignedIn {
@@ -85,12 +84,23 @@ pub(crate) async fn redeem(
 pub(crate) async fn token_request(
     inner: &Inner,
     request: &TokenRequest,
-    (asked, answered): (Step, Step),
+    steps: (Step, Step),
     about: About<'_>,
     now: Timestamp,
 ) -> Result<TokenResponse, TokenError> {
     let metadata = inner.provider.metadata(now).await.map_err(TokenError::Unavailable)?;
-    let url = metadata.token_endpoint.as_str();
+    let answer = send(inner, &metadata.token_endpoint, request, steps, about).await?;
+    read_token_response(answer.status, &answer.body)
+}
+
+/// Posts to an endpoint of the authorization server.
+pub(crate) async fn send(
+    inner: &Inner,
+    url: &str,
+    request: &TokenRequest,
+    (asked, answered): (Step, Step),
+    about: About<'_>,
+) -> Result<Answer, TokenError> {
     inner.tell(asked, Party::App, Party::AuthorizationServer, |event| {
         let header =
             request.authorization.clone().map(|h| ("authorization".into(), Shown::Secret(h)));
@@ -102,8 +112,7 @@ pub(crate) async fn token_request(
         Ok(answer) => about.mark(event).status(answer.status).all(members(&answer.body)),
         Err(why) => about.mark(event).plain("lost", why),
     });
-    let answer = sent.map_err(TokenError::Unavailable)?;
-    read_token_response(answer.status, &answer.body)
+    sent.map_err(TokenError::Unavailable)
 }
 
 /// The members of a JSON answer, for the observer.
@@ -122,6 +131,16 @@ async fn identify(
     let token = response.id_token.as_ref().ok_or(IdTokenError::Missing)?;
     let max_age = pending.max_age.map(|age| (Duration::from_secs(age), pending.started_at));
     let known = Known { nonce: Some(&pending.nonce), subject: None, max_age };
+    check(inner, token, &response.access_token, known).await
+}
+
+/// The ID token of a grant that no authorization request began, and which has no nonce (RFC 8628).
+pub(crate) async fn identify_without_nonce(
+    inner: &Inner,
+    response: &TokenResponse,
+) -> Result<IdTokenClaims, Cause> {
+    let token = response.id_token.as_ref().ok_or(IdTokenError::Missing)?;
+    let known = Known { nonce: None, subject: None, max_age: None };
     check(inner, token, &response.access_token, known).await
 }
 

@@ -73,9 +73,11 @@ pub mod flow;
 mod key_file;
 mod observe;
 mod outbound;
+mod private_file;
 mod refresh;
 mod retire;
 pub mod session;
+pub mod tools;
 mod web;
 
 pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
@@ -88,4 +90,5 @@ pub use observe::{Event, Observer, Party, Shown, Step};
 #[cfg(feature = "sqlite")]
 pub use session::SqliteSessions;
 pub use session::{MemorySessions, Session, SessionStore};
+pub use tools::{Granted, ToolError};
 pub use web::{LoginRequired, SessionLayer, SessionService, User};

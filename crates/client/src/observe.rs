@@ -48,6 +48,10 @@ pub enum Step {
     CallbackReceived,
     /// What it brought was refused; the parameter `reason` says why.
     CallbackRefused,
+    /// The codes of a device were asked for.
+    DeviceRequest,
+    /// The answer to that.
+    DeviceResponse,
     /// The code was sent for tokens.
     TokenRequest,
     /// The answer to that.
@@ -149,7 +153,7 @@ impl Event {
 }
 
 /// Parameters whose values nobody is to see.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 12] = [
     "code",
     "code_verifier",
     "client_secret",
@@ -159,6 +163,9 @@ const SECRETS: [&str; 9] = [
     "token",
     "authorization",
     "client_assertion",
+    "device_code",
+    "subject_token",
+    "actor_token",
 ];
 
 /// Wraps a parameter as its name demands.

@@ -6,6 +6,9 @@
 
 mod callback;
 mod credential;
+mod device;
+mod exchange_response;
+mod grants;
 mod id_token;
 mod logout_token;
 mod request;
@@ -19,6 +22,12 @@ mod test_values;
 
 pub use callback::{CallbackError, Expected, check_callback};
 pub use credential::Credential;
+pub use device::{NotYet, Polling, read_device_authorization};
+pub use exchange_response::{Exchanged, read_exchange_response};
+pub use grants::{
+    Exchange, client_credentials_request, device_authorization_request, device_token_request,
+    exchange_request,
+};
 pub use id_token::{IdTokenError, IdTokenRules, allowed_algorithms, check_id_token};
 pub use logout_token::{
     LOGOUT_TOKEN_LIFETIME, LogoutTokenError, LogoutTokenRules, check_logout_token,

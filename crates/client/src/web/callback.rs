@@ -70,7 +70,7 @@ impl<'a> Arrival<'a> {
         if !inner.used.first_use(&pending.id(), inner.now()) {
             return Err(Cause::UnknownLogin);
         }
-        let signed_in = exchange::redeem(inner, &code, pending).await?;
+        let signed_in = exchange::redeem(inner, &code, pending, &inner.app.redirect_uri).await?;
         self.begin_session(client, pending, signed_in).await
     }
 

@@ -12,3 +12,4 @@ mod leaks;
 mod login;
 mod logout;
 mod store_contract;
+mod tools;

@@ -52,9 +52,10 @@ pub(crate) struct Facts {
     pub(crate) iss_promised: bool,
     pub(crate) only_oauth_metadata: bool,
     pub(crate) userinfo: Value,
+    pub(crate) grants: super::grants::Grants,
 }
 
-type Shared = Arc<Mutex<Facts>>;
+pub(super) type Shared = Arc<Mutex<Facts>>;
 
 pub(crate) struct Server {
     pub(crate) url: String,
@@ -91,6 +92,7 @@ impl Server {
             iss_promised: true,
             only_oauth_metadata: false,
             userinfo: json!({"sub": "user-1", "email": "ann@example.org", "aud": "x"}),
+            grants: super::grants::Grants::default(),
         };
         let mut server = Self { url, ahead, facts: Arc::new(Mutex::new(facts)), running: None };
         server.run(listener);
@@ -103,6 +105,7 @@ impl Server {
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/jwks", get(jwks))
             .route("/token", post(token))
+            .route("/device_authorization", post(super::grants::device_authorization))
             .route("/userinfo", get(userinfo))
             .route("/revoke", post(revoke))
             .route("/photos", get(photos).post(photos))
@@ -150,7 +153,7 @@ impl Server {
     }
 }
 
-fn hit(facts: &Shared, path: &'static str) {
+pub(super) fn hit(facts: &Shared, path: &'static str) {
     *facts.lock().expect("not poisoned").hits.entry(path).or_default() += 1;
 }
 
@@ -166,6 +169,7 @@ async fn metadata(State(facts): State<Shared>) -> Response {
     hit(&facts, "metadata");
     let facts = facts.lock().expect("not poisoned");
     let url = &facts.url;
+    let device = facts.grants.codes.as_ref().map(|_| format!("{url}/device_authorization"));
     Json(json!({
         "issuer": facts.issuer_in_metadata.as_ref().unwrap_or(url),
         "authorization_endpoint": format!("{url}/authorize"),
@@ -174,6 +178,7 @@ async fn metadata(State(facts): State<Shared>) -> Response {
         "userinfo_endpoint": format!("{url}/userinfo"),
         "revocation_endpoint": format!("{url}/revoke"),
         "end_session_endpoint": format!("{url}/logout"),
+        "device_authorization_endpoint": device,
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "authorization_response_iss_parameter_supported": facts.iss_promised,
     }))
@@ -195,6 +200,9 @@ async fn token(
     let basic = "Basic cGhvdG8tcHJpbnRlcjp0aGUlMjBjbGllbnQlMjdzJTIwc2VjcmV0";
     if headers.get(header::AUTHORIZATION).is_none_or(|value| value != basic) {
         return refuse(401, "invalid_client");
+    }
+    if let Some(answer) = super::grants::token(&facts, &form).await {
+        return answer;
     }
     if form["grant_type"] == "refresh_token" {
         // Done at once, told late: who does not wait for the answer has lost it.
@@ -232,7 +240,7 @@ fn refresh(facts: &Shared, form: &HashMap<String, String>) -> Response {
     }
 }
 
-fn refuse(status: u16, error: &str) -> Response {
+pub(super) fn refuse(status: u16, error: &str) -> Response {
     let status = StatusCode::from_u16(status).expect("a status");
     let body = json!({"error": error, "error_description": "words <b>of</b> the server"});
     (status, Json(body)).into_response()
@@ -257,7 +265,7 @@ impl HttpBody for BrokenOff {
     }
 }
 
-fn issue(facts: &mut Facts, request: Option<&Value>) -> Response {
+pub(super) fn issue(facts: &mut Facts, request: Option<&Value>) -> Response {
     let number = facts.secrets.len();
     let access = base64url(sha256(format!("access {number}")));
     let refresh = base64url(sha256(format!("refresh {number}")));

@@ -178,7 +178,8 @@ async fn a_write_behind_a_commit_that_hangs_is_refused_at_once_and_the_next_one_
     look.execute_batch(TABLE).expect("a table");
     // Whatever is under way has already taken too long.
     let options = Options { patience: Duration::ZERO, ..Options::default() };
-    let writer = Writer::start(open().expect("memory"), open, || Ok(()), options).expect("a thread");
+    let writer =
+        Writer::start(open().expect("memory"), open, || Ok(()), options).expect("a thread");
     let (begun, has_begun) = channel::<()>();
     let (go, may_go) = channel::<()>();
     let hangs = queued(writer.write(async move |_: &mut Db<'_>| {
@@ -204,7 +205,8 @@ async fn more_writes_than_the_queue_holds_are_refused_at_once_and_the_rest_is_wr
     look.execute_batch(TABLE).expect("a table");
     look.pragma_update(None, "read_uncommitted", true).expect("no locks between the two");
     let options = Options { queue: 8, ..Options::default() };
-    let writer = Writer::start(open().expect("memory"), open, || Ok(()), options).expect("a thread");
+    let writer =
+        Writer::start(open().expect("memory"), open, || Ok(()), options).expect("a thread");
     let (begun, has_begun) = channel::<()>();
     let (go, may_go) = channel::<()>();
     let gate = queued(writer.write(async move |_: &mut Db<'_>| {

@@ -1,0 +1,112 @@
+use std::path::Path;
+
+use keystile_protocol::{ClientId, ErrorCode, Issuer, Scope, Secret, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::ToolError;
+use super::ask::{Endpoint, ask};
+use crate::client::Client;
+use crate::exchange::{About, check_refreshed};
+use crate::flow::{TokenError, read_token_response, refresh_request, revocation_request};
+use crate::refresh::SPARE;
+use crate::session::Tokens;
+
+/// What a person allowed a tool, and who they are. It can be kept in a file of the person's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Granted {
+    issuer: Issuer,
+    client_id: ClientId,
+    pub(super) subject: Option<String>,
+    pub(super) claims: Map<String, Value>,
+    tokens: Tokens,
+}
+
+impl Granted {
+    pub(super) fn new(issuer: Issuer, client_id: ClientId, tokens: Tokens) -> Self {
+        Self { issuer, client_id, subject: None, claims: Map::new(), tokens }
+    }
+
+    /// The person (`sub`), where `openid` was asked for.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// A claim of the ID token about the person.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims.get(name)
+    }
+
+    /// What an API is called with. [`Client::renewed`] sees that it is good for a while.
+    pub fn access_token(&self) -> &Secret {
+        &self.tokens.access
+    }
+
+    /// What was granted.
+    pub fn scope(&self) -> &Scope {
+        &self.tokens.scope
+    }
+
+    /// Whether the access token is good for the next seconds.
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.tokens.access_expires_at.is_none_or(|expires_at| now.plus(SPARE) < expires_at)
+    }
+
+    /// Keeps it in a file that nobody but the owner reads. There are tokens in it.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ToolError> {
+        crate::private_file::write(path.as_ref(), self)
+            .map_err(|error| ToolError::local("the grant could not be kept", error))
+    }
+
+    /// Reads it again; nothing where there is no such file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Option<Self>, ToolError> {
+        crate::private_file::read(path.as_ref())
+            .map_err(|error| ToolError::local("the grant could not be read", error))
+    }
+}
+
+impl Client {
+    /// The grant with an access token that is good for a while: the same one, or one that the
+    /// refresh token brought. Keep the answer instead of what was there: a server may change the
+    /// refresh token at each use. [`ToolError::Over`] where the person has to sign in again.
+    ///
+    /// A tool that runs several times at once takes a lock around this and around keeping the
+    /// answer: of two that use one refresh token, a server may refuse both.
+    pub async fn renewed(&self, granted: &Granted) -> Result<Granted, ToolError> {
+        let inner = self.inner();
+        let app = &inner.app;
+        if granted.issuer != app.issuer || granted.client_id != app.client_id {
+            return Err(ToolError::Over);
+        }
+        if granted.is_good(inner.now()) {
+            return Ok(granted.clone());
+        }
+        let token = granted.tokens.refresh.as_ref().ok_or(ToolError::Over)?;
+        let request = refresh_request(&app.client_id, &app.credential, &app.resources, token);
+        let asked =
+            ask(inner, Endpoint::Token, &request, About::NO_LOGIN, read_token_response).await;
+        let response = asked.map_err(|error| match error {
+            ToolError::Token(TokenError::Refused {
+                error: Some(ErrorCode::InvalidGrant), ..
+            }) => ToolError::Over,
+            other => other,
+        })?;
+        check_refreshed(inner, &response, granted.subject()).await?;
+        let before = (&granted.tokens.scope, Some(token));
+        let tokens = Tokens::from_response(&response, before.0, before.1, inner.now());
+        Ok(Granted { tokens, ..granted.clone() })
+    }
+
+    /// Gives the grant back (RFC 7009): what `logout` of a tool does, beside removing the file.
+    pub async fn give_back(&self, granted: Granted) -> Result<(), ToolError> {
+        let inner = self.inner();
+        let app = &inner.app;
+        let Some(token) = &granted.tokens.refresh else { return Ok(()) };
+        let request = revocation_request(&app.client_id, &app.credential, token);
+        let read = |status, body: &[u8]| match status {
+            200 => Ok(()),
+            _ => read_token_response(status, body).map(|_| ()),
+        };
+        ask(inner, Endpoint::Revocation, &request, About::NO_LOGIN, read).await
+    }
+}
