@@ -195,7 +195,7 @@ async fn check(
 }
 
 /// The user's claims from the userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
-async fn userinfo(
+pub(crate) async fn userinfo(
     inner: &Inner,
     access_token: &Secret,
     subject: &str,

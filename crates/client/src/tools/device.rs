@@ -7,7 +7,7 @@ use keystile_protocol::messages::{DeviceAuthorizationResponse, TokenResponse};
 use super::ask::{Endpoint, ask};
 use super::{Granted, ToolError};
 use crate::client::Client;
-use crate::exchange::{About, identify_without_nonce};
+use crate::exchange::{About, identify_without_nonce, userinfo};
 use crate::flow::{
     NotYet, Polling, device_authorization_request, device_token_request, login_id,
     read_device_authorization, read_token_response,
@@ -111,7 +111,7 @@ impl DeviceLogin {
         let request = device_token_request(&app.client_id, &app.credential, code);
         let error = match ask(inner, Endpoint::Token, &request, about, read_token_response).await {
             Ok(response) => {
-                let granted = granted(&self.client, &response).await?;
+                let granted = granted(&self.client, &response, about).await?;
                 return Ok(Polled::Granted(Box::new(granted)));
             }
             Err(ToolError::Token(error)) => error,
@@ -139,14 +139,22 @@ impl DeviceLogin {
 }
 
 /// The person's grant; who they are, where that was asked for.
-async fn granted(client: &Client, response: &TokenResponse) -> Result<Granted, ToolError> {
+async fn granted(
+    client: &Client,
+    response: &TokenResponse,
+    about: About<'_>,
+) -> Result<Granted, ToolError> {
     let inner = client.inner();
     let tokens = Tokens::from_response(response, &inner.app.scope, None, inner.now());
     let mut granted = Granted::new(inner.app.issuer.clone(), inner.app.client_id.clone(), tokens);
     if inner.app.scope.contains("openid") {
         let claims = identify_without_nonce(inner, response).await?;
-        granted.subject = Some(claims.sub);
         granted.claims = claims.user;
+        if inner.app.userinfo {
+            let more = userinfo(inner, &response.access_token, &claims.sub, about).await?;
+            granted.claims.extend(more);
+        }
+        granted.subject = Some(claims.sub);
     }
     Ok(granted)
 }

@@ -18,7 +18,7 @@ fn seconds(polled: Polled) -> u64 {
 
 #[tokio::test]
 async fn a_device_asks_as_often_as_it_may_and_gets_its_grant_rfc_8628_3_5() {
-    let setup = Setup::new().await;
+    let setup = Setup::with(|builder| builder.userinfo(true)).await;
     let polls = ["authorization_pending", "slow_down", "authorization_pending", "", "slow_down"];
     setup.server.facts().grants.polls = polls.into();
     let mut login = setup.client.begin_device_login().await.expect("codes");
@@ -34,6 +34,7 @@ async fn a_device_asks_as_often_as_it_may_and_gets_its_grant_rfc_8628_3_5() {
     let Ok(Polled::Granted(granted)) = login.poll().await else { panic!("tokens") };
     assert_eq!(granted.subject(), Some("user-1"));
     assert_eq!(granted.claim("name").and_then(|name| name.as_str()), Some("Ann <b>"));
+    assert_eq!(granted.claim("email"), Some(&"ann@example.org".into()), "of userinfo");
     let secret = setup
         .events
         .all()

@@ -55,3 +55,4 @@ mod signing_algorithms;
 mod step_up;
 mod store_move;
 mod token_exchange;
+mod tools;
