@@ -11,11 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::call::kept_key;
+use crate::flow::ProofKey;
 use crate::observe::{Event, Party, Step, shown};
-use crate::outbound::{bearer_header, words};
+use crate::outbound::words;
 use crate::refresh::fresh_token;
 use crate::session::{Session, SessionError};
-use crate::web::LoginRequired;
+use crate::web::{Demand, LoginRequired};
 
 /// The longest answer that is read into memory, in bytes, unless the request says otherwise.
 const ANSWER_AT_MOST: usize = 10 * 1024 * 1024;
@@ -51,6 +53,13 @@ pub enum ApiError {
     /// The session is over; the user has to sign in again.
     #[error("the session is over")]
     SessionEnded(LoginRequired),
+    /// The API wants the user to be authenticated better or more recently (RFC 9470): they have to
+    /// sign in again, as it wants.
+    #[error("the API asks for a stronger or more recent sign-in")]
+    StepUp(LoginRequired),
+    /// The user signed in as the API wanted, and it is still not content.
+    #[error("the API asks for a sign-in that the user has just done")]
+    StepUpInVain,
     /// The URL is at an origin that was not named with [`crate::ClientBuilder::api`].
     #[error("the token is not sent to {0}: name it with .api(..)")]
     ForeignOrigin(String),
@@ -112,7 +121,7 @@ impl ApiClient {
 }
 
 impl ApiRequest {
-    /// Adds a header. `Authorization` is ours and is replaced.
+    /// Adds a header. `Authorization` and `DPoP` are ours and are replaced.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let name = HeaderName::try_from(name.as_ref());
         let value = HeaderValue::try_from(value.as_ref());
@@ -173,10 +182,20 @@ impl ApiRequest {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
+        let answer = self.if_content(answer)?;
         match self.token(Some(&token)).await {
-            Ok(token) => self.send_with(&url, &token).await,
+            Ok(token) => self.if_content(self.send_with(&url, &token).await?),
             Err(ApiError::SessionEnded(again)) => Err(ApiError::SessionEnded(again)),
             Err(_) => Ok(answer),
+        }
+    }
+
+    /// The answer, unless it is about how the user signed in: a new token changes nothing then.
+    fn if_content(&self, answer: ApiResponse) -> Result<ApiResponse, ApiError> {
+        match self.session.demand(answer.status(), answer.headers()) {
+            Demand::Nothing => Ok(answer),
+            Demand::Login(again) => Err(ApiError::StepUp(again)),
+            Demand::InVain => Err(ApiError::StepUpInVain),
         }
     }
 
@@ -188,7 +207,26 @@ impl ApiRequest {
         })
     }
 
+    /// Sends it with that token, and once more if the API asks for a proof with its nonce.
     async fn send_with(&self, url: &Url, token: &Secret) -> Result<ApiResponse, ApiError> {
+        let inner = self.session.client.inner();
+        let kept = self.session.record.proof_key.as_ref();
+        let key = kept_key(kept).map_err(|error| ApiError::Refused(error.to_string()))?;
+        let mut answer = self.send_once(url, token, key.as_ref()).await?;
+        let (status, headers) = (answer.status(), answer.headers());
+        if inner.asks_for_nonce(key.as_ref(), url.as_str(), status, headers) {
+            answer = self.send_once(url, token, key.as_ref()).await?;
+            inner.nonces.learn(url.as_str(), answer.headers());
+        }
+        Ok(answer)
+    }
+
+    async fn send_once(
+        &self,
+        url: &Url,
+        token: &Secret,
+        key: Option<&ProofKey>,
+    ) -> Result<ApiResponse, ApiError> {
         let inner = self.session.client.inner();
         let about = |event: Event| {
             event.in_login(&self.session.record.login).in_session(&self.session.record.id())
@@ -199,7 +237,10 @@ impl ApiRequest {
             event.all([shown("authorization", token.expose())])
         });
         let mut headers = self.headers.clone();
-        headers.insert(header::AUTHORIZATION, bearer_header(token).map_err(ApiError::Malformed)?);
+        let own = inner.authorization(key, token, (self.method.as_str(), url.as_str()));
+        for (name, value) in &own.map_err(ApiError::Malformed)? {
+            headers.insert(name, value.clone());
+        }
         let request = inner.http.request(self.method.clone(), url.clone()).headers(headers);
         let request = request.timeout(self.timeout).body(self.body.clone());
         let sent = request.send().await;
@@ -265,7 +306,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         tracing::warn!(error = %self, "a call to an API failed");
         match self {
-            Self::SessionEnded(again) => again.into_response(),
+            Self::SessionEnded(again) | Self::StepUp(again) => again.into_response(),
+            Self::StepUpInVain => {
+                (StatusCode::FORBIDDEN, "This needs a stronger way to sign in than you have.")
+                    .into_response()
+            }
             Self::Unreachable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "This does not work right now. Please try again.")
                     .into_response()

@@ -10,11 +10,12 @@ use keystile_protocol::{Secret, Timestamp};
 
 use crate::client::Client;
 use crate::failure::LoginFailure;
-use crate::flow::{Credential, Prompt};
+use crate::flow::{ClientKey, Credential, Features, Profile, Prompt};
 use crate::observe::Observer;
 use crate::session::SessionStore;
 
 mod build;
+mod profiles;
 
 /// Makes the page for a login that failed.
 pub(crate) type OnFailure = Arc<dyn Fn(&LoginFailure) -> Response + Send + Sync>;
@@ -53,6 +54,15 @@ pub struct ClientBuilder {
     on_failure: Option<OnFailure>,
     clock: Clock,
     root_certificates: Vec<Vec<u8>>,
+    features: Features,
+    profile: Option<Profile>,
+    signing_key: Option<ClientKey>,
+    certificate: Option<Vec<u8>>,
+    jwks_path: Option<String>,
+    acr_values: Vec<String>,
+    acr_required: bool,
+    claims: Option<serde_json::Value>,
+    details: Option<serde_json::Value>,
 }
 
 enum Key {
@@ -107,6 +117,15 @@ impl ClientBuilder {
             on_failure: None,
             clock: Arc::new(crate::entropy::system_clock),
             root_certificates: Vec::new(),
+            features: Features::default(),
+            profile: None,
+            signing_key: None,
+            certificate: None,
+            jwks_path: None,
+            acr_values: Vec::new(),
+            acr_required: false,
+            claims: None,
+            details: None,
         }
     }
 

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use keystile_protocol::jose::Algorithm;
-use keystile_protocol::{ClientId, Issuer, Scope, Timestamp};
+use axum::response::Response;
+use http::HeaderMap;
+use keystile_protocol::jose::{Algorithm, JwkSet};
+use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Scope, Timestamp};
 use url::Url;
 
 use crate::builder::{ClientBuilder, Clock, OnFailure};
+use crate::call::LeftAlone;
 use crate::discovery::Provider;
-use crate::flow::{Credential, Prompt};
+use crate::dpop::Nonces;
+use crate::flow::{ClientKey, Credential, Features, Prompt};
 use crate::observe::{Event, Observer, Party, Step};
 use crate::outbound::Http;
 use crate::session::Sessions;
-use crate::web::{Cookies, SessionLayer, UsedLogins};
+use crate::web::{Cookies, LoginRequest, SessionLayer, UsedLogins};
 
 /// The app's side of login. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) http: Http,
     pub(crate) sessions: Sessions,
     pub(crate) used: UsedLogins,
+    pub(crate) nonces: Nonces,
+    pub(crate) left_alone: LeftAlone,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) clock: Clock,
@@ -51,6 +57,13 @@ pub(crate) struct App {
     pub(crate) trusted_audiences: Vec<String>,
     pub(crate) leeway: Duration,
     pub(crate) apis: Vec<Url>,
+    pub(crate) features: Features,
+    pub(crate) signing_key: Option<ClientKey>,
+    pub(crate) has_certificate: bool,
+    pub(crate) acr_values: Vec<String>,
+    pub(crate) acr_required: bool,
+    pub(crate) claims: Option<String>,
+    pub(crate) details: Option<AuthorizationDetails>,
 }
 
 /// Paths of the app.
@@ -60,6 +73,7 @@ pub(crate) struct Paths {
     pub(crate) logout: String,
     pub(crate) backchannel: String,
     pub(crate) post_logout: String,
+    pub(crate) jwks: Option<String>,
 }
 
 impl Client {
@@ -83,7 +97,8 @@ impl Client {
         Self(Arc::new(inner))
     }
 
-    /// `GET /login`, `GET /callback`, `POST /logout` and `POST /backchannel-logout`, to be merged into the app's router.
+    /// `GET /login`, `GET /callback`, `POST /logout` and `POST /backchannel-logout`, to be merged into the app's router;
+    /// `POST /callback` with [`ClientBuilder::form_post`], and the app's keys with [`ClientBuilder::jwks_path`].
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         crate::web::routes(self)
     }
@@ -97,6 +112,24 @@ impl Client {
     /// handlers do not ask for [`crate::User`] themselves.
     pub fn require_login(&self) -> SessionLayer {
         SessionLayer::new(self.clone(), true)
+    }
+
+    /// Starts a login that asks for more than the configured one, such as the consent to one
+    /// payment: the answer of the handler that calls it. `headers` are the request's.
+    pub async fn login(&self, headers: &HeaderMap, request: LoginRequest) -> Response {
+        crate::web::login(self, headers, request).await
+    }
+
+    /// The public half of the app's own key, to be registered (`jwks`); the same is published at
+    /// [`ClientBuilder::jwks_path`]. Empty where there is no key.
+    pub fn jwks(&self) -> JwkSet {
+        let key = self.0.app.signing_key.iter();
+        JwkSet { keys: key.map(|key| key.public().clone()).collect() }
+    }
+
+    /// Where the keys are published, as it has to be registered (`jwks_uri`).
+    pub fn jwks_uri(&self) -> Option<String> {
+        self.0.paths.jwks.as_ref().map(|path| format!("{}{path}", self.0.app.origin))
     }
 
     /// The redirect URI, as it has to be registered.

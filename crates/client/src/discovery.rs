@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use http::HeaderMap;
 use keystile_protocol::jose::{JwkSet, KeySet};
 use keystile_protocol::messages::Metadata;
 use keystile_protocol::redirect_uri::is_loopback;
@@ -54,6 +55,20 @@ impl Provider {
         self.keys.get(now, good, || self.fetch_keys(url)).await
     }
 
+    /// The server's keys that are newer than `old`, if there are any: for a signature without a
+    /// `kid` that none of the old ones made. As rarely as for an unknown `kid`.
+    pub(crate) async fn newer_keys(
+        &self,
+        old: &Arc<KeySet>,
+        now: Timestamp,
+    ) -> Option<Arc<KeySet>> {
+        let metadata = self.metadata(now).await.ok()?;
+        let url = metadata.jwks_uri.as_deref()?;
+        let good = |held: &Held<KeySet>| !Arc::ptr_eq(&held.value, old);
+        let keys = self.keys.get(now, good, || self.fetch_keys(url)).await.ok()?;
+        (!Arc::ptr_eq(&keys, old)).then_some(keys)
+    }
+
     /// OpenID Connect Discovery 1.0 section 4, or else RFC 8414 section 3.
     async fn fetch_metadata(&self) -> Result<Metadata, String> {
         let metadata = match self.fetch(&self.issuer.openid_metadata_url()).await {
@@ -79,8 +94,11 @@ impl Provider {
     }
 
     async fn fetch<T: DeserializeOwned>(&self, url: &str) -> Result<T, Trouble> {
-        let answer =
-            self.http.get(url, None).await.map_err(|e| Trouble::Other(format!("{url}: {e}")))?;
+        let answer = self
+            .http
+            .get(url, HeaderMap::new())
+            .await
+            .map_err(|e| Trouble::Other(format!("{url}: {e}")))?;
         match answer.status {
             200 => serde_json::from_slice(&answer.body)
                 .map_err(|e| Trouble::Other(format!("{url} is not what it should be: {e}"))),
@@ -122,8 +140,10 @@ fn check_metadata(metadata: &Metadata, issuer: &Issuer) -> Result<(), String> {
         metadata.revocation_endpoint.as_ref(),
         metadata.device_authorization_endpoint.as_ref(),
         metadata.registration_endpoint.as_ref(),
+        metadata.pushed_authorization_request_endpoint.as_ref(),
     ];
-    for endpoint in endpoints.into_iter().flatten() {
+    let aliases = metadata.mtls_endpoint_aliases.values();
+    for endpoint in endpoints.into_iter().flatten().chain(aliases) {
         let safe = Url::parse(endpoint).is_ok_and(|url| {
             url.scheme() == "https"
                 || issuer.is_development() && url.scheme() == "http" && is_loopback(&url)

@@ -1,18 +1,21 @@
 //! The server-to-server half of a login: the code becomes tokens, the tokens become a user.
 
-use keystile_protocol::jose::SignedToken;
-use keystile_protocol::messages::{IdTokenClaims, Metadata, TokenResponse};
-use keystile_protocol::{Nonce, Secret, Timestamp};
-use serde_json::{Map, Value};
 use std::time::Duration;
 
+use http::StatusCode;
+use keystile_protocol::jose::{JoseError, SignedToken};
+use keystile_protocol::messages::{IdTokenClaims, TokenResponse};
+use keystile_protocol::{Nonce, Secret, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::call::{Call, kept_key, members};
 use crate::client::Inner;
 use crate::failure::Cause;
 use crate::flow::{
-    IdTokenError, IdTokenRules, PendingLogin, TokenError, TokenRequest, allowed_algorithms,
-    check_id_token, code_request, read_token_response, read_userinfo,
+    IdTokenError, IdTokenRules, PendingLogin, ProofKey, TokenError, allowed_algorithms,
+    check_id_token, code_request, read_bound_token_response, read_token_response, read_userinfo,
 };
-use crate::observe::{Event, Party, Shown, Step, shown};
+use crate::observe::{Event, Party, Step, shown};
 use crate::outbound::Answer;
 use crate::session::Tokens;
 
@@ -58,7 +61,17 @@ pub(crate) async fn redeem(
     let request =
         code_request(&app.client_id, &app.credential, redirect_uri, &app.resources, code, pending);
     let steps = (Step::TokenRequest, Step::TokenResponse);
-    let response = token_request(inner, &request, steps, about, inner.now()).await?;
+    let key = kept_key(pending.proof_key.as_ref())?;
+    let repeatable = false;
+    let call = Call {
+        endpoint: "token_endpoint",
+        request: &request,
+        key: key.as_ref(),
+        repeatable,
+        steps,
+        about,
+    };
+    let response = token_request(inner, &call).await?;
     let mut signed_in = SignedIn {
         subject: None,
         sid: None,
@@ -70,7 +83,8 @@ pub(crate) async fn redeem(
         let claims = identify(inner, &response, pending).await?;
         signed_in.claims = claims.user;
         if app.userinfo {
-            let more = userinfo(inner, &response.access_token, &claims.sub, about).await?;
+            let token = &response.access_token;
+            let more = userinfo(inner, token, key.as_ref(), &claims.sub, about).await?;
             signed_in.claims.extend(more);
         }
         signed_in.subject = Some(claims.sub);
@@ -83,43 +97,10 @@ pub(crate) async fn redeem(
 /// Posts to the token endpoint.
 pub(crate) async fn token_request(
     inner: &Inner,
-    request: &TokenRequest,
-    steps: (Step, Step),
-    about: About<'_>,
-    now: Timestamp,
+    call: &Call<'_>,
 ) -> Result<TokenResponse, TokenError> {
-    let metadata = inner.provider.metadata(now).await.map_err(TokenError::Unavailable)?;
-    let answer = send(inner, &metadata.token_endpoint, request, steps, about).await?;
-    read_token_response(answer.status, &answer.body)
-}
-
-/// Posts to an endpoint of the authorization server.
-pub(crate) async fn send(
-    inner: &Inner,
-    url: &str,
-    request: &TokenRequest,
-    (asked, answered): (Step, Step),
-    about: About<'_>,
-) -> Result<Answer, TokenError> {
-    inner.tell(asked, Party::App, Party::AuthorizationServer, |event| {
-        let header =
-            request.authorization.clone().map(|h| ("authorization".into(), Shown::Secret(h)));
-        let form = request.parameters.iter().map(|(name, value)| shown(name, value.expose()));
-        about.mark(event).request("POST", url).all(header).all(form)
-    });
-    let sent = inner.http.post_form(url, request.authorization.as_ref(), &request.body()).await;
-    inner.tell(answered, Party::AuthorizationServer, Party::App, |event| match &sent {
-        Ok(answer) => about.mark(event).status(answer.status).all(members(&answer.body)),
-        Err(why) => about.mark(event).plain("lost", why),
-    });
-    sent.map_err(TokenError::Unavailable)
-}
-
-/// The members of a JSON answer, for the observer.
-fn members(body: &[u8]) -> Vec<(String, Shown)> {
-    let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    members.iter().map(|(name, value)| shown(name, &text(value))).collect()
+    let read = if call.key.is_some() { read_bound_token_response } else { read_token_response };
+    inner.call(call, read).await
 }
 
 /// Believes the ID token of a login, or says why not.
@@ -130,7 +111,8 @@ async fn identify(
 ) -> Result<IdTokenClaims, Cause> {
     let token = response.id_token.as_ref().ok_or(IdTokenError::Missing)?;
     let max_age = pending.max_age.map(|age| (Duration::from_secs(age), pending.started_at));
-    let known = Known { nonce: Some(&pending.nonce), subject: None, max_age };
+    let known =
+        Known { nonce: Some(&pending.nonce), subject: None, max_age, acr: &pending.required_acr };
     check(inner, token, &response.access_token, known).await
 }
 
@@ -140,7 +122,7 @@ pub(crate) async fn identify_without_nonce(
     response: &TokenResponse,
 ) -> Result<IdTokenClaims, Cause> {
     let token = response.id_token.as_ref().ok_or(IdTokenError::Missing)?;
-    let known = Known { nonce: None, subject: None, max_age: None };
+    let known = Known { nonce: None, subject: None, max_age: None, acr: &[] };
     check(inner, token, &response.access_token, known).await
 }
 
@@ -151,7 +133,7 @@ pub(crate) async fn check_refreshed(
     subject: Option<&str>,
 ) -> Result<(), TokenError> {
     let (Some(token), Some(subject)) = (&response.id_token, subject) else { return Ok(()) };
-    let known = Known { nonce: None, subject: Some(subject), max_age: None };
+    let known = Known { nonce: None, subject: Some(subject), max_age: None, acr: &[] };
     match check(inner, token, &response.access_token, known).await {
         Ok(_) => Ok(()),
         Err(Cause::Unreachable(why)) => Err(TokenError::Unavailable(why)),
@@ -167,6 +149,7 @@ struct Known<'a> {
     nonce: Option<&'a Nonce>,
     subject: Option<&'a str>,
     max_age: Option<(Duration, Timestamp)>,
+    acr: &'a [String],
 }
 
 async fn check(
@@ -188,25 +171,61 @@ async fn check(
         nonce: known.nonce,
         subject: known.subject,
         max_age: known.max_age,
+        acr: known.acr,
         access_token: access_token.expose(),
         leeway: app.leeway,
     };
-    Ok(check_id_token(token.expose(), &keys, &rules, now)?)
+    let checked = check_id_token(token.expose(), &keys, &rules, now);
+    // A server that names no keys may have changed them all the same.
+    if kid.is_none()
+        && matches!(
+            checked,
+            Err(IdTokenError::Jose(JoseError::Signature | JoseError::UnknownKey(_)))
+        )
+        && let Some(keys) = inner.provider.newer_keys(&keys, now).await
+    {
+        return Ok(check_id_token(token.expose(), &keys, &rules, now)?);
+    }
+    Ok(checked?)
 }
 
 /// The user's claims from the userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
 pub(crate) async fn userinfo(
     inner: &Inner,
     access_token: &Secret,
+    key: Option<&ProofKey>,
     subject: &str,
     about: About<'_>,
 ) -> Result<Map<String, Value>, Cause> {
     let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
-    let url = userinfo_endpoint(&metadata)?;
+    let missing = || Cause::Unreachable("its metadata name no userinfo_endpoint".into());
+    let url = inner.endpoint(&metadata, "userinfo_endpoint").ok_or_else(missing)?;
+    let ask = || userinfo_once(inner, access_token, key, url, about);
+    let mut answer = ask().await.map_err(Cause::Unreachable)?;
+    let status = StatusCode::from_u16(answer.status).unwrap_or_default();
+    if inner.asks_for_nonce(key, url, status, &answer.headers) {
+        answer = ask().await.map_err(Cause::Unreachable)?;
+    }
+    if answer.status != 200 {
+        return Err(Cause::Unreachable(format!("userinfo answered {}", answer.status)));
+    }
+    read_userinfo(&answer.body, subject).map_err(Cause::Userinfo)
+}
+
+async fn userinfo_once(
+    inner: &Inner,
+    access_token: &Secret,
+    key: Option<&ProofKey>,
+    url: &str,
+    about: About<'_>,
+) -> Result<Answer, String> {
     inner.tell(Step::UserinfoRequest, Party::App, Party::AuthorizationServer, |event| {
         about.mark(event).request("GET", url).all([shown("authorization", access_token.expose())])
     });
-    let sent = inner.http.get(url, Some(access_token)).await;
+    let sent = match inner.authorization(key, access_token, ("GET", url)) {
+        Ok(headers) => inner.http.get(url, headers).await,
+        Err(why) => Err(why),
+    };
     inner.tell(
         Step::UserinfoResponse,
         Party::AuthorizationServer,
@@ -216,14 +235,5 @@ pub(crate) async fn userinfo(
             Err(why) => about.mark(event).plain("lost", why),
         },
     );
-    let answer = sent.map_err(Cause::Unreachable)?;
-    if answer.status != 200 {
-        return Err(Cause::Unreachable(format!("userinfo answered {}", answer.status)));
-    }
-    read_userinfo(&answer.body, subject).map_err(Cause::Userinfo)
-}
-
-fn userinfo_endpoint(metadata: &Metadata) -> Result<&str, Cause> {
-    let missing = || Cause::Unreachable("its metadata name no userinfo_endpoint".into());
-    metadata.userinfo_endpoint.as_deref().ok_or_else(missing)
+    sent
 }

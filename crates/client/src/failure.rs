@@ -2,7 +2,7 @@
 
 use keystile_protocol::ErrorCode;
 
-use crate::flow::{CallbackError, IdTokenError, TokenError};
+use crate::flow::{CallbackError, IdTokenError, SignedResponseError, TokenError, Unfit};
 
 /// What the app does about a failed login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum WhatToDo {
     RetrySilently,
     /// Start again and let the authorization server talk with the user. Done once.
     AskAgain,
+    /// Nothing is wrong yet: ask the same again after a pause (RFC 8628 section 3.5).
+    Wait,
     /// Show a page.
     TellUser,
 }
@@ -23,6 +25,9 @@ pub enum Cause {
     /// The authorization response was an error with one of the standards' codes.
     #[error("the authorization server answered {0}")]
     Authorization(ErrorCode),
+    /// The answer to the pushed request was an error with one of the standards' codes (RFC 9126).
+    #[error("the pushed request was answered {0}")]
+    Pushed(ErrorCode),
     /// The token response was an error with one of the standards' codes.
     #[error("the token endpoint answered {0}")]
     Token(ErrorCode),
@@ -39,6 +44,12 @@ pub enum Cause {
     /// `iss` is missing or another server's: mix-up (RFC 9207).
     #[error("the callback comes from another issuer")]
     WrongIssuer,
+    /// The signed authorization response is not to be believed (JARM).
+    #[error("the signed response is refused: {0}")]
+    SignedResponse(#[from] SignedResponseError),
+    /// The server does not do what the app is configured for.
+    #[error("the authorization server does not fit the app's settings: {0}")]
+    Unfit(#[from] Unfit),
     /// The ID token is not to be believed.
     #[error("the ID token is refused: {0}")]
     IdToken(#[from] IdTokenError),
@@ -86,18 +97,11 @@ impl Cause {
     /// What to do, on the attempt with that number (the first is 0), in a login that was
     /// `silent` (`prompt=none`) or not.
     pub fn what_to_do(&self, attempt: u8, silent: bool) -> WhatToDo {
-        use ErrorCode as E;
         let first = match self {
-            Self::Authorization(
-                E::LoginRequired
-                | E::InteractionRequired
-                | E::ConsentRequired
-                | E::AccountSelectionRequired,
-            ) => WhatToDo::AskAgain,
-            // The code is used up or too old, or nobody knows: a new one costs a redirect.
-            Self::Token(E::InvalidGrant | E::ServerError | E::TemporarilyUnavailable)
-            | Self::AnswerLost(_)
-            | Self::UnknownLogin => WhatToDo::RetrySilently,
+            Self::Authorization(code) => after_authorization(*code),
+            Self::Token(code) => after_token(*code),
+            // Nobody knows what became of the code: a new one costs a redirect.
+            Self::AnswerLost(_) | Self::UnknownLogin => WhatToDo::RetrySilently,
             _ => WhatToDo::TellUser,
         };
         // After a silent attempt a loud one is no repetition.
@@ -111,11 +115,104 @@ impl Cause {
         matches!(
             self,
             Self::Authorization(E::ServerError | E::TemporarilyUnavailable)
+                | Self::Pushed(E::ServerError | E::TemporarilyUnavailable)
                 | Self::Token(E::ServerError | E::TemporarilyUnavailable | E::InvalidGrant)
                 | Self::Unreachable(_)
                 | Self::AnswerLost(_)
                 | Self::Store(_)
         )
+    }
+}
+
+/// Each code of an authorization response (RFC 6749 section 4.1.2.1 and those that extend it).
+fn after_authorization(code: ErrorCode) -> WhatToDo {
+    use ErrorCode as E;
+    match code {
+        E::LoginRequired
+        | E::InteractionRequired
+        | E::ConsentRequired
+        | E::AccountSelectionRequired => WhatToDo::AskAgain,
+        // A pushed request that was used or has expired (RFC 9126 section 4): a new one is pushed.
+        E::InvalidRequestUri => WhatToDo::RetrySilently,
+        // The user's own no, the server's "later", what the app has to change, and what does not
+        // belong into this response.
+        E::AccessDenied
+        | E::ServerError
+        | E::TemporarilyUnavailable
+        | E::UnmetAuthenticationRequirements
+        | E::InsufficientUserAuthentication
+        | E::InvalidRequest
+        | E::UnauthorizedClient
+        | E::UnsupportedResponseType
+        | E::InvalidScope
+        | E::InvalidTarget
+        | E::InvalidAuthorizationDetails
+        | E::RequestNotSupported
+        | E::RequestUriNotSupported
+        | E::RegistrationNotSupported
+        | E::InvalidRequestObject
+        | E::InvalidDpopProof
+        | E::UseDpopNonce
+        | E::InvalidClient
+        | E::InvalidGrant
+        | E::UnsupportedGrantType
+        | E::InvalidToken
+        | E::InsufficientScope
+        | E::AuthorizationPending
+        | E::SlowDown
+        | E::ExpiredToken
+        | E::UnknownUserId
+        | E::InvalidBindingMessage
+        | E::UnsupportedTokenType
+        | E::InvalidRedirectUri
+        | E::InvalidClientMetadata
+        | E::InvalidSoftwareStatement
+        | E::UnapprovedSoftwareStatement => WhatToDo::TellUser,
+    }
+}
+
+/// Each code of a token response (RFC 6749 section 5.2 and those that extend it).
+fn after_token(code: ErrorCode) -> WhatToDo {
+    use ErrorCode as E;
+    match code {
+        // The code is used up or too old, or nobody knows, or a nonce that was sent back at once
+        // was too old already: a new code costs a redirect.
+        E::InvalidGrant | E::ServerError | E::TemporarilyUnavailable | E::UseDpopNonce => {
+            WhatToDo::RetrySilently
+        }
+        // RFC 8628 section 3.5, OpenID Connect CIBA Core 1.0 section 11.
+        E::AuthorizationPending | E::SlowDown => WhatToDo::Wait,
+        E::ExpiredToken
+        | E::LoginRequired
+        | E::InteractionRequired
+        | E::ConsentRequired
+        | E::AccountSelectionRequired => WhatToDo::AskAgain,
+        E::AccessDenied
+        | E::InvalidRequest
+        | E::InvalidClient
+        | E::UnauthorizedClient
+        | E::UnsupportedGrantType
+        | E::UnsupportedResponseType
+        | E::InvalidScope
+        | E::InvalidToken
+        | E::InsufficientScope
+        | E::InvalidDpopProof
+        | E::UnknownUserId
+        | E::InvalidBindingMessage
+        | E::UnsupportedTokenType
+        | E::InvalidTarget
+        | E::InvalidAuthorizationDetails
+        | E::RequestNotSupported
+        | E::RequestUriNotSupported
+        | E::RegistrationNotSupported
+        | E::InvalidRequestUri
+        | E::InvalidRequestObject
+        | E::InsufficientUserAuthentication
+        | E::UnmetAuthenticationRequirements
+        | E::InvalidRedirectUri
+        | E::InvalidClientMetadata
+        | E::InvalidSoftwareStatement
+        | E::UnapprovedSoftwareStatement => WhatToDo::TellUser,
     }
 }
 
@@ -136,6 +233,7 @@ impl From<TokenError> for Cause {
         match error {
             TokenError::Refused { error: Some(code), .. } => Self::Token(code),
             TokenError::Refused { error: None, .. } => Self::UnknownError,
+            TokenError::Busy(_) => Self::AnswerLost(error.to_string()),
             TokenError::Unavailable(why) => Self::AnswerLost(why),
             TokenError::Malformed(why) => Self::TokenResponse(why),
         }
@@ -149,7 +247,7 @@ mod tests {
     #[test]
     fn seed_3_10_each_error_is_retried_asked_again_or_told() {
         use ErrorCode as E;
-        use WhatToDo::{AskAgain, RetrySilently, TellUser};
+        use WhatToDo::{AskAgain, RetrySilently, TellUser, Wait};
         let cases = [
             (Cause::Authorization(E::InvalidRequest), TellUser, TellUser),
             (Cause::Authorization(E::UnauthorizedClient), TellUser, TellUser),
@@ -166,6 +264,21 @@ mod tests {
             (Cause::Token(E::InvalidGrant), RetrySilently, TellUser),
             (Cause::Token(E::TemporarilyUnavailable), RetrySilently, TellUser),
             (Cause::Token(E::ServerError), RetrySilently, TellUser),
+            (Cause::Token(E::UseDpopNonce), RetrySilently, TellUser),
+            (Cause::Token(E::AuthorizationPending), Wait, TellUser),
+            (Cause::Token(E::SlowDown), Wait, TellUser),
+            (Cause::Token(E::ExpiredToken), AskAgain, TellUser),
+            (Cause::Token(E::AccessDenied), TellUser, TellUser),
+            (Cause::Token(E::UnknownUserId), TellUser, TellUser),
+            (Cause::Token(E::InvalidDpopProof), TellUser, TellUser),
+            (Cause::Token(E::InvalidAuthorizationDetails), TellUser, TellUser),
+            (Cause::Authorization(E::InvalidRequestUri), RetrySilently, TellUser),
+            (Cause::Authorization(E::InvalidRequestObject), TellUser, TellUser),
+            (Cause::Authorization(E::InvalidAuthorizationDetails), TellUser, TellUser),
+            (Cause::Authorization(E::UnmetAuthenticationRequirements), TellUser, TellUser),
+            (Cause::Pushed(E::TemporarilyUnavailable), TellUser, TellUser),
+            (Cause::Pushed(E::InvalidRequestObject), TellUser, TellUser),
+            (Cause::SignedResponse(SignedResponseError::Issuer), TellUser, TellUser),
             (Cause::Token(E::InvalidClient), TellUser, TellUser),
             (Cause::Token(E::UnauthorizedClient), TellUser, TellUser),
             (Cause::Token(E::InvalidRequest), TellUser, TellUser),

@@ -1,34 +1,82 @@
-//! The key under which tokens are kept, in a file of its own.
+//! Keys in files of their own: the one under which tokens are kept, and the one that proves who the
+//! app is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keystile_protocol::jose::{Algorithm, JoseError, SigningKey};
+
 use crate::entropy::random;
+use crate::flow::ClientKey;
+
+/// A private key in PEM, of any type that we know, fits into this, in bytes.
+const PEM_AT_MOST: usize = 16 * 1024;
 
 /// Reads the 32 bytes in that file, or makes it, readable by its owner alone.
 pub(crate) fn read_or_create(path: &Path) -> io::Result<[u8; 32]> {
-    match File::open(path) {
-        Ok(file) => read(file),
-        Err(error) if error.kind() == ErrorKind::NotFound => create(path),
-        Err(error) => Err(error),
-    }
-}
-
-fn read(file: File) -> io::Result<[u8; 32]> {
-    check_mode(&file)?;
-    let mut bytes = Vec::new();
-    file.take(33).read_to_end(&mut bytes)?;
+    let bytes = read_or_make(path, 32, || Ok(random::<32>().to_vec()))?;
     let broken = |_| io::Error::new(ErrorKind::InvalidData, "a key file has exactly 32 bytes");
     bytes.try_into().map_err(broken)
 }
 
+impl ClientKey {
+    /// Reads a key in PEM from that file (see [`Self::from_pem`]), or makes one for ES256 and the
+    /// file with it, readable by its owner alone. The server has to know the public half:
+    /// [`crate::Client::jwks`].
+    pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
+        let broken = |problem: JoseError| io::Error::new(ErrorKind::InvalidData, problem);
+        let make = || {
+            let made = SigningKey::generate(Algorithm::ES256).map_err(broken)?;
+            Ok(pem(&made.pkcs8).into_bytes())
+        };
+        let pem = read_or_make(path.as_ref(), PEM_AT_MOST, make)?;
+        let pem = String::from_utf8(pem)
+            .map_err(|_| io::Error::new(ErrorKind::InvalidData, "a key file in PEM is text"))?;
+        Self::from_pem(&pem).map_err(broken)
+    }
+}
+
+/// PKCS #8 in PEM (RFC 7468 section 10): lines of 64 characters.
+fn pem(der: &[u8]) -> String {
+    let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();
+    // 48 bytes make 64 characters, and no padding within.
+    for line in der.chunks(48) {
+        pem.push_str(&STANDARD.encode(line));
+        pem.push('\n');
+    }
+    pem + "-----END PRIVATE KEY-----\n"
+}
+
+fn read_or_make(
+    path: &Path,
+    at_most: usize,
+    make: impl FnOnce() -> io::Result<Vec<u8>>,
+) -> io::Result<Vec<u8>> {
+    match File::open(path) {
+        Ok(file) => read(file, at_most),
+        Err(error) if error.kind() == ErrorKind::NotFound => create(path, at_most, make()?),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(file: File, at_most: usize) -> io::Result<Vec<u8>> {
+    check_mode(&file)?;
+    let mut bytes = Vec::new();
+    file.take(u64::try_from(at_most).unwrap_or(u64::MAX) + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > at_most {
+        return Err(io::Error::new(ErrorKind::InvalidData, "it is too long for a key file"));
+    }
+    Ok(bytes)
+}
+
 /// Written beside its place and linked into it: of two processes that start at once both end up
 /// with the same key, and nobody reads half of one.
-fn create(path: &Path) -> io::Result<[u8; 32]> {
+fn create(path: &Path, at_most: usize, key: Vec<u8>) -> io::Result<Vec<u8>> {
     let suffix = keystile_protocol::encoding::base64url(random::<9>());
     let beside = path.with_added_extension(suffix);
-    let key: [u8; 32] = random();
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -40,7 +88,7 @@ fn create(path: &Path) -> io::Result<[u8; 32]> {
     let linked = written.and_then(|()| std::fs::hard_link(&beside, path));
     let removed = std::fs::remove_file(&beside);
     match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(File::open(path)?),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(File::open(path)?, at_most),
         other => other.and(removed).map(|()| key),
     }
 }
@@ -87,6 +135,24 @@ mod tests {
         }
         std::fs::write(&path, b"short").expect("written");
         assert!(read_or_create(&path).is_err(), "not a key");
+        std::fs::remove_dir_all(&folder).expect("cleaned up");
+    }
+
+    #[test]
+    fn a_key_in_pem_is_made_once_and_read_by_others() {
+        let name = keystile_protocol::encoding::base64url(random::<9>());
+        let folder = std::env::temp_dir().join(format!("keystile-client-{name}"));
+        std::fs::create_dir(&folder).expect("a folder");
+        let path = folder.join("client.pem");
+        let first = ClientKey::from_file(&path).expect("made");
+        assert_eq!(ClientKey::from_file(&path).expect("read"), first);
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert!(text.lines().all(|line| line.len() <= 64), "RFC 7468 section 2");
+        assert_eq!(ClientKey::from_pem(&text).expect("PEM"), first);
+        std::fs::write(&path, [0xff; 40]).expect("written");
+        assert!(ClientKey::from_file(&path).is_err(), "not text");
+        std::fs::write(&path, vec![b'a'; PEM_AT_MOST + 1]).expect("written");
+        assert!(ClientKey::from_file(&path).is_err(), "too long");
         std::fs::remove_dir_all(&folder).expect("cleaned up");
     }
 }

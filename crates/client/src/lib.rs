@@ -52,6 +52,11 @@
 //!   functions).
 //! - Tokens are refreshed when they have to be, once however many requests wait for it, and are
 //!   sent to the origins named with [`ClientBuilder::api`] and nowhere else.
+//! - With [`ClientBuilder::profile`] it does FAPI 2.0: it proves itself with a key, pushes its
+//!   requests, binds its tokens ([`ClientBuilder::dpop`], [`ClientBuilder::certificate`]), and
+//!   signs, where that is asked for.
+//! - An API that wants the user to be authenticated better (RFC 9470) sends them to the login, and
+//!   back.
 //! - A login that fails is tried again where that is safe, and otherwise told in plain words
 //!   ([`Cause::what_to_do`]).
 //!
@@ -64,8 +69,10 @@
 
 mod api;
 mod builder;
+mod call;
 mod client;
 mod discovery;
+mod dpop;
 mod entropy;
 mod exchange;
 mod failure;
@@ -84,11 +91,11 @@ pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
 pub use builder::{BuildError, ClientBuilder};
 pub use client::Client;
 pub use failure::{Cause, LoginFailure, WhatToDo};
-pub use flow::Prompt;
+pub use flow::{ClientKey, Profile, Prompt};
 pub use keystile_protocol as protocol;
 pub use observe::{Event, Observer, Party, Shown, Step};
 #[cfg(feature = "sqlite")]
 pub use session::SqliteSessions;
 pub use session::{MemorySessions, Session, SessionStore};
 pub use tools::{Granted, ToolError};
-pub use web::{LoginRequired, SessionLayer, SessionService, User};
+pub use web::{LoginRequest, LoginRequired, SessionLayer, SessionService, User};

@@ -52,6 +52,10 @@ pub enum Step {
     DeviceRequest,
     /// The answer to that.
     DeviceResponse,
+    /// The authorization request was sent ahead (RFC 9126).
+    PushedRequest,
+    /// The answer to that.
+    PushedResponse,
     /// The code was sent for tokens.
     TokenRequest,
     /// The answer to that.
@@ -153,8 +157,9 @@ impl Event {
 }
 
 /// Parameters whose values nobody is to see.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 13] = [
     "code",
+    "response",
     "code_verifier",
     "client_secret",
     "access_token",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use keystile_protocol::Secret;
 
 const TIME_TO_CONNECT: Duration = Duration::from_secs(5);
@@ -18,14 +18,16 @@ pub(crate) struct Http(reqwest::Client);
 /// An answer, read to its end.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
 impl Http {
-    /// With further certificates to trust, in PEM. A server on this machine is spoken to without
-    /// the proxy that the environment may name.
+    /// With further certificates to trust and a certificate of the app's own with its key, in PEM.
+    /// A server on this machine is spoken to without the proxy that the environment may name.
     pub(crate) fn new(
         root_certificates: &[Vec<u8>],
+        own_certificate: Option<&[u8]>,
         on_this_machine: bool,
     ) -> Result<Self, String> {
         let mut trusted = Vec::new();
@@ -35,6 +37,9 @@ impl Http {
         let mut client = reqwest::Client::builder();
         if on_this_machine {
             client = client.no_proxy();
+        }
+        if let Some(pem) = own_certificate {
+            client = client.identity(reqwest::Identity::from_pem(pem).map_err(words)?);
         }
         client
             .redirect(reqwest::redirect::Policy::none())
@@ -47,11 +52,7 @@ impl Http {
             .map_err(words)
     }
 
-    pub(crate) async fn get(&self, url: &str, bearer: Option<&Secret>) -> Result<Answer, String> {
-        let mut headers = HeaderMap::new();
-        if let Some(token) = bearer {
-            headers.insert(header::AUTHORIZATION, bearer_header(token)?);
-        }
+    pub(crate) async fn get(&self, url: &str, headers: HeaderMap) -> Result<Answer, String> {
         read(self.0.get(url).headers(headers)).await
     }
 
@@ -59,9 +60,10 @@ impl Http {
         &self,
         url: &str,
         authorization: Option<&Secret>,
+        proof: Option<(HeaderName, HeaderValue)>,
         body: &Secret,
     ) -> Result<Answer, String> {
-        let mut headers = HeaderMap::new();
+        let mut headers: HeaderMap = proof.into_iter().collect();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(header::CONTENT_TYPE, form);
         if let Some(value) = authorization {
@@ -76,11 +78,8 @@ impl Http {
     }
 }
 
-pub(crate) fn bearer_header(token: &Secret) -> Result<HeaderValue, String> {
-    secret_header(Secret::new(format!("Bearer {}", token.expose())).expose())
-}
-
-fn secret_header(text: &str) -> Result<HeaderValue, String> {
+/// A header that no log shows.
+pub(crate) fn secret_header(text: &str) -> Result<HeaderValue, String> {
     let mut value =
         HeaderValue::from_str(text).map_err(|_| "a credential fits no header".to_owned())?;
     value.set_sensitive(true);
@@ -91,6 +90,7 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Answer, String> {
     let request = request.header(header::ACCEPT, "application/json");
     let mut response = request.send().await.map_err(words)?;
     let status = response.status().as_u16();
+    let headers = response.headers().clone();
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await.map_err(words)? {
         if body.len() + piece.len() > ANSWER_AT_MOST {
@@ -98,7 +98,7 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Answer, String> {
         }
         body.extend_from_slice(&piece);
     }
-    Ok(Answer { status, body: body.freeze() })
+    Ok(Answer { status, headers, body: body.freeze() })
 }
 
 /// An error with its causes, and without the URL.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{ErrorCode, Secret, Timestamp};
 
+use crate::call::{Call, kept_key};
 use crate::client::Client;
 use crate::exchange::{self, About};
 use crate::flow::{TokenError, refresh_request};
@@ -82,7 +83,7 @@ async fn refresh(
     let Some(refresh_token) = &loaded.record.tokens.refresh else {
         return without_refresh_token(client, &loaded, refused, now).await;
     };
-    match ask(client, &loaded.record, refresh_token, now).await {
+    match ask(client, &loaded.record, refresh_token).await {
         Ok(response) => keep(client, &loaded, &response, now).await,
         Err(TokenError::Refused { error: Some(ErrorCode::InvalidGrant), .. }) => {
             // Unless another process was first: then its tokens are in the store, or about to be.
@@ -98,6 +99,7 @@ async fn refresh(
             tracing::warn!(session = %key.digest(), %error, "a refresh failed, the session stays");
             match error {
                 TokenError::Unavailable(_)
+                | TokenError::Busy(_)
                 | TokenError::Refused {
                     error: Some(ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError),
                     ..
@@ -141,14 +143,21 @@ async fn ask(
     client: &Client,
     record: &SessionRecord,
     refresh_token: &Secret,
-    now: Timestamp,
 ) -> Result<TokenResponse, TokenError> {
     let inner = client.inner();
     let app = &inner.app;
     let request = refresh_request(&app.client_id, &app.credential, &app.resources, refresh_token);
     let about = About { login: &record.login, session: Some(&record.id()) };
-    let steps = (Step::RefreshRequest, Step::RefreshResponse);
-    let response = exchange::token_request(inner, &request, steps, about, now).await?;
+    let key = kept_key(record.proof_key.as_ref())?;
+    let call = Call {
+        endpoint: "token_endpoint",
+        request: &request,
+        key: key.as_ref(),
+        repeatable: true,
+        steps: (Step::RefreshRequest, Step::RefreshResponse),
+        about,
+    };
+    let response = exchange::token_request(inner, &call).await?;
     exchange::check_refreshed(inner, &response, record.subject.as_deref()).await?;
     Ok(response)
 }
@@ -160,7 +169,11 @@ async fn keep(
     now: Timestamp,
 ) -> Result<Secret, SessionError> {
     let old = &loaded.record.tokens;
-    let tokens = Tokens::from_response(response, &old.scope, old.refresh.as_ref(), now);
+    let mut tokens = Tokens::from_response(response, &old.scope, old.refresh.as_ref(), now);
+    if tokens.details.is_empty() {
+        // Silence means that nothing changed (RFC 9396 section 7).
+        tokens.details = old.details.clone();
+    }
     let record = SessionRecord { tokens, ..SessionRecord::clone(&loaded.record) };
     let kept = client.inner().sessions.replace(&record, loaded.generation, now).await;
     match kept {

@@ -2,10 +2,11 @@
 
 use keystile_protocol::Secret;
 
+use crate::call::Call;
 use crate::client::{Client, Inner};
 use crate::exchange::About;
-use crate::flow::revocation_request;
-use crate::observe::{Party, Shown, Step, shown};
+use crate::flow::{read_revocation_response, revocation_request};
+use crate::observe::{Party, Step};
 use crate::session::{Loaded, SessionKey, StoreError};
 
 /// Ends a session. What the authorization server is told afterwards keeps nobody waiting.
@@ -45,18 +46,18 @@ async fn revoke(
     session: &str,
 ) -> Result<(), String> {
     let metadata = inner.provider.metadata(inner.now()).await?;
-    let Some(url) = metadata.revocation_endpoint.as_deref() else { return Ok(()) };
+    if metadata.revocation_endpoint.is_none() {
+        return Ok(());
+    }
     let about = About { login: &ended.record.login, session: Some(session) };
     let request = revocation_request(&inner.app.client_id, &inner.app.credential, token);
-    inner.tell(Step::RevocationRequest, Party::App, Party::AuthorizationServer, |event| {
-        let header =
-            request.authorization.clone().map(|h| ("authorization".into(), Shown::Secret(h)));
-        let form = request.parameters.iter().map(|(name, value)| shown(name, value.expose()));
-        about.mark(event).request("POST", url).all(header).all(form)
-    });
-    let answer = inner.http.post_form(url, request.authorization.as_ref(), &request.body()).await?;
-    inner.tell(Step::RevocationResponse, Party::AuthorizationServer, Party::App, |event| {
-        about.mark(event).status(answer.status)
-    });
-    if answer.status == 200 { Ok(()) } else { Err(format!("status {}", answer.status)) }
+    let call = Call {
+        endpoint: "revocation_endpoint",
+        request: &request,
+        key: None,
+        repeatable: true,
+        steps: (Step::RevocationRequest, Step::RevocationResponse),
+        about,
+    };
+    inner.call(&call, read_revocation_response).await.map_err(|error| error.to_string())
 }

@@ -53,7 +53,8 @@ async fn get(client: &Client, url: &str) -> Result<(), Box<dyn Error>> {
     }
     // A redirect is not followed: nobody but this API gets the token.
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-    let answer = http.get(url).bearer_auth(granted.access_token().expose()).send().await?;
+    let headers = client.authorization(&granted, "GET", url)?;
+    let answer = http.get(url).headers(headers).send().await?;
     println!("{}", answer.error_for_status()?.text().await?);
     Ok(())
 }

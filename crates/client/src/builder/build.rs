@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use keystile_protocol::jose::Algorithm;
 use keystile_protocol::redirect_uri::is_loopback;
 use keystile_protocol::seal::{MasterKey, Seals};
-use keystile_protocol::{ClientId, Issuer, Scope};
+use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Scope};
+use serde_json::Value;
 use url::Url;
 
 use super::{BuildError, ClientBuilder, Key};
 use crate::client::{App, Client, Inner, Paths};
 use crate::discovery::Provider;
 use crate::entropy::random;
-use crate::flow::ReturnTo;
+use crate::flow::{ClientKey, Credential, Features, ReturnTo};
 use crate::outbound::Http;
 use crate::session::{Lifetimes, MemorySessions, SessionStore, Sessions};
 use crate::web::Cookies;
@@ -24,6 +26,8 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
     let credential = builder.credential.clone().ok_or_else(|| {
         BuildError::new("secret", "call .secret(..), or .public() for a client that has none")
     })?;
+    let features = features(&builder, &credential)?;
+    let details = details(builder.details.as_ref())?;
     let scope = Scope::try_from(builder.scope.as_str())
         .map_err(|problem| BuildError::new("scope", problem))?;
     let origin = app_origin(&builder)?;
@@ -31,8 +35,9 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
     let apis = apis(&builder)?;
     let cookies = Cookies::new(&builder.cookie_name, origin.starts_with("https:"))
         .map_err(|problem| BuildError::new("cookie_name", problem))?;
-    let http = Http::new(&builder.root_certificates, issuer.is_development())
-        .map_err(|problem| BuildError::new("root_certificates", problem))?;
+    let certificate = builder.certificate.as_deref();
+    let http = Http::new(&builder.root_certificates, certificate, issuer.is_development())
+        .map_err(|problem| BuildError::new("root_certificates or certificate", problem))?;
     let sessions = sessions(&builder, &issuer, &client_id)?;
     Ok(Client::new(Inner {
         provider: Provider::new(issuer.clone(), http.clone()),
@@ -48,20 +53,70 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
             prompt: builder.prompt,
             max_age: builder.max_age,
             userinfo: builder.userinfo,
-            algorithms: builder.algorithms,
+            algorithms: id_token_algorithms(builder.algorithms, &features),
             trusted_audiences: builder.trusted_audiences,
             leeway: builder.leeway,
             apis,
+            features,
+            signing_key: builder.signing_key,
+            has_certificate: builder.certificate.is_some(),
+            acr_values: builder.acr_values,
+            acr_required: builder.acr_required,
+            claims: builder.claims.map(|claims| claims.to_string()),
+            details,
         },
         paths,
         cookies,
         http,
         sessions,
         used: crate::web::UsedLogins::default(),
+        nonces: crate::dpop::Nonces::default(),
+        left_alone: crate::call::LeftAlone::default(),
         observer: builder.observer,
         on_failure: builder.on_failure,
         clock: builder.clock,
     }))
+}
+
+fn features(builder: &ClientBuilder, credential: &Credential) -> Result<Features, BuildError> {
+    let features = builder.features.clone();
+    let features = match builder.profile {
+        Some(profile) => features.with_profile(profile),
+        None => features,
+    };
+    let by_certificate = matches!(credential, Credential::Certificate { .. });
+    if (by_certificate || features.certificate_bound) && builder.certificate.is_none() {
+        return Err(BuildError::new("certificate", "there is none to show: call .certificate(..)"));
+    }
+    if features.dpop && features.certificate_bound {
+        let problem = "tokens are bound to a key or to the certificate: choose one";
+        return Err(BuildError::new("dpop", problem));
+    }
+    if builder.acr_required && !builder.scope.split(' ').any(|scope| scope == "openid") {
+        return Err(BuildError::new("required_acr", "acr stands in the ID token: ask for openid"));
+    }
+    let values = &builder.acr_values;
+    if values.iter().any(|it| it.is_empty() || it.bytes().any(|b| !matches!(b, b'!'..=b'~'))) {
+        return Err(BuildError::new("acr_values", "a value has no spaces and is not empty"));
+    }
+    let signing = builder.signing_key.as_ref().map(ClientKey::algorithm);
+    features
+        .check(credential, signing, &builder.algorithms)
+        .map_err(|problem| BuildError::new("profile", problem))?;
+    Ok(features)
+}
+
+/// Under a profile, none but its algorithms are believed.
+fn id_token_algorithms(named: Vec<Algorithm>, features: &Features) -> Vec<Algorithm> {
+    match features.profile {
+        Some(_) if named.is_empty() => features.algorithms().to_vec(),
+        _ => named,
+    }
+}
+
+fn details(json: Option<&Value>) -> Result<Option<AuthorizationDetails>, BuildError> {
+    let parsed = json.map(|json| AuthorizationDetails::parse(&json.to_string()));
+    parsed.transpose().map_err(|problem| BuildError::new("authorization_details", problem))
 }
 
 fn app_origin(builder: &ClientBuilder) -> Result<String, BuildError> {
@@ -102,12 +157,14 @@ fn paths(builder: &ClientBuilder) -> Result<Paths, BuildError> {
         logout: checked("logout_path", &builder.logout_path)?,
         backchannel: checked("backchannel_logout_path", &builder.backchannel_logout_path)?,
         post_logout: checked("post_logout", &builder.post_logout)?,
+        jwks: builder.jwks_path.as_ref().map(|it| checked("jwks_path", it)).transpose()?,
     };
     let all = [&paths.login, &paths.callback, &paths.logout, &paths.backchannel];
+    let all: Vec<_> = all.into_iter().chain(&paths.jwks).collect();
     if all.iter().enumerate().any(|(at, path)| all[..at].contains(path)) {
         return Err(BuildError::new(
             "callback_path",
-            "login, callback, logout and back-channel logout need four paths",
+            "login, callback, logout, back-channel logout and keys need a path each",
         ));
     }
     Ok(paths)
@@ -161,7 +218,10 @@ fn sessions(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::flow::Profile;
 
     fn builder() -> ClientBuilder {
         Client::builder("https://login.example", "app").secret("s").app_url("https://app.example")
@@ -199,6 +259,18 @@ mod tests {
         assert_eq!(refused(builder().cookie_name("a=b")), "cookie_name");
         assert_eq!(refused(builder().api("http://api.example")), "api");
         assert!(builder().api_over_plain_http("http://api.example").build().is_ok());
+        assert_eq!(refused(builder().jwks_path("/login")), "callback_path");
+        assert_eq!(refused(builder().jwks_path("keys")), "jwks_path");
+        assert_eq!(refused(builder().tls_client_auth()), "certificate");
+        assert_eq!(refused(builder().certificate_bound_tokens()), "certificate");
+        assert_eq!(refused(builder().certificate("no PEM")), "root_certificates or certificate");
+        assert_eq!(refused(builder().signed_requests()), "profile", "without a key");
+        assert_eq!(refused(builder().profile(Profile::Fapi2)), "profile", "with a secret");
+        assert_eq!(refused(builder().acr_values(["a b"])), "acr_values");
+        assert_eq!(refused(builder().scope("photos").required_acr(["a"])), "required_acr");
+        assert_eq!(refused(builder().authorization_details(json!([]))), "authorization_details");
+        let both = builder().certificate("x").dpop().certificate_bound_tokens();
+        assert_eq!(refused(both), "dpop");
         assert_eq!(refused(builder().idle_lifetime(std::time::Duration::ZERO)), "session_lifetime");
     }
 }

@@ -72,7 +72,8 @@ fn check_issuer(
     };
     match iss {
         Some(iss) if as_expected(iss) => Ok(()),
-        None if !expected.iss_required => Ok(()),
+        // Without a name in the response, what the login was sent to still has to be us.
+        None if !expected.iss_required && as_expected(expected.issuer.as_str()) => Ok(()),
         _ => Err(CallbackError::WrongIssuer),
     }
 }
@@ -160,6 +161,19 @@ mod tests {
             let query = format!("code=abc&state=STATE&iss={iss}");
             assert_eq!(check(&query, false, true), Err(CallbackError::WrongIssuer), "{query}");
             assert_eq!(check(&query, true, true), Err(CallbackError::WrongIssuer), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_was_sent_to_another_issuer_ends_nowhere_rfc_9207_2_4() {
+        let other = Issuer::try_from("https://other.example").expect("an issuer");
+        let (pending, expected) =
+            (pending(), Expected { issuer: &other, iss_required: false, now: NOW });
+        for iss in ["", "&iss=https%3A%2F%2Fother.example", "&iss=https%3A%2F%2Flogin.example"] {
+            let query = format!("code=abc&state={}{iss}", pending.state);
+            let params = Params::parse(query.as_bytes()).expect("few");
+            let answer = check_callback(&params, Some(&pending), &expected);
+            assert_eq!(answer, Err(CallbackError::WrongIssuer), "{iss}");
         }
     }
 

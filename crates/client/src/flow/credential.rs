@@ -3,6 +3,8 @@ use base64::engine::general_purpose::STANDARD;
 use keystile_protocol::encoding::percent_encode;
 use keystile_protocol::{ClientId, Secret};
 
+use super::ClientKey;
+
 /// How the app proves to the token endpoint who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,15 @@ pub enum Credential {
     Basic(Secret),
     /// The secret in the body: `client_secret_post`, for servers that cannot do the other.
     Post(Secret),
+    /// An assertion, signed by the app's own key for each request: `private_key_jwt` (RFC 7523).
+    /// See [`super::client_assertion`].
+    PrivateKeyJwt(ClientKey),
+    /// The certificate of the connection: `tls_client_auth` or, where nobody issued it,
+    /// `self_signed_tls_client_auth` (RFC 8705 section 2).
+    Certificate {
+        /// Whether the server knows the certificate itself rather than its issuer.
+        self_signed: bool,
+    },
     /// No secret: a public client, protected by PKCE alone (row 5.1 of the mission).
     Public,
 }
@@ -29,13 +40,30 @@ impl Credential {
         Some(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))))
     }
 
+    /// The name of the method in metadata and registrations (`token_endpoint_auth_method`).
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::Basic(_) => "client_secret_basic",
+            Self::Post(_) => "client_secret_post",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
+            Self::Certificate { self_signed: false } => "tls_client_auth",
+            Self::Certificate { self_signed: true } => "self_signed_tls_client_auth",
+            Self::Public => "none",
+        }
+    }
+
+    /// Whether it adds `client_id` to the body.
+    pub(super) const fn names_client(&self) -> bool {
+        !matches!(self, Self::Basic(_))
+    }
+
     /// What it adds to the body.
     pub(super) fn parameters(&self, client_id: &ClientId) -> Vec<(&'static str, Secret)> {
         let client_id = || ("client_id", Secret::new(client_id.as_str()));
         match self {
             Self::Basic(_) => Vec::new(),
             Self::Post(secret) => vec![client_id(), ("client_secret", secret.clone())],
-            Self::Public => vec![client_id()],
+            Self::PrivateKeyJwt(_) | Self::Certificate { .. } | Self::Public => vec![client_id()],
         }
     }
 }

@@ -99,6 +99,7 @@ impl Polling {
             // "On encountering a connection timeout, clients MUST unilaterally reduce their polling
             // frequency"
             TokenError::Unavailable(_)
+            | TokenError::Busy(_)
             | TokenError::Refused {
                 error: Some(E::TemporarilyUnavailable | E::ServerError), ..
             } => self.slower(self.interval),

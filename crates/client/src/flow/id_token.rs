@@ -26,6 +26,8 @@ pub struct IdTokenRules<'a> {
     pub subject: Option<&'a str>,
     /// Rule 13: the user's authentication is not older than this at that moment.
     pub max_age: Option<(Duration, Timestamp)>,
+    /// Rule 12: `acr` is one of these; anything, or nothing, where there are none.
+    pub acr: &'a [String],
     /// The access token that came with it (section 3.1.3.8).
     pub access_token: &'a str,
     /// How far clocks may differ.
@@ -90,6 +92,12 @@ pub enum IdTokenError {
         /// Seconds.
         seconds: i64,
     },
+    /// Rule 12.
+    #[error("acr is none of those that are needed: the user was not authenticated so strongly")]
+    Acr,
+    /// Another kind of token, by its `typ` (RFC 8725 section 3.11).
+    #[error("its typ says that it is no ID token")]
+    Type,
     /// Section 3.1.3.8.
     #[error("at_hash is not the access token's")]
     AccessTokenHash,
@@ -116,17 +124,30 @@ pub fn check_id_token(
     now: Timestamp,
 ) -> Result<IdTokenClaims, IdTokenError> {
     let parsed = SignedToken::parse(token)?;
+    if parsed.header.typ.as_deref().is_some_and(is_another_kind) {
+        return Err(IdTokenError::Type);
+    }
     let claims: IdTokenClaims = parsed.verify(keys, rules.algorithms)?;
     check_parties(&claims, rules)?;
     check_times(&claims, rules, now)?;
     check_nonce(&claims, rules)?;
     check_auth_time(&claims, rules)?;
+    if !rules.acr.is_empty() && !claims.acr.as_ref().is_some_and(|acr| rules.acr.contains(acr)) {
+        return Err(IdTokenError::Acr);
+    }
     match &claims.at_hash {
         Some(hash) if *hash != access_token_hash(rules.access_token, parsed.algorithm()) => {
             Err(IdTokenError::AccessTokenHash)
         }
         _ => Ok(claims),
     }
+}
+
+/// Tokens that say of themselves that they are for something else: `at+jwt`, `logout+jwt` and the
+/// like. ID tokens say `JWT` or nothing.
+fn is_another_kind(typ: &str) -> bool {
+    let typ = typ.strip_prefix("application/").unwrap_or(typ).to_ascii_lowercase();
+    typ.ends_with("+jwt")
 }
 
 fn check_parties(claims: &IdTokenClaims, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {

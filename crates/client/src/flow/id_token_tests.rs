@@ -39,6 +39,7 @@ impl Bench {
             nonce: Some(&self.nonce),
             subject: None,
             max_age: None,
+            acr: &[],
             access_token: ACCESS_TOKEN,
             leeway: LEEWAY,
         }
@@ -154,6 +155,33 @@ fn max_age_rule_13() {
     assert_eq!(bench.check(&good(), &rules), Err(IdTokenError::AuthTimeMissing));
     assert!(bench.check(&at(90), &rules).is_ok());
     assert_eq!(bench.check(&at(95), &rules), Err(IdTokenError::AuthTooOld { seconds: 5 }));
+}
+
+#[test]
+fn acr_rule_12() {
+    let bench = Bench::new(Algorithm::ES256);
+    let wanted = ["phr".to_owned(), "mfa".to_owned()];
+    let rules = IdTokenRules { acr: &wanted, ..bench.rules() };
+    for (acr, good) in [(json!("mfa"), true), (json!("pwd"), false), (Value::Null, false)] {
+        let answer = bench.check(&with(&json!({ "acr": acr })), &rules).map(drop);
+        assert_eq!(answer, if good { Ok(()) } else { Err(IdTokenError::Acr) }, "{acr}");
+    }
+}
+
+#[test]
+fn another_kind_of_token_is_no_id_token_rfc_8725_3_11() {
+    let bench = Bench::new(Algorithm::ES256);
+    for (typ, taken) in [
+        ("JWT", true),
+        ("jwt", true),
+        ("at+jwt", false),
+        ("application/logout+jwt", false),
+        ("DPOP+JWT", false),
+    ] {
+        let token = bench.key.sign(typ, &good()).expect("signed");
+        let answer = check_id_token(&token, &bench.keys, &bench.rules(), NOW).map(drop);
+        assert_eq!(answer, if taken { Ok(()) } else { Err(IdTokenError::Type) }, "{typ}");
+    }
 }
 
 #[test]

@@ -2,17 +2,28 @@
 //! arguments, nothing here knows a network, a clock or a framework.
 //!
 //! An app without axum uses these with an HTTP library of its own: [`AuthorizationRequest::begin`],
-//! then [`check_callback`], [`code_request`], [`read_token_response`] and [`check_id_token`].
+//! then [`check_callback`], [`code_request`], [`read_token_response`] and [`check_id_token`]; where
+//! more is asked for, [`signed_request`], [`pushed_request`], [`open_response`], [`client_assertion`]
+//! and [`ProofKey`].
 
 mod callback;
+mod challenge;
+mod client_assertion;
+mod client_key;
 mod credential;
 mod device;
 mod exchange_response;
 mod grants;
 mod id_token;
 mod logout_token;
+mod profile;
+mod proof;
+mod pushed_request;
 mod request;
+mod request_object;
+mod retry;
 mod return_to;
+mod signed_response;
 mod token_request;
 mod token_response;
 mod userinfo;
@@ -21,6 +32,9 @@ mod userinfo;
 mod test_values;
 
 pub use callback::{CallbackError, Expected, check_callback};
+pub use challenge::{Challenge, StepUp, challenges, step_up, wants_nonce};
+pub use client_assertion::client_assertion;
+pub use client_key::ClientKey;
 pub use credential::Credential;
 pub use device::{NotYet, Polling, read_device_authorization};
 pub use exchange_response::{Exchanged, read_exchange_response};
@@ -32,9 +46,22 @@ pub use id_token::{IdTokenError, IdTokenRules, allowed_algorithms, check_id_toke
 pub use logout_token::{
     LOGOUT_TOKEN_LIFETIME, LogoutTokenError, LogoutTokenRules, check_logout_token,
 };
+pub use profile::{Features, Profile, Unfit};
+pub use proof::{ProofKey, Proven};
+pub use pushed_request::{pushed_request, pushed_url, read_pushed_response};
 pub(crate) use request::attempt_of;
-pub use request::{AuthorizationRequest, LOGIN_LIFETIME, PendingLogin, Prompt, Started, login_id};
+pub use request::{
+    AuthorizationRequest, LOGIN_LIFETIME, Parameters, PendingLogin, Prompt, Started,
+    authorization_url, login_id,
+};
+pub use request_object::signed_request;
+pub use retry::{left_alone_until, pause_before_retry, retry_after};
 pub use return_to::ReturnTo;
+pub use signed_response::{
+    SignedResponseError, SignedResponseRules, open_response, response_algorithms,
+};
 pub use token_request::{TokenRequest, code_request, refresh_request, revocation_request};
-pub use token_response::{TokenError, read_token_response};
+pub use token_response::{
+    TokenError, read_bound_token_response, read_revocation_response, read_token_response,
+};
 pub use userinfo::read_userinfo;

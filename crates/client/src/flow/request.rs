@@ -5,11 +5,15 @@ use keystile_protocol::messages::Metadata;
 use keystile_protocol::params::with_query;
 use keystile_protocol::seal::Sealable;
 use keystile_protocol::{
-    ClientId, CodeVerifier, Issuer, Nonce, Scope, State, Timestamp, ValueError,
+    AuthorizationDetails, ClientId, CodeVerifier, Issuer, Nonce, Scope, Secret, State, Timestamp,
+    ValueError,
 };
 use serde::{Deserialize, Serialize};
 
-use super::ReturnTo;
+use super::{ProofKey, ReturnTo, StepUp};
+
+/// Names and values, in order; a name may come again.
+pub type Parameters = Vec<(String, String)>;
 
 /// How long a login may take from the first redirect to the callback.
 pub const LOGIN_LIFETIME: Duration = Duration::from_mins(15);
@@ -64,6 +68,20 @@ pub struct AuthorizationRequest<'a> {
     pub prompt: Option<Prompt>,
     /// How old the user's authentication may be.
     pub max_age: Option<Duration>,
+    /// How the user is to be authenticated, the best first (`acr_values`).
+    pub acr_values: &'a [String],
+    /// Whether an ID token that names none of these is refused, rather than taken as it is.
+    pub acr_required: bool,
+    /// What an API asked for, if that is why (RFC 9470).
+    pub step_up: Option<&'a StepUp>,
+    /// Single claims (`claims`, OpenID Connect Core 1.0 section 5.5), in JSON.
+    pub claims: Option<&'a str>,
+    /// What is asked for in more words than a scope has (RFC 9396).
+    pub authorization_details: Option<&'a AuthorizationDetails>,
+    /// How the answer comes back, where the default will not do.
+    pub response_mode: Option<&'a str>,
+    /// What code and tokens are to be bound to (RFC 9449 section 10).
+    pub proof_key: Option<&'a ProofKey>,
     /// Anything else, such as `login_hint` or `ui_locales`.
     pub extra: &'a [(String, String)],
 }
@@ -88,10 +106,19 @@ pub struct PendingLogin {
     pub max_age: Option<u64>,
     /// The `prompt` that was asked for.
     pub prompt: Option<Prompt>,
+    /// The ID token's `acr` has to be one of these, if there are any.
+    pub required_acr: Vec<String>,
+    /// What an API asked for, if that is why.
+    pub step_up: Option<StepUp>,
+    /// Whether it asked for authorization details that are not kept here: then it cannot be
+    /// repeated without the app.
+    pub of_its_own: bool,
+    /// What the tokens will be bound to: see [`ProofKey::from_secret`].
+    pub proof_key: Option<Secret>,
 }
 
 impl Sealable for PendingLogin {
-    const PURPOSE: &'static str = "client-login-1";
+    const PURPOSE: &'static str = "client-login-2";
 }
 
 /// A login that has just begun.
@@ -99,11 +126,34 @@ impl Sealable for PendingLogin {
 pub struct Started {
     /// Where to send the browser.
     pub url: String,
+    /// What that URL says, for whoever pushes or signs it instead: see [`super::pushed_request`]
+    /// and [`super::signed_request`].
+    pub parameters: Parameters,
     /// What to keep until it comes back.
     pub pending: PendingLogin,
 }
 
-impl AuthorizationRequest<'_> {
+impl<'a> AuthorizationRequest<'a> {
+    /// A request with nothing but what each has. The other members are there to be set.
+    pub const fn new(client_id: &'a ClientId, redirect_uri: &'a str, scope: &'a Scope) -> Self {
+        Self {
+            client_id,
+            redirect_uri,
+            scope,
+            resources: &[],
+            prompt: None,
+            max_age: None,
+            acr_values: &[],
+            acr_required: false,
+            step_up: None,
+            claims: None,
+            authorization_details: None,
+            response_mode: None,
+            proof_key: None,
+            extra: &[],
+        }
+    }
+
     /// Begins a login: the URL to send the browser to, and what to keep. `attempt` is 0 unless
     /// the same login failed just before; `random` is 96 random bytes.
     ///
@@ -127,11 +177,20 @@ impl AuthorizationRequest<'_> {
             started_at: now,
             max_age: self.max_age.map(|age| age.as_secs()),
             prompt: self.prompt,
+            required_acr: if self.acr_required { self.acr_values.to_vec() } else { Vec::new() },
+            step_up: self.step_up.cloned(),
+            of_its_own: false,
+            proof_key: self.proof_key.map(|key| key.as_secret().clone()),
         };
-        Ok(Started { url: self.url(&metadata.authorization_endpoint, &pending), pending })
+        let parameters = self.parameters(&pending);
+        let url = authorization_url(&metadata.authorization_endpoint, &parameters);
+        Ok(Started { url, parameters, pending })
     }
 
-    fn url(&self, endpoint: &str, pending: &PendingLogin) -> String {
+    fn parameters(&self, pending: &PendingLogin) -> Parameters {
+        let acr_values = self.acr_values.join(" ");
+        let details = self.authorization_details.map(AuthorizationDetails::to_json);
+        let key = self.proof_key.map(|key| key.thumbprint().to_string());
         let challenge = pending.verifier.challenge().to_string();
         let max_age = pending.max_age.map(|age| age.to_string());
         let mut query = vec![
@@ -151,9 +210,25 @@ impl AuthorizationRequest<'_> {
         query.extend(self.resources.iter().map(|resource| ("resource", resource.as_str())));
         query.extend(self.prompt.map(|prompt| ("prompt", prompt.as_str())));
         query.extend(max_age.as_deref().map(|age| ("max_age", age)));
+        if !acr_values.is_empty() {
+            query.push(("acr_values", &acr_values));
+        }
+        let maybe = [
+            ("claims", self.claims),
+            ("authorization_details", details.as_deref()),
+            ("response_mode", self.response_mode),
+            ("dpop_jkt", key.as_deref()),
+        ];
+        query.extend(maybe.into_iter().filter_map(|(name, value)| Some((name, value?))));
         query.extend(self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        with_query(endpoint, &query)
+        query.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
+}
+
+/// The authorization endpoint with a request.
+pub fn authorization_url(endpoint: &str, parameters: &Parameters) -> String {
+    let pairs: Vec<_> = parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
+    with_query(endpoint, &pairs)
 }
 
 impl PendingLogin {
@@ -208,14 +283,11 @@ mod tests {
         let scope = Scope::try_from("openid photos:read").expect("valid");
         let resources = ["https://photos.example/".to_owned()];
         let extra = [("login_hint".to_owned(), "a&b=c".to_owned())];
+        let redirect_uri = "https://app.example/callback?x=y";
         let mut request = AuthorizationRequest {
-            client_id: &client_id,
-            redirect_uri: "https://app.example/callback?x=y",
-            scope: &scope,
             resources: &resources,
-            prompt: None,
-            max_age: None,
             extra: &extra,
+            ..AuthorizationRequest::new(&client_id, redirect_uri, &scope)
         };
         change(&mut request);
         request.begin(&metadata(), ReturnTo::or_root("/photos"), 0, NOW, random(7)).expect("valid")
@@ -264,18 +336,48 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_beyond_the_plain_request_is_asked_and_what_is_needed_later_is_kept() {
+        let key = ProofKey::generate().expect("a key");
+        let acr_values = ["phr".to_owned(), "mfa".to_owned()];
+        let details = AuthorizationDetails::parse(r#"[{"type":"payment"}]"#).expect("good");
+        let resources = ["https://one/".to_owned(), "https://two/".to_owned()];
+        let client_id = ClientId::new("app").expect("valid");
+        let scope = Scope::try_from("openid").expect("valid");
+        let request = AuthorizationRequest {
+            resources: &resources,
+            acr_values: &acr_values,
+            acr_required: true,
+            claims: Some(r#"{"id_token":{"email":null}}"#),
+            authorization_details: Some(&details),
+            response_mode: Some("jwt"),
+            proof_key: Some(&key),
+            ..AuthorizationRequest::new(&client_id, "https://app.example/callback", &scope)
+        };
+        let started = request.begin(&metadata(), ReturnTo::default(), 0, NOW, random(7));
+        let started = started.expect("valid");
+        let query = query(&started);
+        for (name, value) in [
+            ("acr_values", "phr mfa"),
+            ("claims", r#"{"id_token":{"email":null}}"#),
+            ("authorization_details", r#"[{"type":"payment"}]"#),
+            ("response_mode", "jwt"),
+            ("dpop_jkt", &key.thumbprint().to_string()),
+        ] {
+            assert_eq!(query.required(name), Ok(value), "{name}");
+        }
+        assert_eq!(query.all("resource").expect("text"), ["https://one/", "https://two/"]);
+        assert_eq!(started.pending.required_acr, acr_values);
+        assert_eq!(started.pending.proof_key.as_ref(), Some(key.as_secret()));
+        assert!(!started.url.contains(key.as_secret().expose()), "seed 0.1");
+        assert!(!format!("{:?}", started.pending).contains(&key.as_secret().expose()[40..50]));
+    }
+
+    #[test]
     fn without_openid_there_is_no_nonce_to_check() {
         let scope = Scope::try_from("photos:read").expect("valid");
         let client_id = ClientId::new("a").expect("valid");
-        let request = AuthorizationRequest {
-            client_id: &client_id,
-            redirect_uri: "https://app.example/callback",
-            scope: &scope,
-            resources: &[],
-            prompt: None,
-            max_age: None,
-            extra: &[],
-        };
+        let redirect_uri = "https://app.example/callback";
+        let request = AuthorizationRequest::new(&client_id, redirect_uri, &scope);
         let started =
             request.begin(&metadata(), ReturnTo::default(), 1, NOW, random(1)).expect("valid");
         assert!(!query(&started).has("nonce"));

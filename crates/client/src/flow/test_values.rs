@@ -28,14 +28,7 @@ pub(super) fn random(seed: u8) -> [u8; 96] {
 pub(super) fn pending() -> PendingLogin {
     let client_id = ClientId::new("photo-printer").expect("valid");
     let scope = Scope::try_from("openid").expect("valid");
-    let request = AuthorizationRequest {
-        client_id: &client_id,
-        redirect_uri: "https://app.example/callback",
-        scope: &scope,
-        resources: &[],
-        prompt: None,
-        max_age: None,
-        extra: &[],
-    };
+    let redirect_uri = "https://app.example/callback";
+    let request = AuthorizationRequest::new(&client_id, redirect_uri, &scope);
     request.begin(&metadata(), ReturnTo::default(), 0, NOW, random(3)).expect("valid").pending
 }

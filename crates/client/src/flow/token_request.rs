@@ -8,18 +8,36 @@ use super::{Credential, PendingLogin};
 pub struct TokenRequest {
     /// The `Authorization` header.
     pub authorization: Option<Secret>,
-    /// The form, in order.
-    pub parameters: Vec<(&'static str, Secret)>,
+    /// The form, in order. What a key adds is not there yet: see [`super::client_assertion`].
+    pub parameters: Vec<(String, Secret)>,
 }
 
 impl TokenRequest {
     pub(super) fn new(
         client_id: &ClientId,
         credential: &Credential,
-        mut parameters: Vec<(&'static str, Secret)>,
+        parameters: Vec<(&'static str, Secret)>,
     ) -> Self {
-        parameters.extend(credential.parameters(client_id));
+        let named = parameters.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self::with_parameters(client_id, credential, named.collect())
+    }
+
+    pub(super) fn with_parameters(
+        client_id: &ClientId,
+        credential: &Credential,
+        mut parameters: Vec<(String, Secret)>,
+    ) -> Self {
+        let own = credential.parameters(client_id).into_iter();
+        parameters.extend(own.map(|(name, value)| (name.to_owned(), value)));
         Self { authorization: credential.header(client_id), parameters }
+    }
+
+    /// The same request with what proves the client for this one time.
+    #[must_use]
+    pub fn with_assertion(mut self, assertion: [(&'static str, Secret); 2]) -> Self {
+        let added = assertion.into_iter().map(|(name, value)| (name.to_owned(), value));
+        self.parameters.extend(added);
+        self
     }
 
     /// The form as `application/x-www-form-urlencoded` text.

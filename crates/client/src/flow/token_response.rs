@@ -14,7 +14,11 @@ pub enum TokenError {
         /// log, never for a page.
         word: String,
     },
-    /// No answer, or one that says "later". Whether the request took effect is not known.
+    /// An answer without a standard's error that says "later" (429 or 503): the request took no
+    /// effect.
+    #[error("the token endpoint is busy: status {0}")]
+    Busy(u16),
+    /// No answer, or one of a server that broke. Whether the request took effect is not known.
     #[error("the token endpoint gave no answer: {0}")]
     Unavailable(String),
     /// An answer that breaks the standard.
@@ -31,28 +35,50 @@ struct ErrorBody {
 
 /// Reads the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2).
 pub fn read_token_response(status: u16, body: &[u8]) -> Result<TokenResponse, TokenError> {
-    if (200..300).contains(&status) {
-        return read_success(body);
-    }
-    match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(body) => Err(TokenError::Refused {
-            error: error_code(&body.error),
-            word: for_log(&format!("{}: {}", body.error, body.error_description)),
-        }),
-        Err(_) if status >= 500 || status == 429 => {
-            Err(TokenError::Unavailable(format!("status {status}")))
-        }
-        Err(_) => Err(TokenError::Malformed("an error without a JSON body (RFC 6749 section 5.2)")),
+    let response = read_response(status, body)?;
+    if response.token_type.eq_ignore_ascii_case("Bearer") {
+        Ok(response)
+    } else {
+        Err(TokenError::Malformed("token_type is not Bearer (RFC 6749 section 7.1)"))
     }
 }
 
-fn read_success(body: &[u8]) -> Result<TokenResponse, TokenError> {
+/// The same for a request that came with a DPoP proof: a token that is bound to nothing is not
+/// taken for one that is (RFC 9449 section 5).
+pub fn read_bound_token_response(status: u16, body: &[u8]) -> Result<TokenResponse, TokenError> {
+    let response = read_response(status, body)?;
+    if response.token_type.eq_ignore_ascii_case("DPoP") {
+        Ok(response)
+    } else {
+        Err(TokenError::Malformed("token_type is not DPoP, though a proof was sent (RFC 9449)"))
+    }
+}
+
+/// Reads the answer of a revocation endpoint (RFC 7009 section 2.2).
+pub fn read_revocation_response(status: u16, body: &[u8]) -> Result<(), TokenError> {
+    if (200..300).contains(&status) { Ok(()) } else { Err(read_refusal(status, body)) }
+}
+
+/// An error answer (RFC 6749 section 5.2).
+pub(super) fn read_refusal(status: u16, body: &[u8]) -> TokenError {
+    match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(body) => TokenError::Refused {
+            error: error_code(&body.error),
+            word: for_log(&format!("{}: {}", body.error, body.error_description)),
+        },
+        Err(_) if status == 429 || status == 503 => TokenError::Busy(status),
+        Err(_) if status >= 500 => TokenError::Unavailable(format!("status {status}")),
+        Err(_) => TokenError::Malformed("an error without a JSON body (RFC 6749 section 5.2)"),
+    }
+}
+
+fn read_response(status: u16, body: &[u8]) -> Result<TokenResponse, TokenError> {
+    if !(200..300).contains(&status) {
+        return Err(read_refusal(status, body));
+    }
     // serde's message could quote a token: it is dropped.
     let response: TokenResponse = serde_json::from_slice(body)
         .map_err(|_| TokenError::Malformed("not the JSON of RFC 6749 section 5.1"))?;
-    if !response.token_type.eq_ignore_ascii_case("Bearer") {
-        return Err(TokenError::Malformed("token_type is not Bearer (RFC 6749 section 7.1)"));
-    }
     let token = response.access_token.expose();
     if token.is_empty() || !token.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Err(TokenError::Malformed("the access token has characters of no token"));
@@ -80,6 +106,14 @@ mod tests {
         let response = read_token_response(200, body).expect("tokens");
         assert_eq!(response.access_token.expose(), "a");
         assert_eq!(response.expires_in, Some(60));
+    }
+
+    #[test]
+    fn a_token_is_bound_where_a_proof_was_sent_and_nowhere_else_rfc_9449_5() {
+        let body = |kind| format!(r#"{{"access_token":"a","token_type":"{kind}"}}"#).into_bytes();
+        assert!(read_bound_token_response(200, &body("dpop")).is_ok());
+        assert!(read_bound_token_response(200, &body("Bearer")).is_err());
+        assert!(read_token_response(200, &body("DPoP")).is_err());
     }
 
     #[test]
@@ -117,9 +151,13 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        for status in [429, 500, 502, 503] {
+        for status in [500, 502, 504] {
             let error = read_token_response(status, b"<html>").expect_err("no tokens");
             assert!(matches!(error, TokenError::Unavailable(_)), "{status}");
+        }
+        for status in [429, 503] {
+            let error = read_token_response(status, b"<html>").expect_err("no tokens");
+            assert_eq!(error, TokenError::Busy(status));
         }
         let error = read_token_response(404, b"<html>").expect_err("no tokens");
         assert!(matches!(error, TokenError::Malformed(_)));

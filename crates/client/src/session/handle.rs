@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use keystile_protocol::{Scope, Secret, Timestamp};
+use keystile_protocol::{AuthorizationDetails, Scope, Secret, Timestamp};
 
 use super::{Loaded, SessionRecord};
 use crate::api::ApiClient;
@@ -68,13 +68,20 @@ impl Session {
         &self.record.tokens.scope
     }
 
+    /// What the user granted beside the scope (RFC 9396), in the words of the server: it may have
+    /// filled in or left out.
+    pub fn authorization_details(&self) -> &AuthorizationDetails {
+        &self.record.tokens.details
+    }
+
     /// Calls APIs with this session's access token.
     pub fn api(&self) -> ApiClient {
         ApiClient::new(self.clone())
     }
 
     /// An access token that is good for some seconds at least, for a protocol that
-    /// [`Self::api`] does not speak. It must not reach the browser, a log or a URL.
+    /// [`Self::api`] does not speak. One that is bound to a key (DPoP) is of use to [`Self::api`]
+    /// alone. It must not reach the browser, a log or a URL.
     pub async fn access_token(&self) -> Result<Secret, SessionError> {
         crate::refresh::fresh_token(self, None).await
     }

@@ -1,10 +1,11 @@
 use keystile_protocol::encoding::sha256;
 use keystile_protocol::messages::TokenResponse;
-use keystile_protocol::{Issuer, Scope, Secret, Timestamp};
+use keystile_protocol::{AuthorizationDetails, Issuer, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::SessionKey;
+use crate::flow::StepUp;
 
 /// What a session knows. Sealed before it reaches a store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,12 @@ pub(crate) struct SessionRecord {
     pub(crate) started_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) tokens: Tokens,
+    /// What the tokens are bound to: see [`crate::flow::ProofKey`].
+    #[serde(default)]
+    pub(crate) proof_key: Option<Secret>,
+    /// What an API had asked for, if the login was for that.
+    #[serde(default)]
+    pub(crate) step_up: Option<StepUp>,
 }
 
 /// What the app may do for the user.
@@ -31,6 +38,8 @@ pub(crate) struct Tokens {
     pub(crate) access_expires_at: Option<Timestamp>,
     pub(crate) refresh: Option<Secret>,
     pub(crate) scope: Scope,
+    #[serde(default)]
+    pub(crate) details: AuthorizationDetails,
 }
 
 impl Tokens {
@@ -48,6 +57,7 @@ impl Tokens {
             access_expires_at: life.map(|life| now.plus(life)),
             refresh: response.refresh_token.as_ref().or(refresh_before).cloned(),
             scope: response.scope.clone().unwrap_or_else(|| scope_before.clone()),
+            details: response.authorization_details.clone(),
         }
     }
 }

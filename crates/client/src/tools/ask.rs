@@ -1,50 +1,41 @@
-use keystile_protocol::messages::Metadata;
+use keystile_protocol::messages::TokenResponse;
 
 use super::ToolError;
+use crate::call::Call;
 use crate::client::Inner;
-use crate::exchange::{About, send};
-use crate::flow::{TokenError, TokenRequest};
+use crate::exchange::{About, token_request};
+use crate::flow::{ProofKey, TokenError, TokenRequest};
 use crate::observe::Step;
 
-/// An endpoint, by its name in the metadata.
-#[derive(Clone, Copy)]
-pub(super) enum Endpoint {
-    Token,
-    DeviceAuthorization,
-    Revocation,
-}
-
-impl Endpoint {
-    fn url(self, metadata: &Metadata) -> Result<&str, ToolError> {
-        match self {
-            Self::Token => Ok(&metadata.token_endpoint),
-            Self::DeviceAuthorization => metadata
-                .device_authorization_endpoint
-                .as_deref()
-                .ok_or(ToolError::NotOffered("device_authorization_endpoint")),
-            Self::Revocation => metadata
-                .revocation_endpoint
-                .as_deref()
-                .ok_or(ToolError::NotOffered("revocation_endpoint")),
-        }
-    }
-}
-
-/// Posts to an endpoint, and reads the answer.
-pub(super) async fn ask<T>(
+/// Posts to the token endpoint.
+pub(super) async fn ask_for_token(
     inner: &Inner,
-    endpoint: Endpoint,
     request: &TokenRequest,
+    key: Option<&ProofKey>,
     about: About<'_>,
-    read: impl Fn(u16, &[u8]) -> Result<T, TokenError>,
-) -> Result<T, ToolError> {
+) -> Result<TokenResponse, TokenError> {
+    token_request(inner, &to_token_endpoint(request, key, about)).await
+}
+
+/// The call for that.
+pub(super) fn to_token_endpoint<'a>(
+    request: &'a TokenRequest,
+    key: Option<&'a ProofKey>,
+    about: About<'a>,
+) -> Call<'a> {
+    let steps = (Step::TokenRequest, Step::TokenResponse);
+    Call { endpoint: "token_endpoint", request, key, repeatable: true, steps, about }
+}
+
+/// Whether the server has that endpoint at all.
+pub(super) async fn check_offered(inner: &Inner, endpoint: &'static str) -> Result<(), ToolError> {
     let metadata = inner.provider.metadata(inner.now()).await.map_err(TokenError::Unavailable)?;
-    let url = endpoint.url(&metadata)?;
-    let steps = match endpoint {
-        Endpoint::Token => (Step::TokenRequest, Step::TokenResponse),
-        Endpoint::DeviceAuthorization => (Step::DeviceRequest, Step::DeviceResponse),
-        Endpoint::Revocation => (Step::RevocationRequest, Step::RevocationResponse),
-    };
-    let answer = send(inner, url, request, steps, about).await?;
-    Ok(read(answer.status, &answer.body)?)
+    let offered = inner.endpoint(&metadata, endpoint);
+    offered.map(|_| ()).ok_or(ToolError::NotOffered(endpoint))
+}
+
+/// A key for tokens that are bound to one, where they are (RFC 9449).
+pub(super) fn new_key(inner: &Inner) -> Result<Option<ProofKey>, ToolError> {
+    let key = inner.app.features.dpop.then(ProofKey::generate).transpose();
+    key.map_err(|error| ToolError::local("no key could be made", error))
 }

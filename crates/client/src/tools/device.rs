@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use keystile_protocol::messages::{DeviceAuthorizationResponse, TokenResponse};
 
-use super::ask::{Endpoint, ask};
+use super::ask::{check_offered, new_key, to_token_endpoint};
 use super::{Granted, ToolError};
+use crate::call::Call;
 use crate::client::Client;
-use crate::exchange::{About, identify_without_nonce, userinfo};
+use crate::exchange::{About, identify_without_nonce, token_request, userinfo};
 use crate::flow::{
-    NotYet, Polling, device_authorization_request, device_token_request, login_id,
-    read_device_authorization, read_token_response,
+    NotYet, Polling, ProofKey, device_authorization_request, device_token_request, login_id,
+    read_device_authorization,
 };
+use crate::observe::Step;
 use crate::session::Tokens;
 
 /// A device that waits for its person.
@@ -20,6 +22,7 @@ pub struct DeviceLogin {
     client: Client,
     codes: DeviceAuthorizationResponse,
     polling: Polling,
+    key: Option<ProofKey>,
 }
 
 /// What one question brought.
@@ -43,11 +46,18 @@ impl Client {
             &app.scope,
             &app.resources,
         );
-        let endpoint = Endpoint::DeviceAuthorization;
-        let codes =
-            ask(inner, endpoint, &request, About::NO_LOGIN, read_device_authorization).await?;
+        let call = Call {
+            endpoint: "device_authorization_endpoint",
+            request: &request,
+            key: None,
+            repeatable: true,
+            steps: (Step::DeviceRequest, Step::DeviceResponse),
+            about: About::NO_LOGIN,
+        };
+        check_offered(inner, call.endpoint).await?;
+        let codes = inner.call(&call, read_device_authorization).await?;
         let polling = Polling::begin(&codes, inner.now());
-        Ok(DeviceLogin { client: self.clone(), codes, polling })
+        Ok(DeviceLogin { client: self.clone(), codes, polling, key: new_key(inner)? })
     }
 }
 
@@ -109,13 +119,15 @@ impl DeviceLogin {
         let login = login_id(code.expose());
         let about = About { login: &login, session: None };
         let request = device_token_request(&app.client_id, &app.credential, code);
-        let error = match ask(inner, Endpoint::Token, &request, about, read_token_response).await {
+        let key = self.key.as_ref();
+        // How long a busy server is left alone, the polling's own rule says.
+        let call = Call { repeatable: false, ..to_token_endpoint(&request, key, about) };
+        let error = match token_request(inner, &call).await {
             Ok(response) => {
-                let granted = granted(&self.client, &response, about).await?;
+                let granted = granted(&self.client, &response, key, about).await?;
                 return Ok(Polled::Granted(Box::new(granted)));
             }
-            Err(ToolError::Token(error)) => error,
-            Err(other) => return Err(other),
+            Err(error) => error,
         };
         match self.polling.after(error, inner.now()) {
             NotYet::Wait(pause) => Ok(Polled::Wait(pause)),
@@ -142,16 +154,17 @@ impl DeviceLogin {
 async fn granted(
     client: &Client,
     response: &TokenResponse,
+    key: Option<&ProofKey>,
     about: About<'_>,
 ) -> Result<Granted, ToolError> {
     let inner = client.inner();
     let tokens = Tokens::from_response(response, &inner.app.scope, None, inner.now());
-    let mut granted = Granted::new(inner.app.issuer.clone(), inner.app.client_id.clone(), tokens);
+    let mut granted = Granted::new(inner, tokens, key.map(|key| key.as_secret().clone()));
     if inner.app.scope.contains("openid") {
         let claims = identify_without_nonce(inner, response).await?;
         granted.claims = claims.user;
         if inner.app.userinfo {
-            let more = userinfo(inner, &response.access_token, &claims.sub, about).await?;
+            let more = userinfo(inner, &response.access_token, key, &claims.sub, about).await?;
             granted.claims.extend(more);
         }
         granted.subject = Some(claims.sub);

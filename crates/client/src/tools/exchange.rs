@@ -1,5 +1,5 @@
 use super::ToolError;
-use super::ask::{Endpoint, ask};
+use super::ask::to_token_endpoint;
 use crate::client::Client;
 use crate::exchange::About;
 use crate::flow::{Exchange, Exchanged, exchange_request, read_exchange_response};
@@ -20,6 +20,7 @@ impl Client {
         let inner = self.inner();
         let app = &inner.app;
         let request = exchange_request(&app.client_id, &app.credential, exchange);
-        ask(inner, Endpoint::Token, &request, About::NO_LOGIN, read_exchange_response).await
+        let call = to_token_endpoint(&request, None, About::NO_LOGIN);
+        Ok(inner.call(&call, read_exchange_response).await?)
     }
 }

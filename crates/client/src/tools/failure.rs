@@ -38,6 +38,7 @@ impl ToolError {
             Self::Token(error) => matches!(
                 error,
                 TokenError::Unavailable(_)
+                    | TokenError::Busy(_)
                     | TokenError::Refused {
                         error: Some(E::TemporarilyUnavailable | E::ServerError),
                         ..

@@ -1,14 +1,17 @@
 use std::path::Path;
 
+use http::HeaderMap;
 use keystile_protocol::{ClientId, ErrorCode, Issuer, Scope, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::ToolError;
-use super::ask::{Endpoint, ask};
-use crate::client::Client;
+use super::ask::{ask_for_token, check_offered};
+use crate::call::{Call, kept_key};
+use crate::client::{Client, Inner};
 use crate::exchange::{About, check_refreshed};
-use crate::flow::{TokenError, read_token_response, refresh_request, revocation_request};
+use crate::flow::{TokenError, read_revocation_response, refresh_request, revocation_request};
+use crate::observe::Step;
 use crate::refresh::SPARE;
 use crate::session::Tokens;
 
@@ -20,11 +23,14 @@ pub struct Granted {
     pub(super) subject: Option<String>,
     pub(super) claims: Map<String, Value>,
     tokens: Tokens,
+    /// What the tokens are bound to, if they are (RFC 9449).
+    proof_key: Option<Secret>,
 }
 
 impl Granted {
-    pub(super) fn new(issuer: Issuer, client_id: ClientId, tokens: Tokens) -> Self {
-        Self { issuer, client_id, subject: None, claims: Map::new(), tokens }
+    pub(super) fn new(inner: &Inner, tokens: Tokens, proof_key: Option<Secret>) -> Self {
+        let (issuer, client_id) = (inner.app.issuer.clone(), inner.app.client_id.clone());
+        Self { issuer, client_id, subject: None, claims: Map::new(), tokens, proof_key }
     }
 
     /// The person (`sub`), where `openid` was asked for.
@@ -83,13 +89,11 @@ impl Client {
         }
         let token = granted.tokens.refresh.as_ref().ok_or(ToolError::Over)?;
         let request = refresh_request(&app.client_id, &app.credential, &app.resources, token);
-        let asked =
-            ask(inner, Endpoint::Token, &request, About::NO_LOGIN, read_token_response).await;
+        let key = kept_key(granted.proof_key.as_ref())?;
+        let asked = ask_for_token(inner, &request, key.as_ref(), About::NO_LOGIN).await;
         let response = asked.map_err(|error| match error {
-            ToolError::Token(TokenError::Refused {
-                error: Some(ErrorCode::InvalidGrant), ..
-            }) => ToolError::Over,
-            other => other,
+            TokenError::Refused { error: Some(ErrorCode::InvalidGrant), .. } => ToolError::Over,
+            other => other.into(),
         })?;
         check_refreshed(inner, &response, granted.subject()).await?;
         let before = (&granted.tokens.scope, Some(token));
@@ -103,10 +107,29 @@ impl Client {
         let app = &inner.app;
         let Some(token) = &granted.tokens.refresh else { return Ok(()) };
         let request = revocation_request(&app.client_id, &app.credential, token);
-        let read = |status, body: &[u8]| match status {
-            200 => Ok(()),
-            _ => read_token_response(status, body).map(|_| ()),
+        let call = Call {
+            endpoint: "revocation_endpoint",
+            request: &request,
+            key: None,
+            repeatable: true,
+            steps: (Step::RevocationRequest, Step::RevocationResponse),
+            about: About::NO_LOGIN,
         };
-        ask(inner, Endpoint::Revocation, &request, About::NO_LOGIN, read).await
+        check_offered(inner, call.endpoint).await?;
+        Ok(inner.call(&call, read_revocation_response).await?)
+    }
+
+    /// The headers of one request to an API: the grant's access token, and the proof that it is
+    /// this client's where it is bound to a key (RFC 9449). Good for that request alone.
+    pub fn authorization(
+        &self,
+        granted: &Granted,
+        method: &str,
+        url: &str,
+    ) -> Result<HeaderMap, ToolError> {
+        let key = kept_key(granted.proof_key.as_ref())?;
+        let headers =
+            self.inner().authorization(key.as_ref(), granted.access_token(), (method, url));
+        headers.map_err(ToolError::Local)
     }
 }

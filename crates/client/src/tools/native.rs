@@ -13,14 +13,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Granted, ToolError};
-use crate::client::{Client, Inner};
-use crate::entropy::random;
+use crate::client::Client;
 use crate::exchange;
 use crate::failure::Cause;
-use crate::flow::{
-    AuthorizationRequest, CallbackError, Expected, PendingLogin, ReturnTo, Started, check_callback,
-};
+use crate::flow::{CallbackError, Expected, PendingLogin, check_callback};
 use crate::observe::{Party, Step, shown};
+use crate::web::{begin_for, verified};
 
 /// How long the last page may take to reach the browser.
 const TIME_FOR_THE_PAGE: Duration = Duration::from_secs(2);
@@ -33,7 +31,8 @@ pub struct NativeLogin {
     client: Client,
     listener: TcpListener,
     redirect_uri: String,
-    started: Started,
+    url: String,
+    pending: PendingLogin,
 }
 
 /// What the browser brought, and where to say what became of it.
@@ -62,38 +61,21 @@ impl Client {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(cannot)?;
         let port = listener.local_addr().map_err(cannot)?.port();
         let redirect_uri = format!("http://127.0.0.1:{port}{}", inner.paths.callback);
-        let started = begin(inner, &redirect_uri).await?;
-        Ok(NativeLogin { client: self.clone(), listener, redirect_uri, started })
+        let (url, pending) = begin_for(inner, redirect_uri.clone()).await?;
+        inner.tell(Step::LoginStarted, Party::App, Party::Browser, |event| {
+            let query = url.split_once('?').map_or("", |(_, query)| query);
+            let query = url::form_urlencoded::parse(query.as_bytes());
+            let event = event.in_login(&pending.id()).request("GET", &url);
+            event.all(query.map(|(name, value)| shown(&name, &value)))
+        });
+        Ok(NativeLogin { client: self.clone(), listener, redirect_uri, url, pending })
     }
-}
-
-async fn begin(inner: &Inner, redirect_uri: &str) -> Result<Started, ToolError> {
-    let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
-    let app = &inner.app;
-    let request = AuthorizationRequest {
-        client_id: &app.client_id,
-        redirect_uri,
-        scope: &app.scope,
-        resources: &app.resources,
-        prompt: app.prompt,
-        max_age: app.max_age,
-        extra: &app.extra,
-    };
-    let begun = request.begin(&metadata, ReturnTo::default(), 0, inner.now(), random());
-    let started = begun.map_err(|error| ToolError::Local(error.to_string()))?;
-    inner.tell(Step::LoginStarted, Party::App, Party::Browser, |event| {
-        let query = started.url.split_once('?').map_or("", |(_, query)| query);
-        let query = url::form_urlencoded::parse(query.as_bytes());
-        let event = event.in_login(&started.pending.id()).request("GET", &started.url);
-        event.all(query.map(|(name, value)| shown(&name, &value)))
-    });
-    Ok(started)
 }
 
 impl NativeLogin {
     /// Where the browser has to go.
     pub fn url(&self) -> &str {
-        &self.started.url
+        &self.url
     }
 
     /// Where it comes back to.
@@ -105,14 +87,14 @@ impl NativeLogin {
     /// no app (section 8.12). Where there is none, show the user [`Self::url`].
     #[cfg(feature = "native")]
     pub fn open_browser(&self) -> Result<(), ToolError> {
-        open::that_detached(&self.started.url)
+        open::that_detached(&self.url)
             .map_err(|error| ToolError::local("no browser could be opened", error))
     }
 
     /// Waits for the browser, no longer than that. What does not belong to this login gets a page
     /// that says so, and the waiting goes on: other programs and web pages reach this port too.
     pub async fn wait(self, within: Duration) -> Result<Granted, ToolError> {
-        let Self { client, listener, redirect_uri, started } = self;
+        let Self { client, listener, redirect_uri, url: _, pending } = self;
         let (send, mut brought) = mpsc::channel::<Brought>(WAITING_AT_MOST);
         let router =
             Router::new().route(&client.inner().paths.callback, get(answer)).with_state(send);
@@ -120,7 +102,7 @@ impl NativeLogin {
         let serving = axum::serve(listener, router)
             .with_graceful_shutdown(async move { stopped.await.unwrap_or_default() });
         let mut serving = std::pin::pin!(serving.into_future());
-        let login = Login { client: &client, pending: &started.pending, redirect_uri };
+        let login = Login { client: &client, pending: &pending, redirect_uri };
         let outcome = tokio::select! {
             outcome = tokio::time::timeout(within, login.outcome(&mut brought)) => outcome,
             ended = &mut serving => {
@@ -155,6 +137,8 @@ struct Login<'a> {
 impl Login<'_> {
     async fn outcome(&self, brought: &mut mpsc::Receiver<Brought>) -> Result<Granted, ToolError> {
         while let Some((params, tell)) = brought.recv().await {
+            // A signed answer (JARM) has its `state` inside.
+            let params = verified(self.client.inner(), params).await.unwrap_or_default();
             if !self.is_ours(&params) {
                 let _ = tell.send(Page::NotThisLogin);
                 continue;
@@ -180,8 +164,8 @@ impl Login<'_> {
             other => other.into(),
         })?;
         let signed_in = exchange::redeem(inner, &code, self.pending, &self.redirect_uri).await?;
-        let (issuer, client_id) = (inner.app.issuer.clone(), inner.app.client_id.clone());
-        let mut granted = Granted::new(issuer, client_id, signed_in.tokens);
+        let key = self.pending.proof_key.clone();
+        let mut granted = Granted::new(inner, signed_in.tokens, key);
         granted.subject = signed_in.subject;
         granted.claims = signed_in.claims;
         Ok(granted)
@@ -192,7 +176,8 @@ impl Login<'_> {
         let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
         let expected = Expected {
             issuer: &inner.app.issuer,
-            iss_required: metadata.authorization_response_iss_parameter_supported,
+            iss_required: metadata.authorization_response_iss_parameter_supported
+                || inner.app.features.profile.is_some(),
             now: inner.now(),
         };
         let checked = check_callback(params, Some(self.pending), &expected);

@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use http::HeaderMap;
 use keystile_protocol::messages::TokenResponse;
 use keystile_protocol::{Scope, Secret, Timestamp, ValueError};
 use tokio::sync::Mutex;
 
 use super::ToolError;
-use super::ask::{Endpoint, ask};
+use super::ask::{ask_for_token, new_key};
 use crate::client::Client;
 use crate::exchange::About;
-use crate::flow::{client_credentials_request, read_token_response};
+use crate::flow::{ProofKey, client_credentials_request};
 
 /// A token with less life than this is renewed; and with less than a fifth of it, where it lives
 /// so shortly.
@@ -39,6 +40,8 @@ struct Shared {
 #[derive(Clone)]
 struct Held {
     token: Secret,
+    /// What it is bound to.
+    key: Option<Arc<ProofKey>>,
     renew_at: Timestamp,
     expires_at: Timestamp,
 }
@@ -76,24 +79,38 @@ impl ServiceTokens {
     /// A token that is good for a while. While the authorization server is away the one before is
     /// given as long as it lasts.
     pub async fn token(&self) -> Result<Secret, ToolError> {
+        self.fresh().await.map(|held| held.token)
+    }
+
+    /// The headers of one request to an API: the token, and the proof that it is this client's
+    /// where it is bound to a key (RFC 9449).
+    pub async fn authorization(&self, method: &str, url: &str) -> Result<HeaderMap, ToolError> {
+        let held = self.fresh().await?;
+        let inner = self.0.client.inner();
+        let headers = inner.authorization(held.key.as_deref(), &held.token, (method, url));
+        headers.map_err(ToolError::Local)
+    }
+
+    async fn fresh(&self) -> Result<Held, ToolError> {
         let now = self.0.client.inner().now();
         if let Some(held) = self.held().filter(|held| now < held.renew_at) {
-            return Ok(held.token);
+            return Ok(held);
         }
         let round = self.0.rounds.load(Ordering::Acquire);
         let mut failure = self.0.flight.lock().await;
         let now = self.0.client.inner().now();
         if self.0.rounds.load(Ordering::Acquire) != round {
-            let held = self.held().filter(|held| now < held.expires_at).map(|held| held.token);
+            let held = self.held().filter(|held| now < held.expires_at);
             if let Some(result) = held.map(Ok).or_else(|| failure.clone().map(Err)) {
                 return result;
             }
         }
-        let fetched = self.fetch().await;
+        let key = new_key(self.0.client.inner())?;
+        let fetched = self.fetch(key.as_ref()).await;
         let now = self.0.client.inner().now();
         *failure = fetched.as_ref().err().cloned();
         let result = match fetched {
-            Ok(response) => Ok(self.hold(&response, now)),
+            Ok(response) => Ok(self.hold(&response, key, now)),
             Err(error) => self.lasting(now, &error).ok_or(error),
         };
         self.0.rounds.fetch_add(1, Ordering::Release);
@@ -110,7 +127,7 @@ impl ServiceTokens {
             .take_if(|held| held.token == *token);
     }
 
-    async fn fetch(&self) -> Result<TokenResponse, ToolError> {
+    async fn fetch(&self, key: Option<&ProofKey>) -> Result<TokenResponse, ToolError> {
         let inner = self.0.client.inner();
         let app = &inner.app;
         let request = client_credentials_request(
@@ -119,32 +136,32 @@ impl ServiceTokens {
             &self.0.scope,
             &self.0.resources,
         );
-        ask(inner, Endpoint::Token, &request, About::NO_LOGIN, read_token_response).await
+        Ok(ask_for_token(inner, &request, key, About::NO_LOGIN).await?)
     }
 
     fn held(&self) -> Option<Held> {
         self.0.held.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn hold(&self, response: &TokenResponse, now: Timestamp) -> Secret {
+    fn hold(&self, response: &TokenResponse, key: Option<ProofKey>, now: Timestamp) -> Held {
         let life = response.expires_in.map_or(UNTOLD, Duration::from_secs);
         let held = Held {
             token: response.access_token.clone(),
+            key: key.map(Arc::new),
             renew_at: now.plus(life - SPARE.min(life / 5)),
             expires_at: now.plus(life),
         };
-        let token = held.token.clone();
-        *self.0.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
-        token
+        let mut place = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
+        place.insert(held).clone()
     }
 
     /// The token of before, between "soon over" and "over"; not asked about again at once.
-    fn lasting(&self, now: Timestamp, why: &ToolError) -> Option<Secret> {
+    fn lasting(&self, now: Timestamp, why: &ToolError) -> Option<Held> {
         let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
         let held = held.as_mut().filter(|held| now < held.expires_at)?;
         tracing::warn!(%why, "a token could not be renewed yet");
         held.renew_at = now.plus(PAUSE);
-        Some(held.token.clone())
+        Some(held.clone())
     }
 }
 

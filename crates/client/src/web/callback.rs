@@ -2,13 +2,18 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::HeaderMap;
 use keystile_protocol::Params;
+use keystile_protocol::jose::SignedToken;
 
+use super::form_post;
 use super::login::{self, Wish};
 use super::pages::{self, Fault};
 use crate::client::{Client, Inner};
 use crate::exchange::{self, SignedIn};
 use crate::failure::{Cause, WhatToDo};
-use crate::flow::{CallbackError, Expected, PendingLogin, attempt_of, check_callback, login_id};
+use crate::flow::{
+    CallbackError, Expected, PendingLogin, SignedResponseError, SignedResponseRules, attempt_of,
+    check_callback, login_id, open_response, response_algorithms,
+};
 use crate::observe::{Party, Step, shown};
 use crate::retire::retire;
 use crate::session::{Begun, SessionKey, SessionRecord, StoreError};
@@ -21,6 +26,8 @@ struct Arrival<'a> {
     login: Option<String>,
     /// That login, if this browser began it.
     pending: Option<PendingLogin>,
+    /// Why the parameters are not to be believed.
+    refused: Option<Cause>,
 }
 
 /// `GET /callback`: the redirect URI.
@@ -31,7 +38,7 @@ pub(super) async fn callback(
 ) -> Response {
     let inner = client.inner();
     let query = query.unwrap_or_default();
-    let arrival = Arrival::read(inner, &headers, &query);
+    let arrival = Arrival::read(inner, &headers, &query).await;
     inner.tell(Step::CallbackReceived, Party::Browser, Party::App, |mut event| {
         event.login.clone_from(&arrival.login);
         let query = url::form_urlencoded::parse(query.as_bytes()).take(20);
@@ -47,21 +54,30 @@ pub(super) async fn callback(
 }
 
 impl<'a> Arrival<'a> {
-    fn read(inner: &Inner, headers: &'a HeaderMap, query: &str) -> Self {
+    async fn read(inner: &Inner, headers: &'a HeaderMap, query: &str) -> Self {
         let params = Params::parse(query.as_bytes()).unwrap_or_default();
+        let params = form_post::opened(inner, params);
+        let (params, refused) = match verified(inner, params).await {
+            Ok(params) => (params, None),
+            Err(cause) => (Params::default(), Some(cause)),
+        };
         let login = params.optional("state").ok().flatten().map(login_id);
         let seals = inner.sessions.seals();
         let pending = login.as_ref().and_then(|id| inner.cookies.login(headers, id, seals));
-        Self { headers, params, login, pending }
+        Self { headers, params, login, pending, refused }
     }
 
     /// The rules of a callback, in the order in which they apply.
     async fn finish(&self, client: &Client) -> Result<Begun, Cause> {
         let inner = client.inner();
+        if let Some(cause) = &self.refused {
+            return Err(cause.clone());
+        }
         let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
         let expected = Expected {
             issuer: &inner.app.issuer,
-            iss_required: metadata.authorization_response_iss_parameter_supported,
+            iss_required: metadata.authorization_response_iss_parameter_supported
+                || inner.app.features.profile.is_some(),
             now: inner.now(),
         };
         let checked = check_callback(&self.params, self.pending.as_ref(), &expected);
@@ -105,6 +121,8 @@ impl<'a> Arrival<'a> {
             started_at: now,
             expires_at,
             tokens: user.tokens,
+            proof_key: pending.proof_key.clone(),
+            step_up: pending.step_up.clone(),
         };
         let failed = |error: StoreError| Cause::Store(error.to_string());
         let begun = inner.sessions.begin(record, now).await.map_err(failed)?;
@@ -144,11 +162,17 @@ impl<'a> Arrival<'a> {
             return_to,
             prompt: pending.map_or(inner.app.prompt, |login| login.prompt),
             max_age: pending.map_or(inner.app.max_age, PendingLogin::max_age),
-            login_hint: None,
+            acr: pending.map(|login| login.required_acr.clone()).filter(|acr| !acr.is_empty()),
+            acr_required: true,
+            step_up: pending.and_then(|login| login.step_up.clone()),
             attempt: attempt.saturating_add(1),
+            ..Wish::default()
         };
+        let of_its_own = pending.is_some_and(|login| login.of_its_own);
         match cause.what_to_do(attempt, silent) {
-            WhatToDo::TellUser => {
+            // What it asked for is the app's to ask again.
+            _ if of_its_own => pages::failure(inner, Fault::new(cause).return_to(&wish.return_to)),
+            WhatToDo::TellUser | WhatToDo::Wait => {
                 pages::failure(inner, Fault::new(cause).return_to(&wish.return_to))
             }
             WhatToDo::RetrySilently => login::start(inner, self.headers, &wish).await,
@@ -158,4 +182,26 @@ impl<'a> Arrival<'a> {
             }
         }
     }
+}
+
+/// The parameters of a signed response, believed; those of a plain one, where no signed one was
+/// asked for.
+pub(crate) async fn verified(inner: &Inner, params: Params) -> Result<Params, Cause> {
+    let app = &inner.app;
+    if !app.features.signed_responses {
+        return Ok(params);
+    }
+    let response = params.optional("response").map_err(CallbackError::from)?;
+    let response = response.ok_or(SignedResponseError::Missing)?;
+    let now = inner.now();
+    let metadata = inner.provider.metadata(now).await.map_err(Cause::Unreachable)?;
+    let kid = SignedToken::parse(response).map_err(SignedResponseError::from)?.header.kid;
+    let keys = inner.provider.keys(kid.as_deref(), now).await.map_err(Cause::Unreachable)?;
+    let rules = SignedResponseRules {
+        issuer: &app.issuer,
+        client_id: &app.client_id,
+        algorithms: &response_algorithms(app.features.algorithms(), &metadata),
+        leeway: app.leeway,
+    };
+    Ok(open_response(response, &keys, &rules, now)?)
 }

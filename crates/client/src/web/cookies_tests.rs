@@ -20,15 +20,8 @@ fn login(number: u8, age: u64, return_to: &str) -> PendingLogin {
         "token_endpoint": "https://login.example/token",
     }))
     .expect("metadata");
-    let request = AuthorizationRequest {
-        client_id: &ClientId::new("a").expect("valid"),
-        redirect_uri: "https://app.example/callback",
-        scope: &Scope::empty(),
-        resources: &[],
-        prompt: None,
-        max_age: None,
-        extra: &[],
-    };
+    let (client_id, scope) = (ClientId::new("a").expect("valid"), Scope::empty());
+    let request = AuthorizationRequest::new(&client_id, "https://app.example/callback", &scope);
     let started_at = NOW.minus(Duration::from_secs(age));
     let return_to = ReturnTo::or_root(return_to);
     request.begin(&metadata, return_to, 0, started_at, [number; 96]).expect("valid").pending

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
@@ -13,7 +12,9 @@ use crate::session::Session;
 /// The signed-in user, as an argument of a handler below [`crate::Client::layer`].
 ///
 /// Without one, a page load is sent to the login and comes back here; other requests are told 401.
-/// `Option<User>` lets both through.
+/// `Option<User>` lets both through. Where an app has several clients, one for each issuer, and the
+/// layers of all, it is the user of the one where somebody is signed in; [`Self::issuer`] says
+/// which. The innermost layer's counts first, and its login is where nobody is.
 #[derive(Clone)]
 pub struct User {
     session: Session,
@@ -78,11 +79,19 @@ impl fmt::Debug for User {
     }
 }
 
+/// Where the layers of several clients are in the way, the first session that there is.
 async fn user(parts: &Parts) -> Result<Option<User>, LoginRequired> {
-    let session =
-        parts.extensions.get::<Arc<RequestSession>>().ok_or_else(LoginRequired::no_layer)?;
-    let loaded = session.load().await.map_err(|_| LoginRequired::unavailable())?;
-    Ok(loaded.map(|session| User { session: session.clone() }))
+    let all = RequestSession::all(parts);
+    if all.is_empty() {
+        return Err(LoginRequired::no_layer());
+    }
+    for session in all {
+        let loaded = session.load().await.map_err(|_| LoginRequired::unavailable())?;
+        if let Some(session) = loaded {
+            return Ok(Some(User { session: session.clone() }));
+        }
+    }
+    Ok(None)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for User {
@@ -90,7 +99,7 @@ impl<S: Send + Sync> FromRequestParts<S> for User {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, LoginRequired> {
         let found = user(parts).await?;
-        let again = || parts.extensions.get::<Arc<RequestSession>>().map(|session| session.again());
+        let again = || RequestSession::all(parts).first().map(|session| session.again());
         found.ok_or_else(|| again().unwrap_or_else(LoginRequired::no_layer))
     }
 }

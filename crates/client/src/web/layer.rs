@@ -37,6 +37,10 @@ pub(super) struct RequestSession {
     session: OnceCell<Option<Session>>,
 }
 
+/// One for each client: an app may have users of several issuers.
+#[derive(Clone)]
+struct RequestSessions(Vec<Arc<RequestSession>>);
+
 impl RequestSession {
     fn new(client: &Client, parts: &Parts) -> Self {
         let inner = client.inner();
@@ -50,13 +54,20 @@ impl RequestSession {
 
     /// The one that a layer further out has made, or a new one.
     fn of(client: &Client, parts: &mut Parts) -> Arc<Self> {
-        let known = parts.extensions.get::<Arc<Self>>();
-        if let Some(known) = known.filter(|known| known.client.is(client)) {
+        let all = Self::all(parts);
+        if let Some(known) = all.iter().find(|known| known.client.is(client)) {
             return Arc::clone(known);
         }
         let new = Arc::new(Self::new(client, parts));
-        parts.extensions.insert(Arc::clone(&new));
+        let mut all = all.to_vec();
+        all.insert(0, Arc::clone(&new));
+        parts.extensions.insert(RequestSessions(all));
         new
+    }
+
+    /// Those of each client whose layer the request came through, the innermost first.
+    pub(super) fn all(parts: &Parts) -> &[Arc<Self>] {
+        parts.extensions.get::<RequestSessions>().map_or(&[], |all| &all.0)
     }
 
     pub(super) async fn load(&self) -> Result<Option<&Session>, StoreError> {

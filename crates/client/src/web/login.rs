@@ -3,14 +3,21 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
-use keystile_protocol::Params;
 use keystile_protocol::messages::Metadata;
+use keystile_protocol::{AuthorizationDetails, Params};
 
 use super::pages::{self, Fault};
-use crate::client::{Client, Inner};
+use super::step_up;
+use crate::call::Call;
+use crate::client::{App, Client, Inner};
 use crate::entropy::random;
+use crate::exchange::About;
 use crate::failure::Cause;
-use crate::flow::{AuthorizationRequest, Prompt, ReturnTo, Started};
+use crate::flow::{
+    AuthorizationRequest, ClientKey, Parameters, PendingLogin, Prompt, ProofKey, ReturnTo, Started,
+    StepUp, TokenError, authorization_url, pushed_request, pushed_url, read_pushed_response,
+    signed_request,
+};
 use crate::observe::{Party, Step, shown};
 use crate::session::SessionKey;
 
@@ -20,10 +27,20 @@ const HINT_AT_MOST: usize = 255;
 /// How one login differs from the configured one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wish {
+    /// Where the browser comes back to; the app's callback, where it is not said.
+    pub(super) redirect_uri: Option<String>,
     pub(super) return_to: ReturnTo,
     pub(super) prompt: Option<Prompt>,
     pub(super) max_age: Option<Duration>,
     pub(super) login_hint: Option<String>,
+    /// How the user is to be authenticated; as configured, where it is not said.
+    pub(super) acr: Option<Vec<String>>,
+    /// Whether a login with another `acr` than those is of no use.
+    pub(super) acr_required: bool,
+    /// What an API asked for, if that is why.
+    pub(super) step_up: Option<StepUp>,
+    /// Details of this one login (RFC 9396).
+    pub(super) details: Option<AuthorizationDetails>,
     pub(super) attempt: u8,
 }
 
@@ -50,48 +67,119 @@ pub(super) async fn login(
 /// Sends the browser to the authorization server.
 pub(super) async fn start(inner: &Inner, headers: &HeaderMap, wish: &Wish) -> Response {
     let now = inner.now();
-    let metadata = match inner.provider.metadata(now).await {
-        Ok(metadata) => metadata,
-        Err(why) => {
-            let fault = Fault::new(Cause::Unreachable(why)).return_to(&wish.return_to);
-            return pages::failure(inner, fault);
+    let (url, pending) = match begin(inner, wish).await {
+        Ok(begun) => begun,
+        Err(cause) => {
+            return pages::failure(inner, Fault::new(cause).return_to(&wish.return_to));
         }
     };
-    let Some(started) = begin(inner, wish, &metadata) else {
-        return pages::unavailable();
-    };
-    let pending = &started.pending;
     inner.tell(Step::LoginStarted, Party::App, Party::Browser, |event| {
-        let query = started.url.split_once('?').map_or("", |(_, query)| query);
+        let query = url.split_once('?').map_or("", |(_, query)| query);
         let query = url::form_urlencoded::parse(query.as_bytes());
-        let event = event.in_login(&pending.id()).request("GET", &started.url);
+        let event = event.in_login(&pending.id()).request("GET", &url);
         event.all(query.map(|(name, value)| shown(&name, &value)))
     });
     let seals = inner.sessions.seals();
-    let sealed = seals.seal(pending, 0, now, random());
+    let sealed = seals.seal(&pending, 0, now, random());
     let mut cookies = inner.cookies.make_room(headers, seals, now);
-    cookies.push(inner.cookies.set_login(pending, &sealed));
-    pages::with_cookies(pages::redirect(&started.url), cookies)
+    cookies.push(inner.cookies.set_login(&pending, &sealed));
+    pages::with_cookies(pages::redirect(&url), cookies)
 }
 
-fn begin(inner: &Inner, wish: &Wish, metadata: &Metadata) -> Option<Started> {
+/// Where to send the browser, and what to keep until it comes back.
+/// The login of an app that the browser finds elsewhere than at its callback.
+pub(crate) async fn begin_for(
+    inner: &Inner,
+    redirect_uri: String,
+) -> Result<(String, PendingLogin), Cause> {
+    let wish = Wish { redirect_uri: Some(redirect_uri), ..Wish::configured(inner) };
+    begin(inner, &wish).await
+}
+
+async fn begin(inner: &Inner, wish: &Wish) -> Result<(String, PendingLogin), Cause> {
+    let app = &inner.app;
+    let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
+    let signing = app.signing_key.as_ref();
+    let algorithm = signing.map(ClientKey::algorithm);
+    app.features.check_metadata(&app.credential, algorithm, &app.algorithms, &metadata)?;
+    let started = ask(inner, wish, &metadata)?;
+    let (parameters, mut pending) = (started.parameters, started.pending);
+    pending.of_its_own = wish.details.is_some();
+    let signing = signing.filter(|_| app.features.signed_requests);
+    let parameters = match signing {
+        None => parameters,
+        Some(key) => signed_request(&parameters, key, &app.client_id, &app.issuer, inner.now())
+            .map_err(|problem| Cause::Unreachable(problem.to_string()))?,
+    };
+    let endpoint = &metadata.authorization_endpoint;
+    if !app.features.pushed && !metadata.require_pushed_authorization_requests {
+        return Ok((authorization_url(endpoint, &parameters), pending));
+    }
+    // Beside an object nothing counts (RFC 9126 section 3).
+    let alone = |name: &str| signing.is_none() || name == "request" || name == "client_id";
+    let parameters = parameters.into_iter().filter(|(name, _)| alone(name)).collect();
+    let request_uri = push(inner, &parameters, &pending).await?;
+    Ok((pushed_url(endpoint, &app.client_id, &request_uri), pending))
+}
+
+fn ask(inner: &Inner, wish: &Wish, metadata: &Metadata) -> Result<Started, Cause> {
     let app = &inner.app;
     let mut extra = app.extra.clone();
     extra.extend(wish.login_hint.clone().map(|hint| ("login_hint".to_owned(), hint)));
+    let unmade = |problem: String| Cause::Unreachable(problem);
+    let redirect_uri = wish.redirect_uri.as_ref().unwrap_or(&app.redirect_uri);
+    let key = app.features.dpop.then(ProofKey::generate).transpose();
+    let key = key.map_err(|problem| unmade(problem.to_string()))?;
     let request = AuthorizationRequest {
-        client_id: &app.client_id,
-        redirect_uri: &app.redirect_uri,
-        scope: &app.scope,
         resources: &app.resources,
         prompt: wish.prompt,
         max_age: wish.max_age,
+        acr_values: wish.acr.as_ref().unwrap_or(&app.acr_values),
+        acr_required: app.scope.contains("openid")
+            && if wish.acr.is_some() { wish.acr_required } else { app.acr_required },
+        step_up: wish.step_up.as_ref(),
+        claims: app.claims.as_deref(),
+        authorization_details: wish.details.as_ref().or(app.details.as_ref()),
+        response_mode: app.features.response_mode(),
+        proof_key: key.as_ref(),
         extra: &extra,
+        ..AuthorizationRequest::new(&app.client_id, redirect_uri, &app.scope)
     };
     let mut bytes = [0; 96];
     bytes[..32].copy_from_slice(&random::<32>());
     bytes[32..64].copy_from_slice(&random::<32>());
     bytes[64..].copy_from_slice(&random::<32>());
-    request.begin(metadata, wish.return_to.clone(), wish.attempt, inner.now(), bytes).ok()
+    let begun = request.begin(metadata, wish.return_to.clone(), wish.attempt, inner.now(), bytes);
+    begun.map_err(|problem| unmade(problem.to_string()))
+}
+
+/// Sends the request ahead (RFC 9126) and brings back what it is called by.
+async fn push(
+    inner: &Inner,
+    parameters: &Parameters,
+    pending: &PendingLogin,
+) -> Result<String, Cause> {
+    let request = pushed_request(&inner.app.client_id, &inner.app.credential, parameters);
+    let login = pending.id();
+    let call = Call {
+        endpoint: "pushed_authorization_request_endpoint",
+        request: &request,
+        key: None,
+        repeatable: true,
+        steps: (Step::PushedRequest, Step::PushedResponse),
+        about: About { login: &login, session: None },
+    };
+    match inner.call(&call, read_pushed_response).await {
+        Ok(pushed) => Ok(pushed.request_uri),
+        Err(error) => {
+            tracing::warn!(%login, %error, "a request could not be pushed");
+            Err(match error {
+                TokenError::Refused { error: Some(code), .. } => Cause::Pushed(code),
+                TokenError::Refused { error: None, .. } => Cause::UnknownError,
+                other => Cause::Unreachable(other.to_string()),
+            })
+        }
+    }
 }
 
 /// A login ended here a moment ago and its session is not to be found: cookies do not stick, or
@@ -112,18 +200,40 @@ pub(super) async fn has_session(inner: &Inner, headers: &HeaderMap) -> bool {
 }
 
 impl Wish {
+    /// What is configured, and nothing else.
+    pub(super) fn configured(inner: &Inner) -> Self {
+        let App { prompt, max_age, .. } = inner.app;
+        Self { prompt, max_age, ..Self::default() }
+    }
+
+    /// As an API asked for it (RFC 9470 section 5): the stricter of its age and the app's.
+    fn stepping_up(mut self, wanted: StepUp) -> Self {
+        let age = wanted.max_age.map(Duration::from_secs);
+        self.max_age = age.into_iter().chain(self.max_age).min();
+        if !wanted.acr_values.is_empty() {
+            self.acr = Some(wanted.acr_values.clone());
+            self.acr_required = true;
+        }
+        self.step_up = Some(wanted);
+        self
+    }
+
     fn read(query: &Params, inner: &Inner) -> Self {
         let text = |name| query.optional(name).ok().flatten();
         let hint = text("login_hint")
             .filter(|hint| hint.len() <= HINT_AT_MOST && !hint.chars().any(char::is_control));
         let asked = text("max_age").and_then(|age| age.parse().ok()).map(Duration::from_secs);
-        Self {
+        let wish = Self {
             return_to: text("return_to").map(ReturnTo::or_root).unwrap_or_default(),
             prompt: text("prompt").and_then(Prompt::from_name).or(inner.app.prompt),
             // A link may ask for more than the app does, not for less.
             max_age: asked.into_iter().chain(inner.app.max_age).min(),
             login_hint: hint.map(str::to_owned),
-            attempt: 0,
+            ..Self::default()
+        };
+        match text("step_up").and_then(|sealed| step_up::opened(inner, sealed)) {
+            Some(wanted) => wish.stepping_up(wanted),
+            None => wish,
         }
     }
 }

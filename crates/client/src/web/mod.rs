@@ -1,8 +1,9 @@
 //! The axum side: routes, a layer, an extractor.
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use keystile_protocol::jose::JwkSet;
 
 use crate::client::Client;
 
@@ -10,17 +11,25 @@ mod backchannel_logout;
 mod callback;
 mod cookies;
 mod extract;
+mod form_post;
 mod layer;
 mod login;
+mod login_request;
 mod logout;
 mod pages;
 mod required;
+mod step_up;
 mod used;
 
+pub(crate) use callback::verified;
 pub(crate) use cookies::Cookies;
 pub use extract::User;
 pub use layer::{SessionLayer, SessionService};
+pub(crate) use login::begin_for;
+pub use login_request::LoginRequest;
+pub(crate) use login_request::login;
 pub use required::LoginRequired;
+pub(crate) use step_up::Demand;
 pub(crate) use used::UsedLogins;
 
 /// Bytes of a message of the authorization server.
@@ -30,10 +39,23 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(client: &Client) -> Route
     let paths = &client.inner().paths;
     let bound = DefaultBodyLimit::max(LOGOUT_MESSAGE_AT_MOST);
     let backchannel = post(backchannel_logout::receive).layer(bound);
-    Router::new()
+    let mut callback = get(callback::callback);
+    if client.inner().app.features.form_post {
+        let posted = post(form_post::receive).layer(DefaultBodyLimit::max(form_post::AT_MOST));
+        callback = callback.merge(posted);
+    }
+    let mut routes = Router::new()
         .route(&paths.login, get(login::login))
-        .route(&paths.callback, get(callback::callback))
+        .route(&paths.callback, callback)
         .route(&paths.logout, post(logout::logout))
-        .route(&paths.backchannel, backchannel)
-        .with_state(client.clone())
+        .route(&paths.backchannel, backchannel);
+    if let Some(path) = &paths.jwks {
+        routes = routes.route(path, get(keys));
+    }
+    routes.with_state(client.clone())
+}
+
+/// `GET` of the app's `jwks_uri` (RFC 7591 section 2).
+async fn keys(State(client): State<Client>) -> Json<JwkSet> {
+    Json(client.jwks())
 }

@@ -16,6 +16,8 @@ pub struct LoginRequired(Answer);
 enum Answer {
     Redirect(String),
     Unauthorized,
+    /// The user is signed in, and not strongly enough.
+    Insufficient,
     Unavailable,
     NoLayer,
 }
@@ -30,6 +32,17 @@ impl LoginRequired {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let return_to = ReturnTo::or_root(path);
         Self(Answer::Redirect(with_query(login_path, &[("return_to", return_to.as_str())])))
+    }
+
+    /// The same way to the login, with what it is to ask for.
+    pub(super) fn stepping_up(&self, sealed: &str) -> Self {
+        Self(match &self.0 {
+            Answer::Redirect(location) => {
+                Answer::Redirect(with_query(location, &[("step_up", sealed)]))
+            }
+            Answer::Unauthorized => Answer::Insufficient,
+            other => other.clone(),
+        })
     }
 
     pub(super) fn unavailable() -> Self {
@@ -55,18 +68,8 @@ impl IntoResponse for LoginRequired {
     fn into_response(self) -> Response {
         match self.0 {
             Answer::Redirect(location) => pages::redirect(&location),
-            Answer::Unauthorized => {
-                let body = r#"{"error":"login_required"}"#;
-                let mut response = (StatusCode::UNAUTHORIZED, body).into_response();
-                let headers = response.headers_mut();
-                let json = HeaderValue::from_static("application/json");
-                headers.insert(header::CONTENT_TYPE, json);
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                // RFC 9110 section 15.5.2 wants a challenge; there is none for a cookie.
-                let challenge = HeaderValue::from_static("Session");
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
-                response
-            }
+            Answer::Unauthorized => unauthorized(r#"{"error":"login_required"}"#),
+            Answer::Insufficient => unauthorized(r#"{"error":"insufficient_user_authentication"}"#),
             Answer::Unavailable => pages::unavailable(),
             Answer::NoLayer => {
                 tracing::error!("User is extracted where client.layer() is missing");
@@ -74,6 +77,16 @@ impl IntoResponse for LoginRequired {
             }
         }
     }
+}
+
+fn unauthorized(body: &'static str) -> Response {
+    let mut response = (StatusCode::UNAUTHORIZED, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // RFC 9110 section 15.5.2 wants a challenge; there is none for a cookie.
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
+    response
 }
 
 #[cfg(test)]

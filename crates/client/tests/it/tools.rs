@@ -5,7 +5,7 @@ use std::time::Duration;
 use keystile_client::protocol::token_exchange::TokenType;
 use keystile_client::protocol::{Scope, Secret};
 use keystile_client::tools::{Exchange, Polled};
-use keystile_client::{Cause, Granted, Shown, ToolError};
+use keystile_client::{Cause, ClientBuilder, Granted, Shown, ToolError};
 
 use crate::bench::{Setup, query_of};
 
@@ -283,4 +283,41 @@ async fn a_grant_is_kept_renewed_and_given_back() {
     assert_eq!(error, ToolError::Over);
     setup.client.give_back(renewed.clone()).await.expect("given back");
     assert_eq!(setup.client.renewed(&renewed).await.expect_err("gone"), ToolError::Over);
+}
+
+#[tokio::test]
+async fn with_dpop_a_tools_tokens_are_bound_and_go_with_a_proof_rfc_9449_7_1() {
+    let setup = Setup::with(ClientBuilder::dpop).await;
+    setup.server.facts().token_nonce = Some("the server's".to_owned());
+    let mut login = setup.client.begin_device_login().await.expect("codes");
+    let Ok(Polled::Granted(granted)) = login.poll().await else { panic!("tokens") };
+    let photos = format!("{}/photos", setup.server.url);
+    let call = async |headers| {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        http.get(&photos).headers(headers).send().await.expect("answered").status()
+    };
+    let kept = granted.access_token().expose().to_owned();
+    assert!(setup.server.facts().bound_to.contains_key(&kept));
+    let headers = setup.client.authorization(&granted, "GET", &photos).expect("signed");
+    assert_eq!(call(headers).await, 200);
+    setup.wait(300);
+    let renewed = setup.client.renewed(&granted).await.expect("renewed with the same key");
+    let headers = setup.client.authorization(&renewed, "GET", &photos).expect("signed");
+    assert_eq!(call(headers).await, 200);
+    let tokens = setup.client.service_tokens();
+    for _ in 0..2 {
+        let headers = tokens.authorization("GET", &photos).await.expect("signed");
+        assert_eq!(
+            headers["authorization"].to_str().expect("text").split(' ').next(),
+            Some("DPoP")
+        );
+        assert_eq!(call(headers).await, 200);
+    }
+    let login = setup.client.begin_native_login().await.expect("begun");
+    let back = setup.server.approve(login.url());
+    let waiting = tokio::spawn(login.wait(SOON));
+    visit(&back).await;
+    let granted = waiting.await.expect("no panic").expect("granted");
+    let headers = setup.client.authorization(&granted, "GET", &photos).expect("signed");
+    assert_eq!(call(headers).await, 200);
 }

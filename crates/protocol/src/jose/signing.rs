@@ -13,6 +13,8 @@ use super::jwk::{p256_jwk, rsa_jwk};
 use super::{Algorithm, JoseError, Jwk};
 use crate::encoding::base64url;
 
+mod private;
+
 /// A private key that signs tokens.
 pub struct SigningKey {
     algorithm: Algorithm,

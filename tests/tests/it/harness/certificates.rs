@@ -86,7 +86,8 @@ impl Identity {
         format!(":{}:", base64(self.certificate.der()))
     }
 
-    fn pem(&self) -> String {
+    /// The certificate and its key.
+    pub(crate) fn pem(&self) -> String {
         format!("{}{}", self.certificate.pem(), self.key.serialize_pem())
     }
 }

@@ -16,6 +16,7 @@ mod payments;
 mod previous;
 mod program;
 mod reader;
+mod relying_party;
 
 pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
@@ -34,3 +35,4 @@ pub(crate) use program::{
     new_directory, program,
 };
 pub(crate) use reader::{Reader, header, published, verified};
+pub(crate) use relying_party::{RelyingParty, approved};

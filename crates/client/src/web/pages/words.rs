@@ -3,6 +3,7 @@ use keystile_protocol::ErrorCode;
 
 use super::STYLE;
 use crate::failure::{Cause, LoginFailure};
+use crate::flow::IdTokenError;
 
 /// A page: a heading, a sentence, and where to go from here.
 pub(super) struct Page<'a> {
@@ -50,6 +51,13 @@ fn words(cause: &Cause) -> (&'static str, &'static str, &'static str) {
              change your mind, you can sign in at any time.",
             "Sign in after all",
         ),
+        Cause::Authorization(ErrorCode::UnmetAuthenticationRequirements)
+        | Cause::IdToken(IdTokenError::Acr) => (
+            "A stronger sign-in is needed",
+            "What you wanted to do asks for a stronger way to sign in, such as a second factor, \
+             than the one that you have. Nothing has changed.",
+            "Sign in in another way",
+        ),
         Cause::Framed => (
             "Sign in on a page of its own",
             "To keep your password safe, signing in does not work inside of another page.",
@@ -93,12 +101,20 @@ fn words(cause: &Cause) -> (&'static str, &'static str, &'static str) {
 
 pub(super) fn status(cause: &Cause) -> StatusCode {
     match cause {
-        Cause::Authorization(ErrorCode::AccessDenied) | Cause::Framed => StatusCode::FORBIDDEN,
-        Cause::UnknownLogin | Cause::Loop | Cause::Malformed(_) | Cause::WrongIssuer => {
-            StatusCode::BAD_REQUEST
-        }
+        Cause::Authorization(
+            ErrorCode::AccessDenied | ErrorCode::UnmetAuthenticationRequirements,
+        )
+        | Cause::IdToken(IdTokenError::Acr)
+        | Cause::Framed => StatusCode::FORBIDDEN,
+        Cause::UnknownLogin
+        | Cause::Loop
+        | Cause::Malformed(_)
+        | Cause::SignedResponse(_)
+        | Cause::WrongIssuer => StatusCode::BAD_REQUEST,
         cause if cause.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
-        Cause::Authorization(_) | Cause::Token(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Cause::Authorization(_) | Cause::Pushed(_) | Cause::Token(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         _ => StatusCode::BAD_GATEWAY,
     }
 }

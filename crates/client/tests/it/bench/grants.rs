@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse, Json, Response};
+use keystile_client::protocol::jose::Thumbprint;
 use serde_json::{Value, json};
 
 use super::server::{Facts, Shared, hit, issue, refuse};
@@ -50,7 +51,11 @@ pub(super) async fn device_authorization(
 }
 
 /// The answer to a grant that is told here.
-pub(super) async fn token(facts: &Shared, form: &HashMap<String, String>) -> Option<Response> {
+pub(super) async fn token(
+    facts: &Shared,
+    form: &HashMap<String, String>,
+    bound: Option<Thumbprint>,
+) -> Option<Response> {
     let locked = || facts.lock().expect("not poisoned");
     let kind = form["grant_type"].as_str();
     match kind.strip_prefix("urn:ietf:params:oauth:grant-type:").unwrap_or(kind) {
@@ -61,10 +66,10 @@ pub(super) async fn token(facts: &Shared, form: &HashMap<String, String>) -> Opt
             let mut facts = locked();
             Some(match facts.grants.service_error {
                 Some(error) => refuse(400, error),
-                None => issue(&mut facts, None),
+                None => issue(&mut facts, None, bound),
             })
         }
-        "device_code" => Some(device(&mut locked(), form)),
+        "device_code" => Some(device(&mut locked(), form, bound)),
         "token-exchange" => {
             locked().grants.exchange = form.clone();
             let answer = json!({
@@ -77,12 +82,16 @@ pub(super) async fn token(facts: &Shared, form: &HashMap<String, String>) -> Opt
     }
 }
 
-fn device(facts: &mut Facts, form: &HashMap<String, String>) -> Response {
+fn device(
+    facts: &mut Facts,
+    form: &HashMap<String, String>,
+    bound: Option<Thumbprint>,
+) -> Response {
     let codes = facts.grants.codes.as_ref().expect("codes");
     assert_eq!(codes["device_code"], form["device_code"].as_str());
     match facts.grants.polls.pop_front() {
         Some("") => axum::http::StatusCode::BAD_GATEWAY.into_response(),
         Some(error) => refuse(400, error),
-        None => issue(facts, Some(&json!({ "client_id": "photo-printer" }))),
+        None => issue(facts, Some(&json!({ "client_id": "photo-printer" })), bound),
     }
 }

@@ -15,7 +15,8 @@ use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Frame;
 use keystile_client::protocol::encoding::{base64url, sha256};
-use keystile_client::protocol::jose::{Algorithm, JwkSet, SigningKey};
+use keystile_client::protocol::jose::{Algorithm, JwkSet, SigningKey, Thumbprint};
+use keystile_client::protocol::{Timestamp, dpop};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -28,6 +29,8 @@ pub(crate) enum Answering {
     Error(u16, &'static str),
     /// The code is redeemed and the answer never arrives.
     Lost,
+    /// Busy for that many requests, with this `Retry-After` in seconds.
+    Busy(usize, &'static str),
 }
 
 pub(crate) struct Facts {
@@ -53,6 +56,21 @@ pub(crate) struct Facts {
     pub(crate) only_oauth_metadata: bool,
     pub(crate) userinfo: Value,
     pub(crate) grants: super::grants::Grants,
+    /// What proofs at the token endpoint, and at the API, have to say.
+    pub(crate) token_nonce: Option<String>,
+    pub(crate) api_nonce: Option<String>,
+    /// Proofs that came, by their `jti`.
+    pub(crate) proofs: Vec<String>,
+    /// What access tokens are bound to.
+    pub(crate) bound_to: HashMap<String, Thumbprint>,
+    /// Whether it knows no DPoP.
+    pub(crate) binds_nothing: bool,
+    /// Members that the metadata have beside the usual ones.
+    pub(crate) metadata: Value,
+    /// Whether ID tokens are signed under a name.
+    pub(crate) names_keys: bool,
+    /// What the API demands with a 401.
+    pub(crate) api_challenge: Option<&'static str>,
 }
 
 pub(super) type Shared = Arc<Mutex<Facts>>;
@@ -93,6 +111,14 @@ impl Server {
             only_oauth_metadata: false,
             userinfo: json!({"sub": "user-1", "email": "ann@example.org", "aud": "x"}),
             grants: super::grants::Grants::default(),
+            token_nonce: None,
+            api_nonce: None,
+            proofs: Vec::new(),
+            bound_to: HashMap::new(),
+            binds_nothing: false,
+            metadata: json!({}),
+            names_keys: true,
+            api_challenge: None,
         };
         let mut server = Self { url, ahead, facts: Arc::new(Mutex::new(facts)), running: None };
         server.run(listener);
@@ -108,6 +134,7 @@ impl Server {
             .route("/device_authorization", post(super::grants::device_authorization))
             .route("/userinfo", get(userinfo))
             .route("/revoke", post(revoke))
+            .route("/par", post(par))
             .route("/photos", get(photos).post(photos))
             .route("/elsewhere", get(elsewhere))
             .with_state(Arc::clone(&self.facts));
@@ -170,7 +197,7 @@ async fn metadata(State(facts): State<Shared>) -> Response {
     let facts = facts.lock().expect("not poisoned");
     let url = &facts.url;
     let device = facts.grants.codes.as_ref().map(|_| format!("{url}/device_authorization"));
-    Json(json!({
+    let mut metadata = json!({
         "issuer": facts.issuer_in_metadata.as_ref().unwrap_or(url),
         "authorization_endpoint": format!("{url}/authorize"),
         "token_endpoint": format!("{url}/token"),
@@ -181,8 +208,11 @@ async fn metadata(State(facts): State<Shared>) -> Response {
         "device_authorization_endpoint": device,
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "authorization_response_iss_parameter_supported": facts.iss_promised,
-    }))
-    .into_response()
+    });
+    for (name, value) in facts.metadata.as_object().expect("an object") {
+        metadata[name] = value.clone();
+    }
+    Json(metadata).into_response()
 }
 
 async fn jwks(State(facts): State<Shared>) -> Json<JwkSet> {
@@ -201,12 +231,16 @@ async fn token(
     if headers.get(header::AUTHORIZATION).is_none_or(|value| value != basic) {
         return refuse(401, "invalid_client");
     }
-    if let Some(answer) = super::grants::token(&facts, &form).await {
+    let bound = match proof(&facts, &headers, "POST", "/token", None) {
+        Ok(key) => key,
+        Err(refused) => return refused,
+    };
+    if let Some(answer) = super::grants::token(&facts, &form, bound).await {
         return answer;
     }
     if form["grant_type"] == "refresh_token" {
         // Done at once, told late: who does not wait for the answer has lost it.
-        let answer = refresh(&facts, &form);
+        let answer = refresh(&facts, &form, bound);
         let takes = facts.lock().expect("not poisoned").refresh_takes;
         tokio::time::sleep(takes).await;
         return answer;
@@ -223,21 +257,82 @@ async fn token(
     match facts.token.clone() {
         Answering::Error(status, error) => refuse(status, error),
         Answering::Lost => lost(),
-        Answering::Well => issue(&mut facts, Some(&request)),
+        Answering::Busy(times, after) => {
+            facts.token = still_busy(times, after);
+            busy(after)
+        }
+        Answering::Well => issue(&mut facts, Some(&request), bound),
     }
 }
 
-fn refresh(facts: &Shared, form: &HashMap<String, String>) -> Response {
+fn refresh(facts: &Shared, form: &HashMap<String, String>, bound: Option<Thumbprint>) -> Response {
     hit(facts, "refresh");
     let mut facts = facts.lock().expect("not poisoned");
     match facts.refresh.clone() {
         Answering::Error(status, error) => refuse(status, error),
         Answering::Lost => lost(),
+        Answering::Busy(times, after) => {
+            facts.refresh = still_busy(times, after);
+            busy(after)
+        }
         Answering::Well if facts.refresh_tokens.last() != Some(&form["refresh_token"]) => {
             refuse(400, "invalid_grant")
         }
-        Answering::Well => issue(&mut facts, None),
+        Answering::Well => issue(&mut facts, None, bound),
     }
+}
+
+fn still_busy(times: usize, after: &'static str) -> Answering {
+    if times > 1 { Answering::Busy(times - 1, after) } else { Answering::Well }
+}
+
+fn busy(after: &str) -> Response {
+    let mut response = refuse(503, "temporarily_unavailable");
+    response.headers_mut().insert(header::RETRY_AFTER, after.parse().expect("fits"));
+    response
+}
+
+/// The proof of a request is good, new and says the nonce; or there is none where none is needed.
+fn proof(
+    facts: &Shared,
+    headers: &HeaderMap,
+    method: &str,
+    path: &str,
+    access_token: Option<&str>,
+) -> Result<Option<Thumbprint>, Response> {
+    let mut facts = facts.lock().expect("not poisoned");
+    let proof = headers.get("dpop").filter(|_| !facts.binds_nothing);
+    let Some(proof) = proof else { return Ok(None) };
+    let urls = [format!("{}{path}", facts.url)];
+    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("1970");
+    let seconds = i64::try_from(seconds.as_secs()).expect("fits");
+    let now = Timestamp::from_seconds(seconds + facts.ahead.load(Ordering::SeqCst));
+    let expected = dpop::Expected { method, urls: &urls, access_token };
+    let proved = dpop::verify(proof.to_str().expect("text"), &expected, now).expect("a good proof");
+    assert!(!facts.proofs.contains(&proved.jti), "a proof is sent once");
+    facts.proofs.push(proved.jti);
+    let nonce = if access_token.is_some() { &facts.api_nonce } else { &facts.token_nonce };
+    match nonce {
+        Some(nonce) if proved.nonce.as_ref() != Some(nonce) => {
+            let challenge = "DPoP error=\"use_dpop_nonce\"";
+            let mut response = match access_token {
+                None => refuse(400, "use_dpop_nonce"),
+                Some(_) => {
+                    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], "nonce")
+                        .into_response()
+                }
+            };
+            response.headers_mut().insert("dpop-nonce", nonce.parse().expect("fits"));
+            Err(response)
+        }
+        _ => Ok(Some(proved.key)),
+    }
+}
+
+/// A JWT whose header names no key.
+fn unnamed(key: &SigningKey, claims: &Value) -> String {
+    // With the key itself in it, which nobody believes.
+    key.sign_with_jwk("JWT", claims).expect("signed")
 }
 
 pub(super) fn refuse(status: u16, error: &str) -> Response {
@@ -265,14 +360,19 @@ impl HttpBody for BrokenOff {
     }
 }
 
-pub(super) fn issue(facts: &mut Facts, request: Option<&Value>) -> Response {
+pub(super) fn issue(
+    facts: &mut Facts,
+    request: Option<&Value>,
+    bound: Option<Thumbprint>,
+) -> Response {
     let number = facts.secrets.len();
     let access = base64url(sha256(format!("access {number}")));
     let refresh = base64url(sha256(format!("refresh {number}")));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("1970");
     let now = i64::try_from(now.as_secs()).expect("fits") + facts.ahead.load(Ordering::SeqCst);
     let mut answer = json!({
-        "access_token": access, "token_type": "Bearer", "expires_in": facts.expires_in,
+        "access_token": access, "token_type": if bound.is_some() { "DPoP" } else { "Bearer" },
+        "expires_in": facts.expires_in,
     });
     if facts.gives_refresh_token {
         answer["refresh_token"] = json!(refresh);
@@ -286,9 +386,11 @@ pub(super) fn issue(facts: &mut Facts, request: Option<&Value>) -> Response {
             claims[name] = value.clone();
         }
         let id_token = facts.key.sign("JWT", &claims).expect("signed");
+        let id_token = if facts.names_keys { id_token } else { unnamed(&facts.key, &claims) };
         facts.secrets.push(id_token.clone());
         answer["id_token"] = json!(id_token);
     }
+    facts.bound_to.extend(bound.map(|key| (access.clone(), key)));
     facts.access_tokens = vec![access.clone()];
     facts.refresh_tokens.push(refresh.clone());
     facts.secrets.extend([access, refresh]);
@@ -298,7 +400,8 @@ pub(super) fn issue(facts: &mut Facts, request: Option<&Value>) -> Response {
 fn is_authorized(facts: &Shared, headers: &HeaderMap) -> bool {
     let facts = facts.lock().expect("not poisoned");
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = value.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let scheme = if headers.contains_key("dpop") { "DPoP " } else { "Bearer " };
+    let token = value.and_then(|value| value.strip_prefix(scheme)).unwrap_or_default();
     facts.access_tokens.iter().any(|known| known == token) && !facts.api_refuses
 }
 
@@ -317,11 +420,38 @@ async fn revoke(State(facts): State<Shared>, Form(form): Form<HashMap<String, St
 
 async fn photos(State(facts): State<Shared>, headers: HeaderMap) -> Response {
     hit(&facts, "photos");
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| value.strip_prefix("DPoP "));
+    let proved = match proof(&facts, &headers, "GET", "/photos", token) {
+        Ok(key) => key,
+        Err(refused) => return refused,
+    };
+    let bound_to = |token| facts.lock().expect("not poisoned").bound_to.get(token).copied();
+    assert_eq!(proved, token.and_then(bound_to), "a proof with the key of the token");
+    if let Some(challenge) = facts.lock().expect("not poisoned").api_challenge {
+        let headers = [(header::WWW_AUTHENTICATE, challenge)];
+        return (StatusCode::UNAUTHORIZED, headers, "insufficient").into_response();
+    }
     if is_authorized(&facts, &headers) {
         "three photos".into_response()
     } else {
         (StatusCode::UNAUTHORIZED, "no").into_response()
     }
+}
+
+/// What is pushed is found by its `state` alone: the browser brings that back from here.
+async fn par(State(facts): State<Shared>, Form(form): Form<HashMap<String, String>>) -> Response {
+    hit(&facts, "par");
+    let mut facts = facts.lock().expect("not poisoned");
+    if let Answering::Busy(times, after) = facts.token {
+        facts.token = still_busy(times, after);
+        return busy(after);
+    }
+    if let Answering::Error(status, error) = facts.token {
+        return refuse(status, error);
+    }
+    let answer = json!({"request_uri": format!("urn:{}", form["state"]), "expires_in": 60});
+    (StatusCode::CREATED, Json(answer)).into_response()
 }
 
 async fn elsewhere() -> Response {

@@ -1,0 +1,90 @@
+use std::fmt;
+use std::sync::Arc;
+
+use keystile_protocol::jose::{Algorithm, JoseError, Jwk, SigningKey};
+use serde_json::Value;
+
+/// The app's own private key: it proves who the app is (`private_key_jwt`) and signs its requests.
+/// The server knows the public half, by registration or from the app's `jwks_uri`. Cheap to clone.
+#[derive(Clone)]
+pub struct ClientKey(Arc<SigningKey>);
+
+impl ClientKey {
+    /// Makes a new one, which is gone with the process: see [`Self::from_file`] for one that stays.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, JoseError> {
+        SigningKey::generate(algorithm).map(|made| Self(Arc::new(made.key)))
+    }
+
+    /// Takes a key in PEM: `BEGIN PRIVATE KEY`, which is PKCS #8. P-256 signs with ES256, Ed25519
+    /// with EdDSA, RSA with PS256.
+    pub fn from_pem(pem: &str) -> Result<Self, JoseError> {
+        let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+        let body = pem.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
+        let (body, _) = body.ok_or(JoseError::Key(
+            "it is no PEM with 'BEGIN PRIVATE KEY'; other forms become one with: openssl pkcs8 \
+             -topk8 -nocrypt",
+        ))?;
+        let body: String = body.split_whitespace().collect();
+        let der = keystile_protocol::encoding::from_base64(body)
+            .ok_or(JoseError::Key("its PEM is no base64"))?;
+        SigningKey::from_any_pkcs8(&der).map(|key| Self(Arc::new(key)))
+    }
+
+    /// Takes a private JWK (RFC 7517). It keeps its `kid`; its `alg` says what an RSA key signs
+    /// with.
+    pub fn from_jwk(jwk: &Value) -> Result<Self, JoseError> {
+        SigningKey::from_private_jwk(jwk).map(|key| Self(Arc::new(key)))
+    }
+
+    /// What it signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+
+    /// Its public half, as it is registered or published.
+    pub fn public(&self) -> &Jwk {
+        self.0.public()
+    }
+
+    pub(super) fn sign(&self, typ: &str, claims: &Value) -> Result<String, JoseError> {
+        self.0.sign(typ, claims)
+    }
+}
+
+impl PartialEq for ClientKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.public() == other.0.public()
+    }
+}
+
+impl Eq for ClientKey {}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientKey({} {})", self.algorithm(), self.0.kid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    #[test]
+    fn a_pem_of_each_type_is_read_and_other_forms_are_told_how_to_become_one() {
+        for algorithm in [Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256] {
+            let made = SigningKey::generate(algorithm).expect("made");
+            let body = STANDARD.encode(&made.pkcs8);
+            let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+            let key = ClientKey::from_pem(&pem).expect("read");
+            assert_eq!((key.algorithm(), key.public()), (algorithm, made.key.public()));
+            assert!(!format!("{key:?}").contains(&body[60..70]));
+            let sec1 = pem.replace("PRIVATE KEY", "EC PRIVATE KEY");
+            assert!(ClientKey::from_pem(&sec1).expect_err("SEC 1").to_string().contains("openssl"));
+            let broken = pem.replace(&body[..20], "*");
+            assert!(ClientKey::from_pem(&broken).is_err());
+        }
+        assert!(ClientKey::from_pem("").is_err());
+    }
+}
