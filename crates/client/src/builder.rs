@@ -80,7 +80,7 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    fn new(setting: &'static str, problem: impl ToString) -> Self {
+    pub(crate) fn new(setting: &'static str, problem: impl ToString) -> Self {
         Self { setting, problem: problem.to_string() }
     }
 }

@@ -82,6 +82,8 @@ mod observe;
 mod outbound;
 mod private_file;
 mod refresh;
+pub mod registration;
+mod resource;
 mod retire;
 pub mod session;
 pub mod tools;
@@ -94,6 +96,8 @@ pub use failure::{Cause, LoginFailure, WhatToDo};
 pub use flow::{ClientKey, Profile, Prompt};
 pub use keystile_protocol as protocol;
 pub use observe::{Event, Observer, Party, Shown, Step};
+pub use registration::{Registrar, Registration};
+pub use resource::ProtectedResource;
 #[cfg(feature = "sqlite")]
 pub use session::SqliteSessions;
 pub use session::{MemorySessions, Session, SessionStore};

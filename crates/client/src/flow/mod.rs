@@ -19,8 +19,10 @@ mod logout_token;
 mod profile;
 mod proof;
 mod pushed_request;
+mod registration;
 mod request;
 mod request_object;
+mod resource_metadata;
 mod retry;
 mod return_to;
 mod signed_response;
@@ -49,12 +51,17 @@ pub use logout_token::{
 pub use profile::{Features, Profile, Unfit};
 pub use proof::{ProofKey, Proven};
 pub use pushed_request::{pushed_request, pushed_url, read_pushed_response};
+pub use registration::{RegistrationError, read_registration};
 pub(crate) use request::attempt_of;
 pub use request::{
     AuthorizationRequest, LOGIN_LIFETIME, Parameters, PendingLogin, Prompt, Started,
     authorization_url, login_id,
 };
 pub use request_object::signed_request;
+pub(crate) use resource_metadata::is_safe;
+pub use resource_metadata::{
+    ResourceMetadata, ResourceMetadataError, metadata_url, read_resource_metadata, well_known_url,
+};
 pub use retry::{left_alone_until, pause_before_retry, retry_after};
 pub use return_to::ReturnTo;
 pub use signed_response::{

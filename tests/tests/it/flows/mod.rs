@@ -57,3 +57,4 @@ mod step_up;
 mod store_move;
 mod token_exchange;
 mod tools;
+mod tools_registration;
