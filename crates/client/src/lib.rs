@@ -60,6 +60,12 @@
 //! - A login that fails is tried again where that is safe, and otherwise told in plain words
 //!   ([`Cause::what_to_do`]).
 //!
+//! # Where there is no web app
+//!
+//! Command-line tools, native apps, services and APIs that call other APIs use the same client:
+//! [`tools`]. One that nobody registered registers itself ([`Registrar`]), and one that knows nothing
+//! but an API's address finds out who issues tokens for it ([`ProtectedResource`]).
+//!
 //! # What is left to the app
 //!
 //! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the

@@ -28,6 +28,9 @@ const NOT_SENT: [&str; 4] = [
     "client_secret_expires_at",
 ];
 
+/// The form of the file that a registration is kept in.
+const FORMAT: &str = "keystile-registration-1";
+
 /// Registers clients at one authorization server.
 pub struct Registrar {
     issuer: Issuer,
@@ -122,7 +125,7 @@ impl Registrar {
     ) -> Result<Registration, RegistrationError> {
         let failed = |error: std::io::Error| RegistrationError::Kept(error.to_string());
         let kept: Option<Registration> =
-            crate::private_file::read(path.as_ref()).map_err(failed)?;
+            crate::private_file::read(path.as_ref(), FORMAT).map_err(failed)?;
         let kept = kept.filter(|kept| kept.issuer == self.issuer && !kept.has_expired());
         let registration = match kept {
             Some(kept) if kept.wanted == *wanted => return Ok(kept),
@@ -134,7 +137,7 @@ impl Registrar {
             },
             None => self.register(wanted).await?,
         };
-        crate::private_file::write(path.as_ref(), &registration).map_err(failed)?;
+        crate::private_file::write(path.as_ref(), FORMAT, &registration).map_err(failed)?;
         Ok(registration)
     }
 

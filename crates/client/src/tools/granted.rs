@@ -15,6 +15,9 @@ use crate::observe::Step;
 use crate::refresh::SPARE;
 use crate::session::Tokens;
 
+/// The form of the file that it is kept in.
+const FORMAT: &str = "keystile-grant-1";
+
 /// What a person allowed a tool, and who they are. It can be kept in a file of the person's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Granted {
@@ -60,13 +63,13 @@ impl Granted {
 
     /// Keeps it in a file that nobody but the owner reads. There are tokens in it.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ToolError> {
-        crate::private_file::write(path.as_ref(), self)
+        crate::private_file::write(path.as_ref(), FORMAT, self)
             .map_err(|error| ToolError::local("the grant could not be kept", error))
     }
 
     /// Reads it again; nothing where there is no such file.
     pub fn load(path: impl AsRef<Path>) -> Result<Option<Self>, ToolError> {
-        crate::private_file::read(path.as_ref())
+        crate::private_file::read(path.as_ref(), FORMAT)
             .map_err(|error| ToolError::local("the grant could not be read", error))
     }
 }

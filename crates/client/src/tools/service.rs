@@ -148,7 +148,7 @@ impl ServiceTokens {
         let held = Held {
             token: response.access_token.clone(),
             key: key.map(Arc::new),
-            renew_at: now.plus(life - SPARE.min(life / 5)),
+            renew_at: now.plus(life.saturating_sub(SPARE.min(life / 5))),
             expires_at: now.plus(life),
         };
         let mut place = self.0.held.write().unwrap_or_else(PoisonError::into_inner);

@@ -87,7 +87,8 @@ async fn a_registration_is_kept_in_a_file_and_changed_where_it_must_be() {
         "\"issuer\": \"https://other.example\"",
     );
     assert_ne!(moved, text);
-    let others: Registration = serde_json::from_str(&moved).unwrap();
+    let others: Value = serde_json::from_str(&moved).unwrap();
+    let others: Registration = serde_json::from_value(others["value"].clone()).unwrap();
     let refused = registrar.read(&others).await.unwrap_err();
     assert!(matches!(refused, RegistrationError::Malformed(_)), "{refused:?}");
     std::fs::write(&file, moved).unwrap();
