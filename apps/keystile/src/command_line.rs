@@ -58,7 +58,7 @@ enum Command {
     /// Add, list and remove users, and set their passwords
     #[command(subcommand)]
     User(user::UserCommand),
-    /// List the keys that tokens are signed with, and make new ones
+    /// List the server's keys, make new ones and retire old ones; the master keys too
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Copy the store to a file, also while it is served

@@ -1,13 +1,18 @@
-//! The master key: the secret from which all other symmetric keys come.
+//! The master keys: the secrets from which all other symmetric keys come.
 //!
-//! It lies beside the database in a file that its owner alone can read, unless the operator gives
-//! it: in a file of its own, or in the environment. Its text is a line `ID:KEY` for each key, the
+//! They lie beside the database in a file that its owner alone can read, unless the operator gives
+//! them: in a file of its own, or in the environment. The text is a line `ID:KEY` for each key, the
 //! id from 0 to 255 and the key 32 bytes in base64url or hexadecimal. The first seals, all open.
 
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use keystile_protocol::encoding::{base64url, from_base64url};
-use keystile_protocol::seal::MasterKey;
+use keystile_protocol::seal::{MasterKey, MasterKeySource, MasterKeys};
 
 use crate::entropy::random;
 use crate::private_file;
@@ -19,18 +24,20 @@ pub const VARIABLE: &str = "KEYSTILE_MASTER_KEY";
 /// The file beside the database.
 pub const FILE_NAME: &str = "master.key";
 
-/// What stands above the keys.
-const HEADER: &str = "\
-# Keystile's master key: without it the signing keys in the database cannot be read.
-# Keep a copy where backups of the database do not lie.
-";
 const FORM: &str = "a master key is written ID:KEY, the id from 0 to 255 and the key 32 random \
                     bytes in base64url or hexadecimal";
+/// What stands above the keys.
+const HEADER: &str = "\
+# Keystile's master keys: without them the signing keys in the database cannot be read.
+# Keep a copy where backups of the database do not lie. The first seals, all open.
+";
+/// A file is not read again sooner, however many strangers name keys that there are not.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Where the master keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In the environment.
+    /// In the environment: they stay as they are until the program starts anew.
     Environment,
     /// In a file that the operator named.
     Given(PathBuf),
@@ -51,7 +58,10 @@ impl Origin {
     /// The keys. Nothing if there is no file beside the database.
     pub fn read(&self) -> Outcome<Option<Vec<MasterKey>>> {
         match self {
-            Self::Environment => from_environment(),
+            Self::Environment => match std::env::var(VARIABLE) {
+                Ok(text) => parse(&text, VARIABLE).map(Some),
+                Err(error) => refuse(format!("{VARIABLE}: {error}")),
+            },
             Self::Beside(path) => from_file(path),
             Self::Given(path) => match from_file(path)? {
                 None => refuse(format!("there is no master key file {}", path.display())),
@@ -67,20 +77,67 @@ impl Origin {
             Self::Given(path) | Self::Beside(path) => Some(path),
         }
     }
+
+    /// Keys to work with. Those of a file are read again when it changes.
+    pub fn masters(&self, keys: Vec<MasterKey>) -> Arc<MasterKeys> {
+        Arc::new(match self.path() {
+            None => MasterKeys::fixed(keys),
+            Some(path) => {
+                let watched = Watched::new(path.to_owned(), keys.clone());
+                MasterKeys::with_source(keys, Box::new(watched))
+            }
+        })
+    }
 }
 
-/// The text of a file with these keys.
-pub fn text(keys: &[MasterKey]) -> String {
-    let lines = keys.iter().map(|key| format!("{}:{}\n", key.id, base64url(key.secret)));
-    format!("{HEADER}{}", lines.collect::<String>())
+/// A file of master keys that may change.
+struct Watched {
+    path: PathBuf,
+    last: Mutex<Last>,
 }
 
-/// Master keys from the environment, if it has them.
-pub fn from_environment() -> Outcome<Option<Vec<MasterKey>>> {
-    match std::env::var(VARIABLE) {
-        Ok(text) => parse(&text, VARIABLE).map(Some),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(error) => refuse(format!("{VARIABLE}: {error}")),
+struct Last {
+    looked_at: Instant,
+    keys: Vec<MasterKey>,
+    trouble: Option<String>,
+}
+
+impl Watched {
+    fn new(path: PathBuf, keys: Vec<MasterKey>) -> Self {
+        let last = Last { looked_at: Instant::now(), keys, trouble: None };
+        Self { path, last: Mutex::new(last) }
+    }
+}
+
+impl MasterKeySource for Watched {
+    fn reread(&self) -> Option<Vec<MasterKey>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.looked_at.elapsed() < AGAIN_AFTER {
+            return None;
+        }
+        last.looked_at = Instant::now();
+        let read = from_file(&self.path).and_then(|keys| {
+            keys.ok_or_else(|| Refusal::new(format!("there is no {}", self.path.display())))
+        });
+        match read {
+            Ok(keys) => {
+                last.trouble = None;
+                if keys == last.keys {
+                    return None;
+                }
+                tracing::info!(keys = ?keys, "the master keys have changed");
+                last.keys.clone_from(&keys);
+                Some(keys)
+            }
+            Err(problem) => {
+                if last.trouble.as_deref() != Some(problem.words()) {
+                    let problem = problem.words();
+                    tracing::error!("the master keys stay those that were read before: {problem}");
+                    last.trouble = Some(problem.to_owned());
+                }
+                None
+            }
+        }
     }
 }
 
@@ -94,10 +151,43 @@ pub fn from_file(path: &Path) -> Outcome<Option<Vec<MasterKey>>> {
 
 /// Makes a file with a new master key.
 pub fn make_file(path: &Path) -> Outcome<Vec<MasterKey>> {
-    let text = text(&[MasterKey { id: 1, secret: random() }]);
-    private_file::create(path, &text)?;
+    private_file::create(path, &text(&[new_key(1)]))?;
     let made = from_file(path)?;
     made.ok_or_else(|| Refusal::new(format!("{} has gone again", path.display())))
+}
+
+/// Replaces what is in the file.
+pub fn write_file(path: &Path, keys: &[MasterKey]) -> Outcome {
+    private_file::replace(path, &text(keys))
+}
+
+/// Of several commands one at a time changes the file, for as long as it holds this.
+pub fn lock(path: &Path) -> Outcome<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(false).mode(0o600).open(&name);
+    let locked = opened.and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| Refusal::new(format!("cannot lock {}: {error}", name.display())))
+}
+
+/// A new key of that id.
+pub fn new_key(id: u8) -> MasterKey {
+    MasterKey { id, secret: random::<32>() }
+}
+
+/// A key as it is written. It is a secret.
+pub fn word(key: &MasterKey) -> String {
+    format!("{}:{}", key.id, base64url(key.secret))
+}
+
+/// The text of a file with these keys.
+pub fn text(keys: &[MasterKey]) -> String {
+    let mut text = HEADER.to_owned();
+    for key in keys {
+        let _ = writeln!(text, "{}", word(key));
+    }
+    text
 }
 
 fn parse(text: &str, origin: &str) -> Outcome<Vec<MasterKey>> {
@@ -111,6 +201,10 @@ fn parse(text: &str, origin: &str) -> Outcome<Vec<MasterKey>> {
         };
         if keys.iter().any(|other| other.id == key.id) {
             return refuse(format!("{origin}: two keys have the id {}", key.id));
+        }
+        if let Some(other) = keys.iter().find(|other| other.secret == key.secret) {
+            let (one, two) = (other.id, key.id);
+            return refuse(format!("{origin}: the keys {one} and {two} are the same one"));
         }
         keys.push(key);
     }
@@ -173,10 +267,74 @@ mod tests {
         let keys = parse(&text, "here").expect("good");
         assert_eq!(keys.iter().map(|key| key.id).collect::<Vec<_>>(), [2, 1]);
         assert_eq!((keys[0].secret, keys[1].secret), ([0xab; 32], [7; 32]));
-        let short = base64url([7; 31]);
-        for bad in ["", "1:", &hex, "256:aa", &format!("1:{short}"), &format!("1:{hex} 1:{hex}")] {
-            let refusal = parse(bad, "here").expect_err("refused");
-            assert!(!refusal.words().contains(&hex), "the secret is not shown");
+        assert_eq!(parse(&super::text(&keys), "here").expect("good"), keys, "as it is written");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_in_words_that_do_not_show_it() {
+        let hex = "ab".repeat(32);
+        let (short, long) = (base64url([7; 31]), base64url([7; 33]));
+        let table: &[(&str, &str)] = &[
+            ("", "holds no key"),
+            ("# 1:nothing but a comment", "holds no key"),
+            ("1:", "key number 1 is not one"),
+            (&hex, "key number 1 is not one"),
+            (&format!("256:{hex}"), "32 random bytes"),
+            (&format!("-1:{hex}"), "key number 1"),
+            (&format!("1:{short}"), "key number 1"),
+            (&format!("1:{long}"), "key number 1"),
+            (&format!("1:{}", &hex[..62]), "key number 1"),
+            (&format!("1:{}zz", &hex[..62]), "key number 1"),
+            (&format!("1:{hex} 2:{short}"), "key number 2"),
+            (&format!("1:{hex} 1:{}", base64url([7; 32])), "two keys have the id 1"),
+            (&format!("1:{hex} 2:{hex}"), "1 and 2 are the same one"),
+        ];
+        for (text, words) in table {
+            let refusal = parse(text, "here").expect_err("refused");
+            assert!(refusal.words().contains(words), "{text}: {}", refusal.words());
+            for secret in [&hex, &short, &long] {
+                assert!(!refusal.words().contains(secret.as_str()), "the secret is not shown");
+            }
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_refused_with_its_name() {
+        let folder = Folder::new();
+        let path = folder.join(FILE_NAME);
+        let refused = || from_file(&path).expect_err("refused").words().to_owned();
+        std::fs::create_dir(&path).expect("a folder in its place");
+        assert!(refused().contains(FILE_NAME), "{}", refused());
+        std::fs::remove_dir(&path).expect("gone");
+        write_file(&path, &[]).expect("written");
+        std::fs::write(&path, [0xff; 40]).expect("written");
+        assert!(refused().contains(FILE_NAME), "{}", refused());
+        std::fs::write(&path, "1:".repeat(40_000)).expect("written");
+        assert!(refused().contains("too large"), "{}", refused());
+    }
+
+    #[test]
+    fn finding_5_a_file_that_changes_is_read_again_and_a_bad_one_changes_nothing() {
+        let folder = Folder::new();
+        let path = folder.join(FILE_NAME);
+        let first = make_file(&path).expect("made");
+        let masters = Origin::Beside(path.clone()).masters(first.clone());
+        let again = || {
+            std::thread::sleep(AGAIN_AFTER);
+            masters.reread()
+        };
+        assert!(!again(), "it is as it was");
+        let both = [new_key(2), first[0].clone()];
+        write_file(&path, &both).expect("written");
+        assert!(again());
+        assert_eq!(masters.now()[..], both);
+        std::fs::write(&path, "2:short").expect("written");
+        assert!(!again());
+        std::fs::remove_file(&path).expect("gone");
+        assert!(!again());
+        make_file(&path).expect("made");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("changed");
+        assert!(!again());
+        assert_eq!(masters.now()[..], both, "what was read before");
     }
 }

@@ -1,13 +1,13 @@
 //! One running authority: the store opened, the configuration applied, the keys loaded.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keystile_authority::Authority;
 use keystile_authority::endpoints::Ports;
 use keystile_authority::ports::{Entropy, Store};
-use keystile_protocol::seal::{MasterKey, Seals};
+use keystile_protocol::seal::{MasterKey, MasterKeys, Seals};
 use keystile_store::{Database, Sweeping, postgres, sqlite};
 
 use crate::apply::{Applied, apply};
@@ -15,7 +15,7 @@ use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
 use crate::logos;
 use crate::logout_worker;
-use crate::master_key;
+use crate::master_key::{self, Origin};
 use crate::outbound::{HttpOutbound, KeptDocuments};
 use crate::passwords::PasswordPool;
 use crate::ping_worker;
@@ -55,7 +55,7 @@ impl Node {
             documents: Arc::new(KeptDocuments::new(outbound.clone(), limits.concurrent_requests)),
             outbound,
         };
-        let seals = Seals::new(settings.policy.issuer.as_str(), masters);
+        let seals = Seals::sharing(settings.policy.issuer.as_str(), masters);
         let authority = Arc::new(Authority::new(settings.policy.clone(), seals, ports));
         if settings.policy.registration.public_without_pkce {
             tracing::warn!(
@@ -97,26 +97,19 @@ pub async fn open_store(settings: &Settings) -> Outcome<Database> {
 }
 
 /// The master keys; made, where there are none and nothing was sealed with others yet.
-pub async fn master_keys(settings: &Settings, store: &Database) -> Outcome<Vec<MasterKey>> {
-    if let Some(keys) = master_key::from_environment()? {
-        return Ok(keys);
-    }
-    if let Some(path) = &settings.master_key_file {
-        return match master_key::from_file(path)? {
-            Some(keys) => Ok(keys),
-            None => refuse(format!("there is no master key file {}", path.display())),
-        };
-    }
-    let path = settings.data_folder.join(master_key::FILE_NAME);
-    if let Some(keys) = master_key::from_file(&path)? {
-        return Ok(keys);
-    }
-    make_master_key(path, settings, store).await
+pub async fn master_keys(settings: &Settings, store: &Database) -> Outcome<Arc<MasterKeys>> {
+    let origin = Origin::of(settings);
+    let keys = match (origin.read()?, origin.path()) {
+        (Some(keys), _) => keys,
+        (None, Some(path)) => make_master_key(path, settings, store).await?,
+        (None, None) => return refuse(format!("{} is empty", master_key::VARIABLE)),
+    };
+    Ok(origin.masters(keys))
 }
 
 /// A new master key beside a database that has signing keys would only hide what is missing.
 async fn make_master_key(
-    path: PathBuf,
+    path: &Path,
     settings: &Settings,
     store: &Database,
 ) -> Outcome<Vec<MasterKey>> {
@@ -130,7 +123,7 @@ async fn make_master_key(
         ));
     }
     if store.keys().await?.is_empty() {
-        return master_key::make_file(&path);
+        return master_key::make_file(path);
     }
     refuse(format!(
         "the master key of the store {} is missing: put it back as {} (or give it in {}). Without \

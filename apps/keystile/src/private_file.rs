@@ -8,17 +8,20 @@ use std::path::Path;
 use crate::refusal::{Outcome, Refusal, refuse};
 
 const OWNER_ALONE: u32 = 0o600;
+/// Secrets are short.
+const AT_MOST: u64 = 64 * 1024;
 
 /// Reads a secret file, or says which command takes it out of others' reach. Nothing if there is
 /// none.
 pub fn read(path: &Path) -> Outcome<Option<String>> {
     let failed =
         |error: io::Error| Refusal::new(format!("cannot read {}: {error}", path.display()));
-    let mut file = match File::open(path) {
+    let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };
-    let mode = file.metadata().map_err(failed)?.mode();
+    let about = file.metadata().map_err(failed)?;
+    let mode = about.mode();
     if mode & 0o077 != 0 {
         return refuse(format!(
             "{path} is a secret, and others than its owner can get at it (its mode is {mode:03o}). \
@@ -27,8 +30,11 @@ pub fn read(path: &Path) -> Outcome<Option<String>> {
             mode = mode & 0o777,
         ));
     }
+    if about.len() > AT_MOST {
+        return refuse(format!("{} is too large for a secret", path.display()));
+    }
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(failed)?;
+    file.take(AT_MOST).read_to_string(&mut text).map_err(failed)?;
     Ok(Some(text))
 }
 

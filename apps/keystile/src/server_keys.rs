@@ -1,25 +1,30 @@
-//! The server's keys, which sign and decrypt: made when they are missing, and read again when they
-//! change.
+//! The server's keys, which sign and decrypt: made in their time, read again when they change, and
+//! taken away when nothing needs them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keystile_authority::Authority;
-use keystile_authority::ports::{StoreError, Stored};
+use keystile_authority::endpoints::KeyWork;
+use keystile_authority::ports::StoreError;
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
 use keystile_store::Database;
 
 use crate::refusal::{Outcome, Refusal};
 
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The store's counter of changes is a second old at most: two seconds in all.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks whether there is something to do.
+const WORK_EVERY: Duration = Duration::from_secs(5);
 
 /// Loads the keys. Those that sign and are made in microseconds are made here, if they are missing.
 pub async fn load(authority: &Authority) -> Outcome {
+    authority.note_master_keys().await?;
     let missing = load_all(authority).await?.into_iter().filter(|algorithm| !algorithm.is_rsa());
     let mut made = false;
     for algorithm in missing {
-        made_once(authority.add_key(SigningKey::generate(algorithm)?).await)?;
+        is_added(authority.add_key(SigningKey::generate(algorithm)?).await)?;
         made = true;
     }
     if made {
@@ -31,40 +36,76 @@ pub async fn load(authority: &Authority) -> Outcome {
 async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
     let keys = authority.load_keys().await.map_err(|error| {
         Refusal::new(format!(
-            "the keys cannot be loaded: {error} They are bound to the issuer too, which \
-             is {} now.",
-            authority.policy().issuer
+            "the keys cannot be loaded: {error}. Is this the master key that the store was made \
+             with? ('keystile key master list' shows which it needs.)"
         ))
     })?;
     Ok(keys.missing())
 }
 
-/// Another node that started at the same time was first: its key is as good as ours.
-fn made_once(added: Stored<()>) -> Stored<()> {
+/// Of nodes that start together one makes the key. False: another did.
+fn is_added(added: Result<(), StoreError>) -> Result<bool, StoreError> {
     match added {
-        Err(StoreError::Conflict(_)) => Ok(()),
-        added => added,
+        Err(StoreError::Conflict(_)) => Ok(false),
+        added => added.map(|()| true),
     }
 }
 
 /// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
-/// each, and loads the keys again whenever another process has changed something.
+/// each; loads the keys again whenever another process has changed something or one comes to
+/// another stage of its life; and looks after them.
 pub fn keep_up(authority: &Arc<Authority>, store: &Database) {
     let (authority, store) = (Arc::clone(authority), store.clone());
     tokio::spawn(async move {
         make_missing(&authority).await;
-        let mut seen = None;
+        let (mut seen, mut trouble) = (None, None);
+        let mut worked_at = Instant::now();
         loop {
-            let changes = store.changes();
-            if seen != Some(changes) {
+            authority.masters().reread();
+            let found = (store.changes(), authority.masters().round());
+            if seen != Some(found) || authority.keys_are_due() {
                 match authority.load_keys().await {
-                    Ok(_) => seen = Some(changes),
-                    Err(error) => tracing::error!(%error, "the keys cannot be loaded"),
+                    Ok(_) => (seen, trouble) = (Some(found), None),
+                    Err(error) => complain(&mut trouble, &error.to_string()),
+                }
+            }
+            if worked_at.elapsed() >= WORK_EVERY {
+                worked_at = Instant::now();
+                if let Err(problem) = look_after(&authority).await {
+                    complain(&mut trouble, problem.words());
                 }
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     });
+}
+
+/// In the log once, and not each second.
+fn complain(trouble: &mut Option<String>, problem: &str) {
+    if trouble.as_deref() != Some(problem) {
+        tracing::error!("the server's keys: {problem}");
+        *trouble = Some(problem.to_owned());
+    }
+}
+
+async fn look_after(authority: &Authority) -> Outcome {
+    authority.note_master_keys().await?;
+    if authority.key_work().await?.is_none() || !authority.take_turn_with_keys().await? {
+        return Ok(());
+    }
+    // Asked again: whoever had the turn before may have done it.
+    let KeyWork { sign, decrypt, change } = authority.key_work().await?;
+    for algorithm in sign {
+        make(authority, algorithm).await?;
+    }
+    for key_type in decrypt {
+        make_for_decryption(authority, key_type).await?;
+    }
+    if !change.is_nothing() {
+        tracing::info!(kids = ?change.removed, "keys that nothing needs any more are gone");
+        authority.change_keys(change).await?;
+    }
+    Ok(())
 }
 
 async fn make_missing(authority: &Authority) {
@@ -83,16 +124,20 @@ async fn make_missing(authority: &Authority) {
 
 async fn make(authority: &Authority, algorithm: Algorithm) -> Outcome {
     let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await??;
-    made_once(authority.add_key(key).await)?;
+    let kid = key.key.kid().to_owned();
+    if is_added(authority.add_key(key).await)? {
+        tracing::info!(%algorithm, kid, "a signing key is made");
+    }
     authority.load_keys().await?;
-    tracing::info!(%algorithm, "a signing key is made");
     Ok(())
 }
 
 async fn make_for_decryption(authority: &Authority, key_type: KeyType) -> Outcome {
     let key = tokio::task::spawn_blocking(move || DecryptionKey::generate(key_type)).await??;
-    made_once(authority.add_decryption_key(key).await)?;
+    let kid = key.key.kid().to_owned();
+    if is_added(authority.add_decryption_key(key).await)? {
+        tracing::info!(key_type = key_type.as_str(), kid, "a key for decryption is made");
+    }
     authority.load_keys().await?;
-    tracing::info!(key_type = key_type.as_str(), "a key for decryption is made");
     Ok(())
 }

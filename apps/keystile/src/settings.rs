@@ -9,6 +9,7 @@ mod bounds;
 mod clients;
 mod details;
 pub mod file;
+mod keys;
 mod mtls;
 mod registration;
 mod scopes;
@@ -161,6 +162,7 @@ fn policy(file: &File, issuer: Issuer, source: &Source) -> Result<Policy, Settin
     details::add_types(&mut policy, &file.authorization_details, root)?;
     trusted_issuers::add(&mut policy, &file.trusted_issuers, source)?;
     policy.lifetimes = bounds::lifetimes(&file.lifetimes, &root.key("lifetimes"))?;
+    policy.keys = keys::rotation(&file.keys, &policy.issuer, &root.key("keys"))?;
     policy.guessing = bounds::guessing(&file.limits, &root.key("limits"))?;
     policy.dpop_nonces = file.dpop.nonces;
     policy.sign_up = file.accounts.sign_up;

@@ -233,3 +233,31 @@ pub enum Parked {
     /// There is no room.
     Full,
 }
+
+/// What becomes of the server's own keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyChange {
+    /// Keys that are used from another time on.
+    pub used_from: Vec<(String, Timestamp)>,
+    /// Keys that go. Never the last of an algorithm.
+    pub removed: Vec<String>,
+}
+
+impl KeyChange {
+    pub(crate) fn nothing() -> Self {
+        Self { used_from: Vec::new(), removed: Vec::new() }
+    }
+
+    /// Whether nothing changes.
+    pub fn is_nothing(&self) -> bool {
+        self.used_from.is_empty() && self.removed.is_empty()
+    }
+
+    /// Both changes.
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        self.used_from.extend(more.used_from);
+        self.removed.extend(more.removed);
+        self
+    }
+}

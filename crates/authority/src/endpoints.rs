@@ -18,6 +18,7 @@ mod logos;
 mod logout;
 mod logout_messages;
 mod metadata;
+mod own_keys;
 mod parking;
 mod pings;
 mod pushed_request;
@@ -32,11 +33,10 @@ mod subject;
 mod token;
 mod userinfo;
 
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use keystile_protocol::encoding::sha256;
-use keystile_protocol::jose::GeneratedKey;
-use keystile_protocol::jose::encryption::GeneratedDecryptionKey;
 use keystile_protocol::recent_proofs::RecentProofs;
 use keystile_protocol::seal::{Sealed, Seals};
 use keystile_protocol::{Params, Timestamp};
@@ -52,6 +52,7 @@ pub use logos::{LogoError, fetch_logo};
 pub use logout::{LogoutOutcome, SignedOutView};
 pub use logout_messages::LogoutRound;
 pub use metadata::paths;
+pub use own_keys::{KeyWork, LoadKeysError, NoteMasterKeysError};
 pub use pings::PingRound;
 pub use registration::{RegistrationAnswer, RegistrationRequest};
 pub use requests::{RequestNotice, RequestsView, WaitingRequest};
@@ -63,7 +64,7 @@ pub use userinfo::{PresentedToken, Userinfo};
 
 use crate::ids::SessionId;
 use crate::incident::{Incident, Reference};
-use crate::keys::{self, KeyUnreadable, Keys};
+use crate::keys::Keys;
 use crate::policy::Policy;
 use crate::ports::{
     Clock, Documents, Entropy, Outbound, Passwords, SessionHandle, Store, StoreError,
@@ -84,6 +85,10 @@ pub struct Authority {
     documents: Arc<dyn Documents>,
     seals: Seals,
     keys: RwLock<Arc<Keys>>,
+    /// When the store was last asked for a key that a token named, in milliseconds.
+    keys_asked_at: AtomicI64,
+    /// Counts how often the keys were loaded.
+    key_loads: AtomicU64,
     throttle: Option<Throttle>,
     recognised: Recognised,
     recent_proofs: RecentProofs,
@@ -159,6 +164,8 @@ impl Authority {
             documents,
             seals,
             keys,
+            keys_asked_at: AtomicI64::new(0),
+            key_loads: AtomicU64::new(0),
             throttle,
             recognised,
             recent_proofs,
@@ -168,30 +175,6 @@ impl Authority {
     /// The operator's decisions.
     pub fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    /// Reads the keys from the store and works with them from now on.
-    pub async fn load_keys(&self) -> Result<Arc<Keys>, LoadKeysError> {
-        let (signing, decrypting) = (self.store.keys().await?, self.store.decryption_keys().await?);
-        let keys = Keys::open(signing, decrypting, &self.seals)?;
-        let keys = Arc::new(keys.signing_with(&self.policy.signing_algorithms));
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
-        self.recognised.forget();
-        Ok(keys)
-    }
-
-    /// Keeps a new key. Another node may have kept one for its algorithm first; load the keys
-    /// afterwards.
-    pub async fn add_key(&self, key: GeneratedKey) -> Result<(), StoreError> {
-        let stored = keys::to_store(key, &self.seals, self.clock.now(), self.entropy.bytes());
-        self.store.add_key(stored).await
-    }
-
-    /// The same for a key that decrypts.
-    pub async fn add_decryption_key(&self, key: GeneratedDecryptionKey) -> Result<(), StoreError> {
-        let (now, nonce) = (self.clock.now(), self.entropy.bytes());
-        let stored = keys::decryption_key_to_store(key, &self.seals, now, nonce);
-        self.store.add_decryption_key(stored).await
     }
 
     /// The keys that tokens are signed with now.
@@ -246,17 +229,6 @@ impl Authority {
     fn open_in<T: keystile_protocol::seal::Sealable>(&self, sealed: &str, epoch: u64) -> Option<T> {
         self.seals.open(&Sealed::from_text(sealed), epoch).ok()
     }
-}
-
-/// Why the keys could not be loaded.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LoadKeysError {
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The master key is another one.
-    #[error(transparent)]
-    Unreadable(#[from] KeyUnreadable),
 }
 
 /// A request's parameters, or why they could not be taken apart.

@@ -5,6 +5,7 @@
 //! they apply, and hand the decision to the store. Nothing here knows HTTP, SQL, a runtime, a
 //! clock or a source of randomness.
 
+pub mod at_rest;
 pub mod certificate;
 pub mod ciba;
 pub mod decisions;

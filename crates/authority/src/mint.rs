@@ -113,7 +113,7 @@ pub fn access_token(claims: &AccessTokenClaims, keys: &Keys) -> Result<String, M
 
 /// How long an authorization response is good as a JWT: "a maximum lifetime of 10 minutes is
 /// RECOMMENDED" (JARM section 2.1).
-const RESPONSE_LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const RESPONSE_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Signs an authorization response (JARM section 2.1).
 pub fn authorization_response(

@@ -27,6 +27,8 @@ pub struct Policy {
     pub details_types: Vec<DetailsType>,
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// How the server's keys follow each other.
+    pub keys: KeyRotation,
     /// How fast passwords may be guessed; nothing switches it off (for a test bench).
     pub guessing: Option<Guessing>,
     /// How many authorizations may wait for a user's word.
@@ -173,6 +175,28 @@ impl Default for Lifetimes {
     }
 }
 
+/// For how long our key set may be kept by those who fetch it, as its `Cache-Control` says.
+pub const KEY_SET_MAX_AGE: Duration = Duration::from_secs(300);
+
+/// How the server's keys follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRotation {
+    /// How long a new key is published before it is used.
+    pub publish_for: Duration,
+    /// How long a key is used before the server makes another; nothing: until the operator does.
+    pub rotate_after: Option<Duration>,
+}
+
+impl Default for KeyRotation {
+    fn default() -> Self {
+        let day = 24 * 3600;
+        Self {
+            publish_for: Duration::from_secs(3600),
+            rotate_after: Some(Duration::from_secs(90 * day)),
+        }
+    }
+}
+
 /// How many authorizations may wait for a user's word: they are written for strangers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitingLimits {
@@ -281,6 +305,7 @@ impl Policy {
             apis: Vec::new(),
             details_types: Vec::new(),
             lifetimes: Lifetimes::default(),
+            keys: KeyRotation::default(),
             guessing: Some(Guessing::default()),
             waiting: WaitingLimits::default(),
             require_pushed_requests: false,

@@ -2,6 +2,7 @@
 //! sits behind one of these.
 
 mod documents;
+mod keys_at_rest;
 mod logos;
 mod logout_outbox;
 mod outbound;
@@ -27,6 +28,7 @@ use crate::records::{
 };
 
 pub use documents::{DocumentError, Documents, Keeping};
+pub use keys_at_rest::{Kept, KeysAtRest, Resealed};
 pub use logos::Logos;
 pub use logout_outbox::LogoutOutbox;
 pub use outbound::{Fetched, Fetching, Outbound, OutboundError};
@@ -58,7 +60,15 @@ pub type Stored<T> = Result<T, StoreError>;
 /// The memory: whole domain operations, each one transaction.
 #[async_trait]
 pub trait Store:
-    LogoutOutbox + Parking + PendingAuthorizations + PingOutbox + Registrations + Logos + Send + Sync
+    KeysAtRest
+    + LogoutOutbox
+    + Parking
+    + PendingAuthorizations
+    + PingOutbox
+    + Registrations
+    + Logos
+    + Send
+    + Sync
 {
     /// A number that a restore or a promotion raises: what was sealed in an earlier epoch is
     /// refused.
@@ -184,6 +194,8 @@ pub trait Registry: Send + Sync {
     async fn remove_account(&self, id: &AccountId) -> Stored<bool>;
     /// Adds a signing key after others of its algorithm, however new those are.
     async fn rotate_key(&self, key: &StoredKey) -> Stored<()>;
+    /// Adds a key that decrypts after others of its type, however new those are.
+    async fn rotate_decryption_key(&self, key: &StoredDecryptionKey) -> Stored<()>;
     /// The incident of that reference.
     async fn incident(&self, reference: &str) -> Stored<Option<Incident>>;
 }

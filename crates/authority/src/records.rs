@@ -608,6 +608,8 @@ pub struct StoredKey {
     pub sealed: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// From when on it is the one that is used.
+    pub used_from: Timestamp,
 }
 
 /// A key that decrypts what clients send, as it is kept: encrypted under the master key.
@@ -621,6 +623,8 @@ pub struct StoredDecryptionKey {
     pub sealed: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// From when on it is the one that is used.
+    pub used_from: Timestamp,
 }
 
 /// One of a user's sessions or apps, for the account page and the command line.

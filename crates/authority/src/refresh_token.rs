@@ -44,7 +44,7 @@ pub fn issue(
     binding: Binding<'_>,
     born_at: Timestamp,
 ) -> Option<Secret> {
-    let master = seals.current_master()?;
+    let master = seals.masters().current()?;
     let period = u16::try_from(born_at.day() / PERIOD_DAYS).ok()?;
     let mut bytes = [0; LENGTH];
     bytes[0] = VERSION;

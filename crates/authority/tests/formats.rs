@@ -9,10 +9,14 @@
 use std::fmt::Debug;
 
 use keystile_authority::ids::{AccountId, GrantId, ParkedId, SessionId};
+use std::sync::Arc;
+
+use keystile_authority::at_rest::AtRest;
 use keystile_authority::keys::Keys;
 use keystile_authority::opaque_token;
 use keystile_authority::pending::PresentedCode;
 use keystile_authority::ping::PingCall;
+use keystile_authority::policy::Policy;
 use keystile_authority::ports::SessionHandle;
 use keystile_authority::records::{StoredDecryptionKey, StoredKey};
 use keystile_authority::refresh_token::{self, Binding, PresentedRefreshToken};
@@ -240,14 +244,20 @@ fn finding_30_keys_at_rest_of_the_version_before_are_opened() {
         algorithm: Algorithm::EdDSA,
         sealed: bytes("signing-key"),
         created_at: NOW,
+        used_from: NOW,
     };
     let decrypting = StoredDecryptionKey {
         kid: sample("decryption-key-id").to_owned(),
         key_type: KeyType::Ec,
         sealed: bytes("decryption-key"),
         created_at: NOW,
+        used_from: NOW,
     };
-    let keys = Keys::open(vec![signing], vec![decrypting], &seals()).expect("readable");
+    let issuer = Issuer::try_from(ISSUER).unwrap();
+    let at_rest = AtRest::new(issuer.as_str(), Arc::clone(seals().masters()));
+    let policy = Policy::new(issuer);
+    let keys = Keys::open(vec![signing], vec![decrypting], &at_rest, &policy, NOW);
+    let keys = keys.expect("readable");
     let kids: Vec<_> = keys.published().keys.iter().map(|key| key.kid.clone()).collect();
     let expected =
         ["signing-key-id", "decryption-key-id"].map(|name| Some(sample(name).to_owned()));
@@ -259,4 +269,16 @@ fn pairwise_subjects_stay_what_they_are() {
     let key = seals().mac_key(subject::PURPOSE, 1, 0).expect("there is one");
     let subject = subject::pairwise(&account(), "app.example", &key);
     must_be_the_sample("pairwise-subject", &subject);
+}
+
+#[test]
+fn finding_5_what_is_kept_about_master_keys_stays_readable() {
+    let at_rest = AtRest::new(ISSUER, Arc::clone(seals().masters()));
+    let key: Vec<u8> = (0..32).collect();
+    let written = seals().seal_bytes("pairwise-key", key.clone(), 0, NOW, [9; 12]);
+    must_be_the_sample("pairwise-key", &base64url(written));
+    let read = at_rest.open_pairwise(&from_base64url(sample("pairwise-key")).unwrap());
+    assert_eq!(read.map(Vec::from), Ok(key));
+    let proof = seals().masters().proof(1).expect("it is there");
+    must_be_the_sample("master-key-proof", &base64url(proof));
 }

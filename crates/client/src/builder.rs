@@ -10,7 +10,7 @@ use keystile_protocol::{Secret, Timestamp};
 
 use crate::client::Client;
 use crate::failure::LoginFailure;
-use crate::flow::{ClientKey, Credential, Features, Profile, Prompt};
+use crate::flow::{ClientKey, Credential, EncryptionKey, Features, Profile, Prompt};
 use crate::observe::Observer;
 use crate::session::SessionStore;
 
@@ -57,6 +57,7 @@ pub struct ClientBuilder {
     features: Features,
     profile: Option<Profile>,
     signing_key: Option<ClientKey>,
+    decryption: Option<EncryptionKey>,
     certificate: Option<Vec<u8>>,
     jwks_path: Option<String>,
     acr_values: Vec<String>,
@@ -120,6 +121,7 @@ impl ClientBuilder {
             features: Features::default(),
             profile: None,
             signing_key: None,
+            decryption: None,
             certificate: None,
             jwks_path: None,
             acr_values: Vec::new(),

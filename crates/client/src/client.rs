@@ -15,7 +15,7 @@ use crate::builder::{ClientBuilder, Clock, OnFailure};
 use crate::call::LeftAlone;
 use crate::discovery::Provider;
 use crate::dpop::Nonces;
-use crate::flow::{ClientKey, Credential, Features, Prompt};
+use crate::flow::{ClientKey, Credential, EncryptionKey, Features, Prompt};
 use crate::observe::{Event, Observer, Party, Step};
 use crate::outbound::Http;
 use crate::session::Sessions;
@@ -59,6 +59,7 @@ pub(crate) struct App {
     pub(crate) apis: Vec<Url>,
     pub(crate) features: Features,
     pub(crate) signing_key: Option<ClientKey>,
+    pub(crate) encryption_key: Option<EncryptionKey>,
     pub(crate) has_certificate: bool,
     pub(crate) acr_values: Vec<String>,
     pub(crate) acr_required: bool,
@@ -120,11 +121,12 @@ impl Client {
         crate::web::login(self, headers, request).await
     }
 
-    /// The public half of the app's own key, to be registered (`jwks`); the same is published at
-    /// [`ClientBuilder::jwks_path`]. Empty where there is no key.
+    /// The public halves of the app's own keys, to be registered (`jwks`); the same are published
+    /// at [`ClientBuilder::jwks_path`]. Empty where there are none.
     pub fn jwks(&self) -> JwkSet {
-        let key = self.0.app.signing_key.iter();
-        JwkSet { keys: key.map(|key| key.public().clone()).collect() }
+        let signing = self.0.app.signing_key.as_ref().map(ClientKey::public);
+        let encryption = self.0.app.encryption_key.as_ref().map(EncryptionKey::public);
+        JwkSet { keys: signing.into_iter().chain(encryption).cloned().collect() }
     }
 
     /// Where the keys are published, as it has to be registered (`jwks_uri`).

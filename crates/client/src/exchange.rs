@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::call::{Call, kept_key, members};
 use crate::client::Inner;
+use crate::entropy::random;
 use crate::failure::Cause;
 use crate::flow::{
     IdTokenError, IdTokenRules, PendingLogin, ProofKey, TokenError, allowed_algorithms,
@@ -159,6 +160,10 @@ async fn check(
     known: Known<'_>,
 ) -> Result<IdTokenClaims, Cause> {
     let now = inner.now();
+    // Rule 1: what is registered to be encrypted is.
+    let decrypted = inner.app.encryption_key.as_ref().map(|key| key.decrypt(token, random()));
+    let decrypted = decrypted.transpose().map_err(IdTokenError::from)?;
+    let token = decrypted.as_ref().unwrap_or(token);
     let kid = SignedToken::parse(token.expose()).map_err(IdTokenError::from)?.header.kid;
     let metadata = inner.provider.metadata(now).await.map_err(Cause::Unreachable)?;
     let keys = inner.provider.keys(kid.as_deref(), now).await.map_err(Cause::Unreachable)?;

@@ -5,12 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, JoseError, SigningKey};
 
 use crate::entropy::random;
-use crate::flow::ClientKey;
+use crate::flow::{ClientKey, EncryptionKey, pem};
 
 /// A private key in PEM, of any type that we know, fits into this, in bytes.
 const PEM_AT_MOST: usize = 16 * 1024;
@@ -27,27 +26,29 @@ impl ClientKey {
     /// file with it, readable by its owner alone. The server has to know the public half:
     /// [`crate::Client::jwks`].
     pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
-        let broken = |problem: JoseError| io::Error::new(ErrorKind::InvalidData, problem);
-        let make = || {
-            let made = SigningKey::generate(Algorithm::ES256).map_err(broken)?;
-            Ok(pem(&made.pkcs8).into_bytes())
-        };
-        let pem = read_or_make(path.as_ref(), PEM_AT_MOST, make)?;
-        let pem = String::from_utf8(pem)
-            .map_err(|_| io::Error::new(ErrorKind::InvalidData, "a key file in PEM is text"))?;
-        Self::from_pem(&pem).map_err(broken)
+        let make = || SigningKey::generate(Algorithm::ES256).map(|made| made.pkcs8);
+        Self::from_pem(&pem_file(path.as_ref(), make)?).map_err(broken)
     }
 }
 
-/// PKCS #8 in PEM (RFC 7468 section 10): lines of 64 characters.
-fn pem(der: &[u8]) -> String {
-    let mut pem = "-----BEGIN PRIVATE KEY-----\n".to_owned();
-    // 48 bytes make 64 characters, and no padding within.
-    for line in der.chunks(48) {
-        pem.push_str(&STANDARD.encode(line));
-        pem.push('\n');
+impl EncryptionKey {
+    /// Reads a key in PEM from that file (see [`Self::from_pem`]), or makes one of P-256 and the
+    /// file with it, readable by its owner alone.
+    pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
+        let make = || DecryptionKey::generate(KeyType::Ec).map(|made| made.pkcs8);
+        Self::from_pem(&pem_file(path.as_ref(), make)?).map_err(broken)
     }
-    pem + "-----END PRIVATE KEY-----\n"
+}
+
+fn broken(problem: JoseError) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, problem)
+}
+
+fn pem_file(path: &Path, make: impl FnOnce() -> Result<Vec<u8>, JoseError>) -> io::Result<String> {
+    let make = || Ok(pem::write(&make().map_err(broken)?).into_bytes());
+    let text = read_or_make(path, PEM_AT_MOST, make)?;
+    String::from_utf8(text)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "a key file in PEM is text"))
 }
 
 fn read_or_make(
@@ -149,6 +150,10 @@ mod tests {
         let text = std::fs::read_to_string(&path).expect("text");
         assert!(text.lines().all(|line| line.len() <= 64), "RFC 7468 section 2");
         assert_eq!(ClientKey::from_pem(&text).expect("PEM"), first);
+        let other = folder.join("reader.pem");
+        let reader = EncryptionKey::from_file(&other).expect("made");
+        let again = EncryptionKey::from_file(&other).expect("read");
+        assert_eq!(again.public(), reader.public());
         std::fs::write(&path, [0xff; 40]).expect("written");
         assert!(ClientKey::from_file(&path).is_err(), "not text");
         std::fs::write(&path, vec![b'a'; PEM_AT_MOST + 1]).expect("written");

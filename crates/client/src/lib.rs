@@ -99,7 +99,7 @@ pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
 pub use builder::{BuildError, ClientBuilder};
 pub use client::Client;
 pub use failure::{Cause, LoginFailure, WhatToDo};
-pub use flow::{ClientKey, Profile, Prompt};
+pub use flow::{ClientKey, EncryptionKey, Profile, Prompt};
 pub use keystile_protocol as protocol;
 pub use observe::{Event, Observer, Party, Shown, Step};
 pub use registration::{Registrar, Registration};

@@ -6,19 +6,22 @@
 //! epoch are authenticated with the text, so that a code cannot be opened as an interaction, at
 //! another issuer, or after the store went back in time.
 
+mod masters;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, RwLock};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::encoding::{base64url, from_base64url, hmac_of};
 use crate::time::Timestamp;
+
+pub use masters::{MasterKey, MasterKeySource, MasterKeys};
 
 const VERSION: u8 = 1;
 const HEADER: usize = 1 + 1 + 2;
@@ -68,25 +71,10 @@ impl<T> fmt::Debug for Sealed<T> {
 #[error("not sealed by this server for this purpose")]
 pub struct NotSealed;
 
-/// A 256-bit secret from which all other symmetric keys come.
-#[derive(Clone)]
-pub struct MasterKey {
-    /// Which of several this is, while one follows another.
-    pub id: u8,
-    /// 32 random bytes.
-    pub secret: [u8; 32],
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MasterKey({})", self.id)
-    }
-}
-
 /// Seals and opens for one issuer.
 pub struct Seals {
     context: String,
-    masters: Vec<MasterKey>,
+    masters: Arc<MasterKeys>,
     derived: Derived<LessSafeKey>,
     macs: Derived<hmac::Key>,
 }
@@ -97,8 +85,8 @@ impl fmt::Debug for Seals {
     }
 }
 
-/// Purpose, master key and day (or another period).
-type KeyName = (&'static str, u8, u16);
+/// Round of the master keys, purpose, master key and day (or another period).
+type KeyName = (u32, &'static str, u8, u16);
 
 /// Keys that were derived before.
 type Derived<K> = RwLock<HashMap<KeyName, Arc<K>>>;
@@ -111,12 +99,18 @@ impl Seals {
     /// (the issuer) and is authenticated with each. Without a master key nothing opens and
     /// sealing fails.
     pub fn new(context: impl Into<String>, masters: Vec<MasterKey>) -> Self {
-        Self {
-            context: context.into(),
-            masters,
-            derived: RwLock::default(),
-            macs: RwLock::default(),
-        }
+        Self::sharing(context, Arc::new(MasterKeys::fixed(masters)))
+    }
+
+    /// The same with master keys that others use too and that may change.
+    pub fn sharing(context: impl Into<String>, masters: Arc<MasterKeys>) -> Self {
+        let (derived, macs) = (RwLock::default(), RwLock::default());
+        Self { context: context.into(), masters, derived, macs }
+    }
+
+    /// The master keys.
+    pub fn masters(&self) -> &Arc<MasterKeys> {
+        &self.masters
     }
 
     /// Seals `value`; `nonce` is 12 random bytes.
@@ -153,7 +147,7 @@ impl Seals {
         now: Timestamp,
         nonce: [u8; NONCE],
     ) -> Vec<u8> {
-        let master = self.masters.first().expect("seals have a master key").id;
+        let master = self.masters.current().expect("seals have a master key");
         let day = u16::try_from(now.day()).unwrap_or(0);
         let key = self.key(purpose, master, day).expect("the first master key is there");
         let mut out = Vec::with_capacity(HEADER + NONCE + plain.len() + 16);
@@ -192,9 +186,7 @@ impl Seals {
     /// 32 bytes for a MAC of one purpose and period, from the master key with that id; nothing
     /// without that key.
     pub fn mac_key(&self, purpose: &str, master: u8, period: u16) -> Option<[u8; 32]> {
-        let mut key = [0; 32];
-        self.derive(purpose, master, period, &mut key)?;
-        Some(key)
+        self.masters.derive(purpose, master, period)
     }
 
     /// HMAC-SHA-256 of the parts one after another, under the key of [`Self::mac_key`]. The caller sees
@@ -206,22 +198,12 @@ impl Seals {
         period: u16,
         parts: &[&[u8]],
     ) -> Option<[u8; 32]> {
-        let key = kept(&self.macs, (purpose, master, period), || {
+        let name = (self.masters.round(), purpose, master, period);
+        let key = kept(&self.macs, name, || {
             let key = self.mac_key(purpose, master, period)?;
             Some(hmac::Key::new(hmac::HMAC_SHA256, &key))
         })?;
         Some(hmac_of(&key, parts))
-    }
-
-    /// The id of the master key that new things are made with.
-    pub fn current_master(&self) -> Option<u8> {
-        self.masters.first().map(|master| master.id)
-    }
-
-    /// The id of the master key that has been there the longest: for what must stay the same while
-    /// one master key follows another.
-    pub fn oldest_master(&self) -> Option<u8> {
-        self.masters.last().map(|master| master.id)
     }
 
     fn authenticated(&self, purpose: &str, epoch: u64) -> Aad<Vec<u8>> {
@@ -235,19 +217,10 @@ impl Seals {
     }
 
     fn key(&self, purpose: &'static str, master: u8, day: u16) -> Option<Arc<LessSafeKey>> {
-        kept(&self.derived, (purpose, master, day), || {
-            let mut secret = [0; 32];
-            self.derive(purpose, master, day, &mut secret)?;
+        kept(&self.derived, (self.masters.round(), purpose, master, day), || {
+            let secret = self.masters.derive(purpose, master, day)?;
             Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM_SIV, &secret).ok()?))
         })
-    }
-
-    fn derive(&self, purpose: &str, master: u8, period: u16, out: &mut [u8; 32]) -> Option<()> {
-        let master = self.masters.iter().find(|key| key.id == master)?;
-        let period = period.to_be_bytes();
-        let info = [b"keystile/1", purpose.as_bytes(), &[0], &period];
-        let extracted = Salt::new(HKDF_SHA256, b"keystile").extract(&master.secret);
-        extracted.expand(&info, ThirtyTwo).ok()?.fill(out).ok()
     }
 }
 
@@ -266,16 +239,18 @@ fn kept<K>(all: &Derived<K>, name: KeyName, derive: impl FnOnce() -> Option<K>) 
     Some(key)
 }
 
-struct ThirtyTwo;
-
-impl KeyType for ThirtyTwo {
-    fn len(&self) -> usize {
-        32
+/// Under which master key a sealed text was made, if it is one. Nothing of it is checked.
+pub fn master_of(sealed: &[u8]) -> Option<u8> {
+    match sealed {
+        [VERSION, master, ..] if sealed.len() > HEADER + NONCE => Some(*master),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use serde::Deserialize;
 
     use super::*;
@@ -348,5 +323,31 @@ mod tests {
         assert!(both.open(&sealed_by_old, 0).is_ok());
         let sealed_by_new = both.seal(&One("x".into()), 0, NOW, [1; 12]);
         assert_eq!(old.open(&sealed_by_new, 0), Err(NotSealed));
+        let bytes = both.seal_bytes("one", vec![1], 0, NOW, [1; 12]);
+        assert_eq!((master_of(&bytes), master_of(&bytes[..16])), (Some(2), None));
+    }
+
+    struct Changing(Mutex<Vec<Vec<MasterKey>>>);
+    impl MasterKeySource for Changing {
+        fn reread(&self) -> Option<Vec<MasterKey>> {
+            self.0.lock().ok()?.pop()
+        }
+    }
+
+    #[test]
+    fn a_master_key_that_is_taken_away_opens_nothing_more_and_a_changed_one_neither() {
+        let key = |id, byte| MasterKey { id, secret: [byte; 32] };
+        let after = Changing(Mutex::new(vec![vec![key(2, 8)], vec![key(2, 2)]]));
+        let keys = MasterKeys::with_source(vec![key(1, 1), key(2, 2)], Box::new(after));
+        let seals = Seals::sharing("https://a", Arc::new(keys));
+        let sealed = seals.seal(&One("x".into()), 0, NOW, [1; 12]);
+        assert!(seals.open(&sealed, 0).is_ok());
+        assert!(seals.mac("one", 1, 0, &[b"x"]).is_some());
+        assert!(seals.masters().reread());
+        let by_second = seals.seal(&One("x".into()), 0, NOW, [1; 12]);
+        assert!(seals.open(&by_second, 0).is_ok());
+        assert_eq!(seals.open(&sealed, 0), Err(NotSealed), "though its key was used before");
+        assert_eq!(seals.mac("one", 1, 0, &[b"x"]), None, "nor does it make a MAC");
+        assert_eq!(seals.open(&by_second, 0), Err(NotSealed), "another key of that name by now");
     }
 }

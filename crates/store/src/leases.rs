@@ -10,12 +10,15 @@ use crate::statements::{Statements, only_number, params};
 pub enum Work {
     /// Deleting what has expired.
     Sweep,
+    /// Making keys in their time, and taking them away.
+    Keys,
 }
 
 impl Work {
     const fn name(self) -> &'static str {
         match self {
             Self::Sweep => "sweep",
+            Self::Keys => "keys",
         }
     }
 }

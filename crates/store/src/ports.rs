@@ -1,5 +1,6 @@
 //! `authority`'s ports, each on whichever backend there is.
 
+mod keys_at_rest;
 mod logos;
 mod logout_outbox;
 mod parking;

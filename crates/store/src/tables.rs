@@ -21,7 +21,7 @@ pub(crate) const TABLES: &[Table] = &[
          dpop_key, approval, certificate, authorization_details",
     ),
     ("revoked_tokens", "jti, expires_at"),
-    ("signing_keys", "kid, algorithm, sealed, created_at"),
+    ("signing_keys", "kid, algorithm, sealed, created_at, used_from"),
     ("incidents", "slot, reference, record"),
     ("used_once", "key, used_by, expires_at"),
     (
@@ -38,11 +38,13 @@ pub(crate) const TABLES: &[Table] = &[
          poll_every, polled_at, answered_by, approval, redeemed_at, \
          authorization_details, account, binding_message, wants_acr",
     ),
-    ("decryption_keys", "kid, key_type, sealed, created_at"),
+    ("decryption_keys", "kid, key_type, sealed, created_at, used_from"),
     ("parked", "id, owner, content, expires_at"),
     ("pings", "request, client, sealed, tries, due_at, lease_until"),
     ("approved_clients", "client, approved_at, used_at"),
     ("leases", "name, holder, ends_at"),
+    ("master_keys", "id, proof, sealed_at"),
+    ("kept", "name, value"),
 ];
 
 /// Table and column, one by one, to be held against a schema.

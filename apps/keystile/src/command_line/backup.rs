@@ -84,6 +84,7 @@ fn masters_of(settings: &Settings, copy: &mut StoreCopy) -> Outcome<Vec<MasterKe
     let Some(masters) = origin.read()? else {
         return refuse(format!("there is no master key: {} is missing", where_it_is(&origin)));
     };
+    copy.must_be_up_to_date(file_of(settings)?)?;
     open_keys(settings, copy, masters.clone())?;
     Ok(masters)
 }

@@ -1,105 +1,114 @@
-//! `keystile key …`: the keys that the server signs with.
+//! `keystile key …`: the keys that the server signs and decrypts with, and the master keys.
 
-use clap::{Args, Subcommand};
-use keystile_authority::keys::to_store;
-use keystile_authority::policy::Policy;
-use keystile_authority::ports::{Clock, Registry, Store};
-use keystile_authority::records::StoredKey;
-use keystile_protocol::jose::{Algorithm, SigningKey};
-use keystile_protocol::seal::Seals;
+mod list;
+mod master;
+mod retire;
+mod rotate;
+
+use clap::Subcommand;
+use keystile_authority::at_rest::AtRest;
+use keystile_authority::keys::Placed;
+use keystile_authority::records::{StoredDecryptionKey, StoredKey};
+use keystile_authority::rules::key_schedule::Stage;
+use keystile_protocol::Timestamp;
+use keystile_store::Database;
 use serde_json::{Value, json};
 
-use super::{Format, Place};
-use crate::clock::SystemClock;
+use super::Format;
 use crate::node::master_keys;
-use crate::refusal::{Outcome, refuse};
-use crate::{entropy, output};
+use crate::output;
+use crate::refusal::Outcome;
+use crate::settings::Settings;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
-    /// List the keys that are published; the newest of each algorithm signs
-    List {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        format: Format,
-    },
-    /// Make new signing keys; those before stay published
-    Rotate(Rotate),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Rotate {
-    /// One algorithm alone: ES256, EdDSA, PS256 or RS256
-    #[arg(long, value_name = "NAME")]
-    algorithm: Option<String>,
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    format: Format,
+    /// List the keys and where each is in its life
+    List(list::List),
+    /// Make new keys; each is published for a while before it is used
+    Rotate(rotate::Rotate),
+    /// Take a key out of use; one that may be in other hands at once, with all that it signed
+    Retire(retire::Retire),
+    /// The master keys, under which all others are kept
+    #[command(subcommand)]
+    Master(master::MasterCommand),
 }
 
 impl KeyCommand {
     pub(super) async fn run(self) -> Outcome {
         match self {
-            Self::List { place, format } => {
-                let (_, store) = place.open().await?;
-                show(&store.keys().await?, format);
-                Ok(())
-            }
+            Self::List(list) => list.run().await,
             Self::Rotate(rotate) => rotate.run().await,
+            Self::Retire(retire) => retire.run().await,
+            Self::Master(master) => master.run().await,
         }
     }
 }
 
-impl Rotate {
-    /// A running server works with the new keys within two seconds. A client that meets a key which
-    /// it does not know fetches the published ones again.
-    async fn run(self) -> Outcome {
-        let (settings, store) = self.place.open().await?;
-        let algorithms = match &self.algorithm {
-            None => settings.policy.signing_algorithms.clone(),
-            Some(name) => vec![algorithm(name, &settings.policy)?],
-        };
-        let masters = master_keys(&settings, &store).await?;
-        let seals = Seals::new(settings.policy.issuer.as_str(), masters);
-        let mut made = Vec::new();
-        for algorithm in algorithms {
-            let generated = SigningKey::generate(algorithm)?;
-            let key = to_store(generated, &seals, SystemClock.now(), entropy::random());
-            store.rotate_key(&key).await?;
-            made.push(key);
-        }
-        show(&made, self.format);
-        Ok(())
+async fn at_rest(settings: &Settings, store: &Database) -> Outcome<AtRest> {
+    let masters = master_keys(settings, store).await?;
+    Ok(AtRest::of(store, &settings.policy.issuer, masters).await?)
+}
+
+/// A key of either kind, as it is shown.
+struct Shown {
+    kid: String,
+    /// `sig` or `enc`, as in the key set.
+    used_for: &'static str,
+    algorithm: String,
+    created_at: Timestamp,
+    used_from: Timestamp,
+    stage: Stage,
+}
+
+impl From<Placed<StoredKey>> for Shown {
+    fn from(Placed { key, stage }: Placed<StoredKey>) -> Self {
+        let algorithm = key.algorithm.to_string();
+        let (created_at, used_from) = (key.created_at, key.used_from);
+        Self { kid: key.kid, used_for: "sig", algorithm, created_at, used_from, stage }
     }
 }
 
-fn algorithm(name: &str, policy: &Policy) -> Outcome<Algorithm> {
-    let Some(algorithm) = Algorithm::from_name(name) else {
-        return refuse(format!("'{name}' is none of ES256, EdDSA, PS256 and RS256"));
-    };
-    if !policy.signing_algorithms.contains(&algorithm) {
-        return refuse(format!(
-            "{name} is switched off: see [keys] algorithms in the configuration"
-        ));
+impl From<Placed<StoredDecryptionKey>> for Shown {
+    fn from(Placed { key, stage }: Placed<StoredDecryptionKey>) -> Self {
+        let algorithm = key.key_type.as_str().to_owned();
+        let (created_at, used_from) = (key.created_at, key.used_from);
+        Self { kid: key.kid, used_for: "enc", algorithm, created_at, used_from, stage }
     }
-    Ok(algorithm)
 }
 
-fn show(keys: &[StoredKey], format: Format) {
+fn show(keys: &[Shown], now: Timestamp, format: Format) {
     if format.json {
-        let described = |key: &StoredKey| {
+        let described = |key: &Shown| {
             json!({
                 "kid": key.kid,
+                "use": key.used_for,
                 "alg": key.algorithm,
+                "stage": key.stage.as_str(),
                 "created_at": key.created_at.seconds(),
+                "used_from": key.used_from.seconds(),
+                "stage_ends_at": key.stage.ends_at().map(Timestamp::seconds),
             })
         };
         return output::json(&keys.iter().map(described).collect::<Value>());
     }
-    let row = |key: &StoredKey| {
-        vec![key.algorithm.to_string(), key.kid.clone(), key.created_at.seconds().to_string()]
+    let row = |key: &Shown| {
+        let stage = match key.stage.ends_at() {
+            Some(at) => format!("{}, for {} more", key.stage.as_str(), span(at, now)),
+            None => key.stage.as_str().to_owned(),
+        };
+        let age = span(now, key.created_at);
+        vec![key.used_for.to_owned(), key.algorithm.clone(), key.kid.clone(), age, stage]
     };
-    output::table(&["ALGORITHM", "KEY", "MADE AT"], &keys.iter().map(row).collect::<Vec<_>>());
+    let rows: Vec<_> = keys.iter().map(row).collect();
+    output::table(&["FOR", "ALGORITHM", "KEY", "AGE", "STAGE"], &rows);
+}
+
+/// How long it is from one time to a later one, in words.
+fn span(later: Timestamp, earlier: Timestamp) -> String {
+    match later.since(earlier).as_secs() {
+        seconds @ 0..120 => format!("{seconds} seconds"),
+        seconds @ 120..7200 => format!("{} minutes", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} hours", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
 }

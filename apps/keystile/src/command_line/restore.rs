@@ -1,11 +1,13 @@
 //! `keystile restore`: a backup takes the place of the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use keystile_authority::at_rest::AtRest;
 use keystile_authority::keys::Keys;
-use keystile_authority::ports::Clock;
-use keystile_protocol::seal::{MasterKey, Seals};
+use keystile_authority::ports::{Clock, Kept};
+use keystile_protocol::seal::{MasterKey, MasterKeys};
 use keystile_store::sqlite::{Options, Restore as StoreRestore, StoreCopy};
 use serde_json::json;
 
@@ -120,7 +122,12 @@ pub(super) fn open_keys(
     copy: &mut StoreCopy,
     masters: Vec<MasterKey>,
 ) -> Outcome {
-    let seals = Seals::new(settings.policy.issuer.as_str(), masters);
-    Keys::open(copy.keys()?, copy.decryption_keys()?, &seals)?;
+    let (policy, masters) = (&settings.policy, Arc::new(MasterKeys::fixed(masters)));
+    let at_rest = AtRest::of_kept(copy.kept(Kept::Name)?, &policy.issuer, masters)?;
+    let (signing, decrypting) = (copy.keys()?, copy.decryption_keys()?);
+    Keys::open(signing, decrypting, &at_rest, policy, SystemClock.now())?;
+    if let Some(sealed) = copy.kept(Kept::PairwiseKey)? {
+        at_rest.open_pairwise(&sealed)?;
+    }
     Ok(())
 }

@@ -73,6 +73,10 @@ pub struct Store {
 pub struct Keys {
     /// A file of master keys, instead of `master.key` beside the database.
     pub master_key_file: Option<PathBuf>,
+    /// How long a new key is published before it is used.
+    pub publish_seconds: Option<u64>,
+    /// After how many days a key gets a successor by itself; 0: never.
+    pub rotate_after_days: Option<u64>,
     /// What the server signs with; everything that it can, if it is left out.
     pub algorithms: Option<Vec<String>>,
 }

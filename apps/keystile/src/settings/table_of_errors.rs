@@ -148,6 +148,14 @@ fn each_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("[limits]\nnetwork = { every_seconds = 0 }", "3:13", &["0.001"]),
         ("[limits]\nconnections = 0", "3:1", &["at least 1"]),
         ("[password_hash]\nmemory_kib = 4", "2:2", &["8 to 1048576"]),
+        // Keys.
+        ("[keys]\npublish_seconds = 604801", "3:1", &["publish_seconds: it is from 0 to 604800"]),
+        ("[keys]\nrotate_after_days = 4000", "3:1", &["rotate_after_days", "0 for never"]),
+        (
+            "[keys]\nrotate_after_days = 1\npublish_seconds = 86400",
+            "3:1",
+            &["rotate_after_days", "longer than its successor"],
+        ),
         // The log.
         ("[log]\nformat = \"xml\"", "3:1", &["'xml'", "text nor json"]),
         ("[log]\nfilter = \"keystile=loud\"", "3:1", &["such as info"]),

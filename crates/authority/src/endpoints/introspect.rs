@@ -46,7 +46,7 @@ impl Authority {
         if let Some(presented) = PresentedRefreshToken::parse(token) {
             return self.introspect_refresh_token(&presented, caller, now).await;
         }
-        let Ok(claims) = self.believed(token, now) else {
+        let Ok(claims) = self.believed(token, now).await else {
             return Ok(introspect::inactive());
         };
         let alive = introspect::may_ask(caller, &claims)

@@ -45,7 +45,7 @@ impl Authority {
                 Revocation::Nothing
             });
         }
-        Ok(match self.believed(token, now) {
+        Ok(match self.believed(token, now).await {
             Ok(claims) => revoke::access_token(&claims, &caller.id),
             Err(_) => Revocation::Nothing,
         })

@@ -22,13 +22,9 @@ impl Authority {
     /// `sub` of an account for that client.
     pub(super) fn subject(&self, account: &AccountId, client: &Client) -> Result<String, Fault> {
         let Some(sector) = &client.openid.sector else { return Ok(account.to_string()) };
-        // Of the oldest master key, so that a newer one beside it changes nobody's subject.
-        let key = self
-            .seals
-            .oldest_master()
-            .and_then(|master| self.seals.mac_key(subject::PURPOSE, master, 0))
-            .ok_or_else(|| Fault::Broken("there is no master key".into()))?;
-        Ok(subject::pairwise(account, sector, &key))
+        let keys = self.keys();
+        let key = keys.pairwise().ok_or_else(|| Fault::Broken("the keys are not loaded".into()))?;
+        Ok(subject::pairwise(account, sector, key))
     }
 
     /// `gid` of a token: sealed where subjects are pairwise, since it would tell two APIs that

@@ -52,6 +52,7 @@ impl Authority {
         let invalid = |words: &str| EndpointError::protocol(ErrorCode::InvalidToken, words);
         let token = self
             .believed(presented.token, now)
+            .await
             .map_err(|e| EndpointError::protocol(ErrorCode::InvalidToken, e.to_string()))?;
         self.came_as_it_must(&token, &presented, now)?;
         if !token.scope.contains("openid") {
@@ -121,7 +122,22 @@ impl Authority {
     /// An access token that we signed or sealed and that has not expired. Whether it is still alive
     /// is the store's to say. Signature or seal are checked once; what can change is checked each
     /// time.
-    pub(super) fn believed(
+    pub(super) async fn believed(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Arc<AccessTokenClaims>, AccessTokenError> {
+        match self.believed_by_known_keys(token, now) {
+            Err(AccessTokenError::Jose(JoseError::UnknownKey(kid)))
+                if self.has_learned_key(&kid, now).await =>
+            {
+                self.believed_by_known_keys(token, now)
+            }
+            believed => believed,
+        }
+    }
+
+    fn believed_by_known_keys(
         &self,
         token: &str,
         now: Timestamp,

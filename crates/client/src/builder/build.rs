@@ -59,6 +59,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
             apis,
             features,
             signing_key: builder.signing_key,
+            encryption_key: builder.decryption,
             has_certificate: builder.certificate.is_some(),
             acr_values: builder.acr_values,
             acr_required: builder.acr_required,

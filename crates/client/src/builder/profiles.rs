@@ -1,7 +1,7 @@
 //! Settings beyond the plain code grant: keys, certificates, signed and pushed requests.
 
 use super::ClientBuilder;
-use crate::flow::{ClientKey, Credential, Profile};
+use crate::flow::{ClientKey, Credential, EncryptionKey, Profile};
 
 impl ClientBuilder {
     /// A profile: turns on all that it needs, and refuses settings and servers that do not fit.
@@ -87,6 +87,13 @@ impl ClientBuilder {
         self
     }
 
+    /// ID tokens are encrypted to this key, as the client is registered
+    /// (`id_token_encrypted_response_alg`); others are refused then.
+    pub fn encrypted_id_tokens(mut self, key: EncryptionKey) -> Self {
+        self.decryption = Some(key);
+        self
+    }
+
     /// Responses are signed by the server (JARM); plain ones are refused.
     pub fn signed_responses(mut self) -> Self {
         self.features.signed_responses = true;
@@ -100,7 +107,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Where the app publishes the public half of its key (`jwks_uri`), such as `/jwks.json`;
+    /// Where the app publishes the public halves of its keys (`jwks_uri`), such as `/jwks.json`;
     /// nowhere by default.
     pub fn jwks_path(mut self, path: impl Into<String>) -> Self {
         self.jwks_path = Some(path.into());

@@ -18,15 +18,7 @@ impl ClientKey {
     /// Takes a key in PEM: `BEGIN PRIVATE KEY`, which is PKCS #8. P-256 signs with ES256, Ed25519
     /// with EdDSA, RSA with PS256.
     pub fn from_pem(pem: &str) -> Result<Self, JoseError> {
-        let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
-        let body = pem.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
-        let (body, _) = body.ok_or(JoseError::Key(
-            "it is no PEM with 'BEGIN PRIVATE KEY'; other forms become one with: openssl pkcs8 \
-             -topk8 -nocrypt",
-        ))?;
-        let body: String = body.split_whitespace().collect();
-        let der = keystile_protocol::encoding::from_base64(body)
-            .ok_or(JoseError::Key("its PEM is no base64"))?;
+        let der = super::pem::read(pem)?;
         SigningKey::from_any_pkcs8(&der).map(|key| Self(Arc::new(key)))
     }
 

@@ -12,10 +12,12 @@ mod client_assertion;
 mod client_key;
 mod credential;
 mod device;
+mod encryption_key;
 mod exchange_response;
 mod grants;
 mod id_token;
 mod logout_token;
+pub(crate) mod pem;
 mod profile;
 mod proof;
 mod pushed_request;
@@ -39,6 +41,7 @@ pub use client_assertion::client_assertion;
 pub use client_key::ClientKey;
 pub use credential::Credential;
 pub use device::{NotYet, Polling, read_device_authorization};
+pub use encryption_key::EncryptionKey;
 pub use exchange_response::{Exchanged, read_exchange_response};
 pub use grants::{
     Exchange, client_credentials_request, device_authorization_request, device_token_request,

@@ -122,6 +122,7 @@ mod tests {
 
     #[test]
     fn a_signed_response_is_held_against_jarm_2_4() {
+        use SignedResponseError::{Audience, Expired, Issuer};
         let key = SigningKey::generate(Algorithm::ES256).expect("a key").key;
         let params = opened(&key, &with("error_uri", json!("x"))).expect("good");
         for (name, value) in [("code", "abc"), ("state", "s"), ("iss", "https://login.example")] {
@@ -129,7 +130,6 @@ mod tests {
         }
         assert!(opened(&key, &with("aud", json!(["app"]))).is_ok());
         assert!(opened(&key, &with("exp", json!(NOW.seconds() - 29))).is_ok());
-        use SignedResponseError::{Audience, Expired, Issuer};
         for (name, value, error) in [
             ("iss", json!("https://evil.example"), Issuer),
             ("iss", json!("https://login.example/"), Issuer),

@@ -45,12 +45,10 @@ pub(crate) enum Demand {
 impl Session {
     /// What an API's answer asks of the user's authentication.
     pub(crate) fn demand(&self, status: StatusCode, headers: &HeaderMap) -> Demand {
-        let asked = || step_up(challenge_texts(headers));
-        let Some(step_up) =
-            Some(status).filter(|it| *it == StatusCode::UNAUTHORIZED).and_then(|_| asked())
-        else {
+        if status != StatusCode::UNAUTHORIZED {
             return Demand::Nothing;
-        };
+        }
+        let Some(step_up) = step_up(challenge_texts(headers)) else { return Demand::Nothing };
         let inner = self.client.inner();
         let now = inner.now();
         let before = self.record.step_up.as_ref() == Some(&step_up);

@@ -105,7 +105,7 @@ async fn a_code_of_the_honest_issuer_never_reaches_the_attackers_token_endpoint(
 #[tokio::test]
 async fn where_iss_is_promised_a_response_without_it_or_with_anothers_is_refused_rfc_9207() {
     let both = Both::new(true).await;
-    for iss in ["".to_owned(), format!("&iss={}", both.evil.url), "&iss=x&iss=y".to_owned()] {
+    for iss in [String::new(), format!("&iss={}", both.evil.url), "&iss=x&iss=y".to_owned()] {
         let mut browser = Browser::new(both.app.clone());
         let (_, state) = both.begin(&mut browser, "honest").await;
         let answer = browser.get(&format!("/honest/callback?code=abc&state={state}{iss}")).await;

@@ -8,14 +8,14 @@ use axum::routing::get;
 use http::StatusCode;
 use keystile_client::protocol::jose::{Algorithm, SigningKey};
 use keystile_client::session::{MemorySessions, SessionStore};
-use keystile_client::{Client, ClientKey, Profile, User};
+use keystile_client::{Client, ClientBuilder, ClientKey, Profile, User};
 use serde_json::json;
 
 use crate::bench::{APP, Answering, Browser, Setup, query_of};
 
 #[tokio::test]
 async fn a_nonce_is_sent_back_at_once_and_remembered_for_each_server_rfc_9449_8_and_9() {
-    let setup = Setup::with(|b| b.dpop()).await;
+    let setup = Setup::with(ClientBuilder::dpop).await;
     setup.server.facts().token_nonce = Some("one".into());
     setup.server.facts().api_nonce = Some("two".into());
     let mut browser = setup.signed_in().await;
@@ -33,7 +33,7 @@ async fn a_nonce_is_sent_back_at_once_and_remembered_for_each_server_rfc_9449_8_
 #[tokio::test]
 async fn a_nonce_is_sent_back_once_and_then_a_new_code_is_got() {
     for (nonce, requests) in [(None, 1), (Some("one".to_owned()), 2)] {
-        let setup = Setup::with(|b| b.dpop()).await;
+        let setup = Setup::with(ClientBuilder::dpop).await;
         setup.server.facts().token_nonce = nonce;
         setup.server.facts().token = Answering::Error(400, "use_dpop_nonce");
         let answer = setup.sign_in(&mut setup.browser(), "/login").await;
@@ -45,11 +45,11 @@ async fn a_nonce_is_sent_back_once_and_then_a_new_code_is_got() {
 
 #[tokio::test]
 async fn a_token_that_is_bound_to_nothing_is_not_taken_for_a_bound_one_rfc_9449_5() {
-    let setup = Setup::with(|b| b.dpop()).await;
+    let setup = Setup::with(ClientBuilder::dpop).await;
     setup.server.facts().binds_nothing = true;
     let answer = setup.sign_in(&mut setup.browser(), "/login").await;
     assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
-    let setup = Setup::with(|b| b.dpop()).await;
+    let setup = Setup::with(ClientBuilder::dpop).await;
     setup.server.facts().metadata = json!({"dpop_signing_alg_values_supported": ["RS256"]});
     let refused = setup.browser().get("/login").await;
     assert_eq!(refused.status, StatusCode::BAD_GATEWAY, "no ES256: it does not fit");
@@ -98,7 +98,7 @@ async fn a_server_that_does_not_fit_the_profile_is_told_before_anything_is_sent(
 
 #[tokio::test]
 async fn a_pushed_request_is_retried_while_it_is_temporary_and_told_otherwise_rfc_9126() {
-    let setup = Setup::with(|b| b.pushed_requests()).await;
+    let setup = Setup::with(ClientBuilder::pushed_requests).await;
     let par = format!("{}/par", setup.server.url);
     setup.server.facts().metadata = json!({"pushed_authorization_request_endpoint": par});
     setup.server.facts().token = Answering::Busy(2, "0");
@@ -128,7 +128,7 @@ async fn what_the_server_demands_is_pushed_without_being_asked_rfc_9126_5() {
 
 #[tokio::test]
 async fn a_signed_answer_is_believed_of_the_issuer_alone_jarm_2_4() {
-    let setup = Setup::with(|b| b.signed_responses()).await;
+    let setup = Setup::with(ClientBuilder::signed_responses).await;
     setup.server.facts().metadata =
         json!({"authorization_signing_alg_values_supported": ["ES256"]});
     let stranger = SigningKey::generate(Algorithm::ES256).expect("a key").key;
@@ -143,10 +143,12 @@ async fn a_signed_answer_is_believed_of_the_issuer_alone_jarm_2_4() {
         let address = browser.get("/login").await.location().to_owned();
         assert_eq!(query_of(&address)["response_mode"], "jwt");
         let claims = claims(&query_of(&address)["state"], iss, aud);
-        let facts = setup.server.facts();
-        let key = if own { &facts.key } else { &stranger };
-        let response = key.sign("JWT", &claims).expect("signed");
-        drop(facts);
+        let response = if own {
+            setup.server.facts().key.sign("JWT", &claims)
+        } else {
+            stranger.sign("JWT", &claims)
+        };
+        let response = response.expect("signed");
         let answer = browser.get(&format!("/callback?response={response}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{iss} {aud} {own}");
     }

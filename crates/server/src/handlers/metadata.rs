@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use keystile_authority::endpoints::Fault;
+use keystile_authority::policy::KEY_SET_MAX_AGE;
 
 use crate::face::{Face, SharedFace};
 use crate::respond;
@@ -47,9 +48,10 @@ fn no_keys(face: &SharedFace) -> Response {
 fn public(body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
+    let kept = format!("public, max-age={}", KEY_SET_MAX_AGE.as_secs());
+    headers.extend(HeaderValue::try_from(kept).ok().map(|kept| (header::CACHE_CONTROL, kept)));
     for (name, value) in [
         (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "public, max-age=300"),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use keystile_authority::ids::AccountId;
 use keystile_authority::incident::Incident;
 use keystile_authority::ports::{Registry, Stored};
-use keystile_authority::records::{Account, Client, StoredKey, UserClaims};
+use keystile_authority::records::{Account, Client, StoredDecryptionKey, StoredKey, UserClaims};
 use keystile_protocol::ClientId;
 
 use crate::database::Database;
-use crate::{accounts, clients, incidents, keys};
+use crate::{accounts, clients, decryption_keys, incidents, keys};
 
 #[async_trait]
 impl Registry for Database {
@@ -58,6 +58,11 @@ impl Registry for Database {
     async fn rotate_key(&self, key: &StoredKey) -> Stored<()> {
         let key = key.clone();
         self.write(async move |db| keys::rotate(db, &key).await).await
+    }
+
+    async fn rotate_decryption_key(&self, key: &StoredDecryptionKey) -> Stored<()> {
+        let key = key.clone();
+        self.write(async move |db| decryption_keys::rotate(db, &key).await).await
     }
 
     async fn incident(&self, reference: &str) -> Stored<Option<Incident>> {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use keystile_authority::ports::{StoreError, Stored};
+use keystile_authority::ports::{Kept, StoreError, Stored};
 use keystile_authority::records::{StoredDecryptionKey, StoredKey};
 use keystile_protocol::Timestamp;
 use rusqlite::{Connection, ErrorCode};
@@ -13,7 +13,7 @@ use super::db::{Db, at_once};
 use super::open::{OpenError, private};
 use super::{Options, locks, open};
 use crate::statements::{Statements, only_number, params};
-use crate::{decryption_keys, keys, meta};
+use crate::{decryption_keys, keys, keys_at_rest, meta};
 
 /// Why a store was not copied, or a copy not put in a store's place.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +128,14 @@ impl StoreCopy {
         Ok(Self { draft, connection })
     }
 
+    /// What is asked about keys needs the tables of today. `named` is the file that an error names.
+    pub fn must_be_up_to_date(&mut self, named: &Path) -> Result<(), CopyError> {
+        if open::plan(&mut self.connection)?.ahead.is_empty() {
+            return Ok(());
+        }
+        Err(CopyError::Behind(named.to_owned()))
+    }
+
     /// Brings the copy up to date, and begins a new epoch in it.
     pub(super) fn renew(&mut self, now: Timestamp) -> Result<(), CopyError> {
         open::migrate(&mut self.connection)?;
@@ -146,6 +154,11 @@ impl StoreCopy {
     /// The keys that decrypt, as they are kept.
     pub fn decryption_keys(&mut self) -> Stored<Vec<StoredDecryptionKey>> {
         at_once(decryption_keys::all(&mut Db::new(&mut self.connection)))
+    }
+
+    /// What is kept beside the keys.
+    pub fn kept(&mut self, what: Kept) -> Stored<Option<Vec<u8>>> {
+        at_once(keys_at_rest::kept(&mut Db::new(&mut self.connection), what))
     }
 
     /// How much there is in it.

@@ -5,6 +5,7 @@ pub(crate) mod asked;
 pub(crate) mod clients;
 pub(crate) mod codes;
 pub(crate) mod consents;
+pub(crate) mod keys;
 pub(crate) mod liveness;
 pub(crate) mod logos;
 pub(crate) mod logout_messages;
@@ -221,6 +222,17 @@ macro_rules! cases {
                 finding_31_a_client_that_was_unknown_is_found_as_soon_as_it_is_there,
                 finding_31_another_processes_change_is_seen_within_two_seconds,
                 finding_31_a_fresh_read_sees_another_processes_change_at_once,
+            }
+            keys {
+                core_10_1_1_a_key_is_used_from_its_time_on_and_goes_when_it_is_over,
+                the_last_key_of_an_algorithm_is_never_taken_away,
+                of_parallel_retirements_one_key_is_left,
+                a_compromised_key_goes_with_its_successor_in_use_or_not_at_all,
+                keys_at_rest_are_encrypted_anew_all_or_none,
+                one_process_at_a_time_looks_after_the_keys,
+                finding_5_two_keys_of_one_id_are_noticed_and_times_never_go_back,
+                what_is_kept_is_what_came_first,
+                finding_6_grants_of_before_are_counted_while_they_live,
             }
             others {
                 finding_2_a_raised_epoch_is_seen_by_all_and_never_begins_twice,

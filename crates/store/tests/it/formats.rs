@@ -65,12 +65,12 @@ fn incident() -> Incident {
 
 fn signing_key() -> StoredKey {
     let (kid, sealed) = ("key".to_owned(), vec![1, 2, 3]);
-    StoredKey { kid, algorithm: Algorithm::ES256, sealed, created_at: NOW }
+    StoredKey { kid, algorithm: Algorithm::ES256, sealed, created_at: NOW, used_from: NOW }
 }
 
 fn decryption_key() -> StoredDecryptionKey {
     let (kid, sealed) = ("decrypting".to_owned(), vec![4, 5, 6]);
-    StoredDecryptionKey { kid, key_type: KeyType::Ec, sealed, created_at: NOW }
+    StoredDecryptionKey { kid, key_type: KeyType::Ec, sealed, created_at: NOW, used_from: NOW }
 }
 
 fn initial_access_token() -> InitialAccessToken {

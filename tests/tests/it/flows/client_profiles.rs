@@ -8,7 +8,9 @@ use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 use keystile_client::protocol::jose::Algorithm;
-use keystile_client::{Client, ClientBuilder, ClientKey, LoginRequest, Profile, Step};
+use keystile_client::{
+    Client, ClientBuilder, ClientKey, EncryptionKey, LoginRequest, Profile, Step,
+};
 use keystile_protocol::Params;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -162,17 +164,19 @@ async fn dpop_with_nonces_of_the_server_rfc_9449_8() {
     assert_eq!(app.events.count(Step::TokenRequest), 2, "refused for the nonce, and again with it");
 }
 
+/// A page of the app that asks for one payment.
+async fn pay(
+    axum::Extension(client): axum::Extension<Client>,
+    headers: axum::http::HeaderMap,
+) -> Response {
+    let details = json!([payment()]);
+    let request = LoginRequest::new("/me").authorization_details(&details).unwrap();
+    client.login(&headers, request).await
+}
+
 #[tokio::test]
 async fn a_payment_is_asked_for_and_what_was_granted_is_read_rfc_9396() {
     let server = Keystile::start_for_payments("").await;
-    async fn pay(
-        axum::Extension(client): axum::Extension<Client>,
-        headers: axum::http::HeaderMap,
-    ) -> Response {
-        let details = json!([payment()]);
-        let request = LoginRequest::new("/me").authorization_details(&details).unwrap();
-        client.login(&headers, request).await
-    }
     let builder = Client::builder(&server.issuer, "payer").secret(SECRET).scope("openid");
     let mut app = RelyingParty::with(builder, Router::new().route("/pay", get(pay)));
     let mut browser = Browser::new();
@@ -303,14 +307,16 @@ async fn an_api_that_wants_a_fresh_sign_in_gets_one_and_one_that_wants_too_much_
     assert_eq!(strong.get("/me").await.status, StatusCode::OK, "still signed in");
 }
 
+/// What no app should do.
+async fn leak(user: keystile_client::User) -> String {
+    user.session().access_token().await.unwrap().expose().to_owned()
+}
+
 #[tokio::test]
 async fn a_bound_token_that_was_stolen_opens_nothing_rfc_9449_7() {
     let key = ClientKey::generate(Algorithm::ES256).unwrap();
     let server = Keystile::start_with(&with_key("bank", &key, "profile = \"fapi2\"")).await;
     let server = server.with_all_keys().await;
-    async fn leak(user: keystile_client::User) -> String {
-        user.session().access_token().await.unwrap().expose().to_owned()
-    }
     let builder = app(&server, "bank").private_key_jwt(key.clone()).profile(Profile::Fapi2);
     let mut app = RelyingParty::with(builder, Router::new().route("/leak", get(leak)));
     app.sign_in(&mut Browser::new(), "/me").await;
@@ -324,4 +330,27 @@ async fn a_bound_token_that_was_stolen_opens_nothing_rfc_9449_7() {
     // And the published key is the registered one.
     let published: Value = json!(app.client.jwks());
     assert_eq!(published["keys"][0]["x"], json!(key.public())["x"]);
+}
+
+#[tokio::test]
+async fn an_id_token_that_is_encrypted_to_the_app_is_read_and_no_other_openid_core_3_1_3_7() {
+    let directory = new_directory();
+    let key = EncryptionKey::from_file(directory.join("reader.pem")).unwrap();
+    let more = format!(
+        "client_secret = \"{SECRET}\"\njwks = {}\nid_token_signed_response_alg = \"ES256\"",
+        jwks(&[key.public()])
+    );
+    let encrypted = format!("{more}\nid_token_encrypted_response_alg = \"ECDH-ES\"");
+    let config = client("sealed", &encrypted) + &client("open", &more);
+    let server = Keystile::start_with(&config).await;
+    for (id, has_key, good) in
+        [("sealed", true, true), ("sealed", false, false), ("open", true, false)]
+    {
+        let builder = app(&server, id).secret(SECRET);
+        let builder = if has_key { builder.encrypted_id_tokens(key.clone()) } else { builder };
+        let mut app = RelyingParty::new(builder);
+        let landed = app.sign_in(&mut Browser::new(), "/me").await;
+        assert_eq!(landed.location == "/me", good, "{id} {has_key}: {landed:?}");
+    }
+    std::fs::remove_dir_all(directory).unwrap();
 }

@@ -122,6 +122,24 @@ impl Keystile {
         self
     }
 
+    /// Another process that serves the same issuer from the same store, at a port of its own.
+    pub(crate) async fn another_node(&self) -> Node {
+        let (port, name) = (free_port(), "another-node.toml");
+        let config = std::fs::read_to_string(self.directory.join("keystile.toml")).unwrap();
+        let (before, after) = config.split_once("listen = \"").unwrap();
+        let after = after.split_once('"').unwrap().1;
+        let config = format!("{before}listen = \"127.0.0.1:{port}\"{after}");
+        std::fs::write(self.directory.join(name), config).unwrap();
+        let process = start_program(&self.directory, &["serve", "--config", name]);
+        let node = Node { _process: process, url: format!("http://127.0.0.1:{port}") };
+        let started = Instant::now();
+        while !reqwest::get(node.url("/readyz")).await.is_ok_and(|answer| answer.status() == 200) {
+            assert!(started.elapsed() < Duration::from_secs(60), "not ready\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        node
+    }
+
     /// Stops it and starts it again on the same store.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop();
@@ -178,6 +196,18 @@ impl Keystile {
     }
 }
 
+/// A process beside a [`Keystile`].
+pub(crate) struct Node {
+    _process: Process,
+    url: String,
+}
+
+impl Node {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+}
+
 impl Drop for Keystile {
     fn drop(&mut self) {
         if !self.directory.as_os_str().is_empty() && !std::thread::panicking() {
@@ -189,6 +219,16 @@ impl Drop for Keystile {
 /// Runs the program in a directory.
 pub(crate) fn command_in(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(program()).args(arguments).current_dir(directory).output().unwrap()
+}
+
+/// The same with a variable in its environment.
+pub(crate) fn command_with(
+    directory: &Path,
+    (name, value): (&str, &str),
+    arguments: &[&str],
+) -> Output {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(directory).env(name, value).output().unwrap()
 }
 
 /// A port that was free a moment ago.

@@ -30,7 +30,7 @@ impl Authority {
         let client = caller.client;
         let asked =
             token_exchange::request(request.params, request.scope()?, client, &self.policy)?;
-        let mut subject = self.shown("subject_token", asked.subject, now)?;
+        let mut subject = self.shown("subject_token", asked.subject, now).await?;
         token_exchange::subject_is_for(&subject, client)?;
         if asked.subject.1 == TokenType::IdToken {
             // It does not say who may act; its client's registration does.
@@ -40,7 +40,7 @@ impl Authority {
         let grant = self.living("subject_token", &subject, now).await?;
         let mut actor = None;
         if let Some(shown) = asked.actor {
-            let shown = self.shown("actor_token", shown, now)?;
+            let shown = self.shown("actor_token", shown, now).await?;
             token_exchange::actor_is_for(&shown, client)?;
             self.living("actor_token", &shown, now).await?;
             actor = Some(shown);
@@ -82,7 +82,7 @@ impl Authority {
     }
 
     /// A token of ours that a request shows.
-    fn shown(
+    async fn shown(
         &self,
         name: &str,
         (token, kind): (&str, TokenType),
@@ -91,7 +91,7 @@ impl Authority {
         let shown = if kind == TokenType::IdToken {
             self.hint(token).ok().and_then(|claims| ShownToken::of_id_token(&claims))
         } else {
-            self.believed(token, now).ok().map(|claims| ShownToken::from(&*claims))
+            self.believed(token, now).await.ok().map(|claims| ShownToken::from(&*claims))
         };
         match shown {
             Some(shown) if shown.expires_at <= now => {

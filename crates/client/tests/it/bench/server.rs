@@ -233,7 +233,7 @@ async fn token(
     }
     let bound = match proof(&facts, &headers, "POST", "/token", None) {
         Ok(key) => key,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     if let Some(answer) = super::grants::token(&facts, &form, bound).await {
         return answer;
@@ -299,7 +299,7 @@ fn proof(
     method: &str,
     path: &str,
     access_token: Option<&str>,
-) -> Result<Option<Thumbprint>, Response> {
+) -> Result<Option<Thumbprint>, Box<Response>> {
     let mut facts = facts.lock().expect("not poisoned");
     let proof = headers.get("dpop").filter(|_| !facts.binds_nothing);
     let Some(proof) = proof else { return Ok(None) };
@@ -323,7 +323,7 @@ fn proof(
                 }
             };
             response.headers_mut().insert("dpop-nonce", nonce.parse().expect("fits"));
-            Err(response)
+            Err(Box::new(response))
         }
         _ => Ok(Some(proved.key)),
     }
@@ -424,7 +424,7 @@ async fn photos(State(facts): State<Shared>, headers: HeaderMap) -> Response {
     let token = value.and_then(|value| value.strip_prefix("DPoP "));
     let proved = match proof(&facts, &headers, "GET", "/photos", token) {
         Ok(key) => key,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let bound_to = |token| facts.lock().expect("not poisoned").bound_to.get(token).copied();
     assert_eq!(proved, token.and_then(bound_to), "a proof with the key of the token");

@@ -13,7 +13,7 @@ use crate::jose::signing::generated_rsa;
 use crate::jose::{JoseError, Jwk};
 
 /// The types of keys that decrypt: `kty` (RFC 7518 section 6.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyType {
     /// An RSA key, for RSA-OAEP-256.
     Rsa,

@@ -42,8 +42,14 @@ pub(crate) async fn finding_2_in_a_new_epoch_browsers_sign_in_again_and_grants_l
     assert_eq!(sessions, vec![world.session.clone()], "for its user to end");
 }
 
-fn key(kid: &str, algorithm: Algorithm, created_at: Timestamp) -> StoredKey {
-    StoredKey { kid: kid.into(), algorithm, sealed: vec![1, 2, 3], created_at }
+pub(super) fn key(kid: &str, algorithm: Algorithm, created_at: Timestamp) -> StoredKey {
+    StoredKey {
+        kid: kid.into(),
+        algorithm,
+        sealed: vec![1, 2, 3],
+        created_at,
+        used_from: created_at,
+    }
 }
 
 pub(crate) async fn finding_31_of_two_nodes_that_make_a_key_one_keeps_it(backend: &impl Backend) {
@@ -62,8 +68,18 @@ pub(crate) async fn finding_31_of_two_nodes_that_make_a_key_one_keeps_it(backend
     assert_eq!(store.keys().await, Ok(vec![mine, rsa, next, sooner]));
 }
 
-fn decryption_key(kid: &str, key_type: KeyType, created_at: Timestamp) -> StoredDecryptionKey {
-    StoredDecryptionKey { kid: kid.into(), key_type, sealed: vec![1, 2, 3], created_at }
+pub(super) fn decryption_key(
+    kid: &str,
+    key_type: KeyType,
+    created_at: Timestamp,
+) -> StoredDecryptionKey {
+    StoredDecryptionKey {
+        kid: kid.into(),
+        key_type,
+        sealed: vec![1, 2, 3],
+        created_at,
+        used_from: created_at,
+    }
 }
 
 pub(crate) async fn keys_that_decrypt_are_kept_apart_and_one_nodes_key_counts(
