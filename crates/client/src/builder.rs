@@ -29,6 +29,7 @@ pub struct ClientBuilder {
     client_id: String,
     credential: Option<Credential>,
     app_url: Option<String>,
+    without_routes: bool,
     callback_path: String,
     login_path: String,
     logout_path: String,
@@ -80,7 +81,7 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    fn new(setting: &'static str, problem: impl ToString) -> Self {
+    pub(crate) fn new(setting: &'static str, problem: impl ToString) -> Self {
         Self { setting, problem: problem.to_string() }
     }
 }
@@ -92,6 +93,7 @@ impl ClientBuilder {
             client_id,
             credential: None,
             app_url: None,
+            without_routes: false,
             callback_path: "/callback".into(),
             login_path: "/login".into(),
             logout_path: "/logout".into(),
@@ -151,6 +153,13 @@ impl ClientBuilder {
     /// Where browsers find the app: `https://app.example`, or http on loopback. Needed.
     pub fn app_url(mut self, url: impl Into<String>) -> Self {
         self.app_url = Some(url.into());
+        self
+    }
+
+    /// For a command-line tool, a native app or a service ([`crate::tools`]): no browser finds it
+    /// at an address, so that there is no `app_url`.
+    pub fn without_routes(mut self) -> Self {
+        self.without_routes = true;
         self
     }
 

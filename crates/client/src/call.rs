@@ -63,6 +63,7 @@ impl Inner {
             }
             "revocation_endpoint" => metadata.revocation_endpoint.as_deref(),
             "userinfo_endpoint" => metadata.userinfo_endpoint.as_deref(),
+            "device_authorization_endpoint" => metadata.device_authorization_endpoint.as_deref(),
             _ => None,
         };
         let alias = || metadata.mtls_endpoint_aliases.get(name).map(String::as_str);

@@ -138,6 +138,8 @@ fn check_metadata(metadata: &Metadata, issuer: &Issuer) -> Result<(), String> {
         metadata.userinfo_endpoint.as_ref(),
         metadata.end_session_endpoint.as_ref(),
         metadata.revocation_endpoint.as_ref(),
+        metadata.device_authorization_endpoint.as_ref(),
+        metadata.registration_endpoint.as_ref(),
         metadata.pushed_authorization_request_endpoint.as_ref(),
     ];
     let aliases = metadata.mtls_endpoint_aliases.values();

@@ -28,8 +28,11 @@ pub(crate) struct About<'a> {
 }
 
 impl About<'_> {
+    /// No login: the client asks for itself.
+    pub(crate) const NO_LOGIN: Self = Self { login: "", session: None };
+
     pub(crate) fn mark(self, event: Event) -> Event {
-        let event = event.in_login(self.login);
+        let event = if self.login.is_empty() { event } else { event.in_login(self.login) };
         match self.session {
             Some(session) => event.in_session(session),
             None => event,
@@ -51,18 +54,13 @@ pub(crate) async fn redeem(
     inner: &Inner,
     code: &Secret,
     pending: &PendingLogin,
+    redirect_uri: &str,
 ) -> Result<SignedIn, Cause> {
     let app = &inner.app;
     let login = pending.id();
     let about = About { login: &login, session: None };
-    let request = code_request(
-        &app.client_id,
-        &app.credential,
-        &app.redirect_uri,
-        &app.resources,
-        code,
-        pending,
-    );
+    let request =
+        code_request(&app.client_id, &app.credential, redirect_uri, &app.resources, code, pending);
     let steps = (Step::TokenRequest, Step::TokenResponse);
     let key = kept_key(pending.proof_key.as_ref())?;
     let repeatable = false;
@@ -116,6 +114,16 @@ async fn identify(
     let max_age = pending.max_age.map(|age| (Duration::from_secs(age), pending.started_at));
     let known =
         Known { nonce: Some(&pending.nonce), subject: None, max_age, acr: &pending.required_acr };
+    check(inner, token, &response.access_token, known).await
+}
+
+/// The ID token of a grant that no authorization request began, and which has no nonce (RFC 8628).
+pub(crate) async fn identify_without_nonce(
+    inner: &Inner,
+    response: &TokenResponse,
+) -> Result<IdTokenClaims, Cause> {
+    let token = response.id_token.as_ref().ok_or(IdTokenError::Missing)?;
+    let known = Known { nonce: None, subject: None, max_age: None, acr: &[] };
     check(inner, token, &response.access_token, known).await
 }
 
@@ -187,7 +195,7 @@ async fn check(
 }
 
 /// The user's claims from the userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
-async fn userinfo(
+pub(crate) async fn userinfo(
     inner: &Inner,
     access_token: &Secret,
     key: Option<&ProofKey>,

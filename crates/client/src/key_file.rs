@@ -95,19 +95,19 @@ fn create(path: &Path, at_most: usize, key: Vec<u8>) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(unix)]
-fn check_mode(file: &File) -> io::Result<()> {
+pub(crate) fn check_mode(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let open_to_others = file.metadata()?.permissions().mode() & 0o077;
     if open_to_others == 0 {
         return Ok(());
     }
-    let problem = "others than its owner can read this key file: chmod 600 it";
+    let problem = "others than its owner can read this file: chmod 600 it";
     Err(io::Error::new(ErrorKind::PermissionDenied, problem))
 }
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "there is nothing to check there")]
-fn check_mode(_: &File) -> io::Result<()> {
+pub(crate) fn check_mode(_: &File) -> io::Result<()> {
     Ok(())
 }
 

@@ -60,6 +60,12 @@
 //! - A login that fails is tried again where that is safe, and otherwise told in plain words
 //!   ([`Cause::what_to_do`]).
 //!
+//! # Where there is no web app
+//!
+//! Command-line tools, native apps, services and APIs that call other APIs use the same client:
+//! [`tools`]. One that nobody registered registers itself ([`Registrar`]), and one that knows nothing
+//! but an API's address finds out who issues tokens for it ([`ProtectedResource`]).
+//!
 //! # What is left to the app
 //!
 //! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the
@@ -80,9 +86,13 @@ pub mod flow;
 mod key_file;
 mod observe;
 mod outbound;
+mod private_file;
 mod refresh;
+pub mod registration;
+mod resource;
 mod retire;
 pub mod session;
+pub mod tools;
 mod web;
 
 pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
@@ -92,7 +102,10 @@ pub use failure::{Cause, LoginFailure, WhatToDo};
 pub use flow::{ClientKey, EncryptionKey, Profile, Prompt};
 pub use keystile_protocol as protocol;
 pub use observe::{Event, Observer, Party, Shown, Step};
+pub use registration::{Registrar, Registration};
+pub use resource::ProtectedResource;
 #[cfg(feature = "sqlite")]
 pub use session::SqliteSessions;
 pub use session::{MemorySessions, Session, SessionStore};
+pub use tools::{Granted, ToolError};
 pub use web::{LoginRequest, LoginRequired, SessionLayer, SessionService, User};

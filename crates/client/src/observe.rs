@@ -48,6 +48,10 @@ pub enum Step {
     CallbackReceived,
     /// What it brought was refused; the parameter `reason` says why.
     CallbackRefused,
+    /// The codes of a device were asked for.
+    DeviceRequest,
+    /// The answer to that.
+    DeviceResponse,
     /// The authorization request was sent ahead (RFC 9126).
     PushedRequest,
     /// The answer to that.
@@ -153,7 +157,7 @@ impl Event {
 }
 
 /// Parameters whose values nobody is to see.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 13] = [
     "code",
     "response",
     "code_verifier",
@@ -164,6 +168,9 @@ const SECRETS: [&str; 10] = [
     "token",
     "authorization",
     "client_assertion",
+    "device_code",
+    "subject_token",
+    "actor_token",
 ];
 
 /// Wraps a parameter as its name demands.

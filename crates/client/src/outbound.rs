@@ -72,6 +72,25 @@ impl Http {
         read(self.0.post(url).headers(headers).body(body.expose().to_owned())).await
     }
 
+    /// A request with JSON, or with nothing, in the name of whoever has the token.
+    pub(crate) async fn send_json(
+        &self,
+        method: http::Method,
+        url: &str,
+        bearer: Option<&Secret>,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer, String> {
+        let mut request = self.0.request(method, url);
+        if let Some(token) = bearer {
+            let text = Secret::new(format!("Bearer {}", token.expose()));
+            request = request.header(header::AUTHORIZATION, secret_header(text.expose())?);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        read(request).await
+    }
+
     /// For calls to an API, whose answers the app reads itself.
     pub(crate) fn request(&self, method: http::Method, url: url::Url) -> reqwest::RequestBuilder {
         self.0.request(method, url)

@@ -16,7 +16,7 @@ use crate::observe::{Party, Step};
 use crate::session::{Loaded, Session, SessionError, SessionKey, SessionRecord, Tokens};
 
 /// A token with less life than this is not sent any more: it could expire on its way.
-const SPARE: Duration = Duration::from_secs(10);
+pub(crate) const SPARE: Duration = Duration::from_secs(10);
 /// How long another process may take from the answer to the store.
 const TIME_TO_KEEP: Duration = Duration::from_millis(300);
 

@@ -122,8 +122,14 @@ fn details(json: Option<&Value>) -> Result<Option<AuthorizationDetails>, BuildEr
 
 fn app_origin(builder: &ClientBuilder) -> Result<String, BuildError> {
     let wrong = |problem: &str| BuildError::new("app_url", problem);
+    if builder.without_routes && builder.app_url.is_none() {
+        return Ok("http://127.0.0.1".to_owned());
+    }
     let text = builder.app_url.as_deref().ok_or_else(|| {
-        wrong("say where browsers find the app: .app_url(\"https://app.example\")")
+        wrong(
+            "say where browsers find the app: .app_url(\"https://app.example\"), or \
+               .without_routes() where none looks for it",
+        )
     })?;
     let url = Url::parse(text).map_err(|_| wrong("it is not a URL"))?;
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
@@ -241,6 +247,7 @@ mod tests {
         assert_eq!(refused(new("https://login.example", "")), "client_id");
         assert_eq!(refused(new("https://login.example", "app")), "secret");
         assert_eq!(refused(new("https://login.example", "app").public()), "app_url");
+        assert!(new("https://login.example", "app").public().without_routes().build().is_ok());
         for url in ["http://app.example", "https://app.example/sub", "app.example", "ftp://a"] {
             assert_eq!(refused(builder().app_url(url)), "app_url", "{url}");
         }

@@ -13,7 +13,7 @@ pub struct TokenRequest {
 }
 
 impl TokenRequest {
-    fn new(
+    pub(super) fn new(
         client_id: &ClientId,
         credential: &Credential,
         parameters: Vec<(&'static str, Secret)>,

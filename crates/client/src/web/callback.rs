@@ -86,7 +86,7 @@ impl<'a> Arrival<'a> {
         if !inner.used.first_use(&pending.id(), inner.now()) {
             return Err(Cause::UnknownLogin);
         }
-        let signed_in = exchange::redeem(inner, &code, pending).await?;
+        let signed_in = exchange::redeem(inner, &code, pending, &inner.app.redirect_uri).await?;
         self.begin_session(client, pending, signed_in).await
     }
 
@@ -186,7 +186,7 @@ impl<'a> Arrival<'a> {
 
 /// The parameters of a signed response, believed; those of a plain one, where no signed one was
 /// asked for.
-async fn verified(inner: &Inner, params: Params) -> Result<Params, Cause> {
+pub(crate) async fn verified(inner: &Inner, params: Params) -> Result<Params, Cause> {
     let app = &inner.app;
     if !app.features.signed_responses {
         return Ok(params);

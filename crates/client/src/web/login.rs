@@ -27,6 +27,8 @@ const HINT_AT_MOST: usize = 255;
 /// How one login differs from the configured one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wish {
+    /// Where the browser comes back to; the app's callback, where it is not said.
+    pub(super) redirect_uri: Option<String>,
     pub(super) return_to: ReturnTo,
     pub(super) prompt: Option<Prompt>,
     pub(super) max_age: Option<Duration>,
@@ -85,6 +87,15 @@ pub(super) async fn start(inner: &Inner, headers: &HeaderMap, wish: &Wish) -> Re
 }
 
 /// Where to send the browser, and what to keep until it comes back.
+/// The login of an app that the browser finds elsewhere than at its callback.
+pub(crate) async fn begin_for(
+    inner: &Inner,
+    redirect_uri: String,
+) -> Result<(String, PendingLogin), Cause> {
+    let wish = Wish { redirect_uri: Some(redirect_uri), ..Wish::configured(inner) };
+    begin(inner, &wish).await
+}
+
 async fn begin(inner: &Inner, wish: &Wish) -> Result<(String, PendingLogin), Cause> {
     let app = &inner.app;
     let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
@@ -116,6 +127,7 @@ fn ask(inner: &Inner, wish: &Wish, metadata: &Metadata) -> Result<Started, Cause
     let mut extra = app.extra.clone();
     extra.extend(wish.login_hint.clone().map(|hint| ("login_hint".to_owned(), hint)));
     let unmade = |problem: String| Cause::Unreachable(problem);
+    let redirect_uri = wish.redirect_uri.as_ref().unwrap_or(&app.redirect_uri);
     let key = app.features.dpop.then(ProofKey::generate).transpose();
     let key = key.map_err(|problem| unmade(problem.to_string()))?;
     let request = AuthorizationRequest {
@@ -131,7 +143,7 @@ fn ask(inner: &Inner, wish: &Wish, metadata: &Metadata) -> Result<Started, Cause
         response_mode: app.features.response_mode(),
         proof_key: key.as_ref(),
         extra: &extra,
-        ..AuthorizationRequest::new(&app.client_id, &app.redirect_uri, &app.scope)
+        ..AuthorizationRequest::new(&app.client_id, redirect_uri, &app.scope)
     };
     let mut bytes = [0; 96];
     bytes[..32].copy_from_slice(&random::<32>());

@@ -21,9 +21,11 @@ mod required;
 mod step_up;
 mod used;
 
+pub(crate) use callback::verified;
 pub(crate) use cookies::Cookies;
 pub use extract::User;
 pub use layer::{SessionLayer, SessionService};
+pub(crate) use login::begin_for;
 pub use login_request::LoginRequest;
 pub(crate) use login_request::login;
 pub use required::LoginRequired;

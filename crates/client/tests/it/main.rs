@@ -16,3 +16,4 @@ mod profiles;
 mod retries;
 mod step_up;
 mod store_contract;
+mod tools;

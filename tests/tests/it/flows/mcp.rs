@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::{Browser, Keystile, PASSWORD, free_port, new_directory};
 
 /// An API below a path, which announces itself.
-async fn api(issuer: &str, port: u16) -> String {
+pub(super) async fn api(issuer: &str, port: u16) -> String {
     let url = format!("http://localhost:{port}/mcp");
     let guard = Guard::builder(issuer, &url).build().unwrap();
     let (guard, metadata) = guard.announced("tools:run").unwrap();
@@ -37,7 +37,7 @@ fn metadata_url(refused: &Response) -> String {
 }
 
 /// An authorization server below a path, with one API.
-async fn server(port: u16, audience: &str) -> Keystile {
+pub(super) async fn server(port: u16, audience: &str) -> Keystile {
     let directory = new_directory();
     let config = format!(
         r#"

@@ -58,3 +58,5 @@ mod signing_algorithms;
 mod step_up;
 mod store_move;
 mod token_exchange;
+mod tools;
+mod tools_registration;

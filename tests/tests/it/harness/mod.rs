@@ -31,8 +31,8 @@ pub(crate) use listener::{Listener, Told};
 pub(crate) use payments::{PAYMENTS, large_payment, payment, payment_with};
 pub(crate) use previous::{Both, Node, previous_program};
 pub(crate) use program::{
-    Keystile, PASSWORD, Process, command_in, command_with, config_for, free_port, free_ports,
-    new_directory, program,
+    Keystile, PASSWORD, Process, built, command_in, command_with, config_for, free_port,
+    free_ports, new_directory, program,
 };
 pub(crate) use reader::{Reader, header, published, verified};
 pub(crate) use relying_party::{RelyingParty, approved};

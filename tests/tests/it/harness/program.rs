@@ -262,18 +262,21 @@ pub(crate) fn new_directory() -> PathBuf {
 /// The program, built once with this run's profile.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).unwrap();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "keystile"]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        build.env("CARGO_TARGET_DIR", profile.parent().unwrap());
-        assert!(build.status().unwrap().success(), "the program does not build");
-        profile.join("keystile")
-    })
+    PROGRAM.get_or_init(|| built("keystile"))
+}
+
+/// A program of this workspace, which has its package's name.
+pub(crate) fn built(package: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", package]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    build.env("CARGO_TARGET_DIR", profile.parent().unwrap());
+    assert!(build.status().unwrap().success(), "{package} does not build");
+    profile.join(package)
 }
 
 const APP_SECRET: &str = "the secret of the app, forty characters long";

@@ -2,6 +2,7 @@
 
 mod app;
 mod browser;
+mod grants;
 mod server;
 
 pub(crate) use app::{APP, Setup, query_of};

@@ -55,6 +55,7 @@ pub(crate) struct Facts {
     pub(crate) iss_promised: bool,
     pub(crate) only_oauth_metadata: bool,
     pub(crate) userinfo: Value,
+    pub(crate) grants: super::grants::Grants,
     /// What proofs at the token endpoint, and at the API, have to say.
     pub(crate) token_nonce: Option<String>,
     pub(crate) api_nonce: Option<String>,
@@ -72,7 +73,7 @@ pub(crate) struct Facts {
     pub(crate) api_challenge: Option<&'static str>,
 }
 
-type Shared = Arc<Mutex<Facts>>;
+pub(super) type Shared = Arc<Mutex<Facts>>;
 
 pub(crate) struct Server {
     pub(crate) url: String,
@@ -109,6 +110,7 @@ impl Server {
             iss_promised: true,
             only_oauth_metadata: false,
             userinfo: json!({"sub": "user-1", "email": "ann@example.org", "aud": "x"}),
+            grants: super::grants::Grants::default(),
             token_nonce: None,
             api_nonce: None,
             proofs: Vec::new(),
@@ -129,6 +131,7 @@ impl Server {
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/jwks", get(jwks))
             .route("/token", post(token))
+            .route("/device_authorization", post(super::grants::device_authorization))
             .route("/userinfo", get(userinfo))
             .route("/revoke", post(revoke))
             .route("/par", post(par))
@@ -177,7 +180,7 @@ impl Server {
     }
 }
 
-fn hit(facts: &Shared, path: &'static str) {
+pub(super) fn hit(facts: &Shared, path: &'static str) {
     *facts.lock().expect("not poisoned").hits.entry(path).or_default() += 1;
 }
 
@@ -193,6 +196,7 @@ async fn metadata(State(facts): State<Shared>) -> Response {
     hit(&facts, "metadata");
     let facts = facts.lock().expect("not poisoned");
     let url = &facts.url;
+    let device = facts.grants.codes.as_ref().map(|_| format!("{url}/device_authorization"));
     let mut metadata = json!({
         "issuer": facts.issuer_in_metadata.as_ref().unwrap_or(url),
         "authorization_endpoint": format!("{url}/authorize"),
@@ -201,6 +205,7 @@ async fn metadata(State(facts): State<Shared>) -> Response {
         "userinfo_endpoint": format!("{url}/userinfo"),
         "revocation_endpoint": format!("{url}/revoke"),
         "end_session_endpoint": format!("{url}/logout"),
+        "device_authorization_endpoint": device,
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "authorization_response_iss_parameter_supported": facts.iss_promised,
     });
@@ -230,6 +235,9 @@ async fn token(
         Ok(key) => key,
         Err(refused) => return *refused,
     };
+    if let Some(answer) = super::grants::token(&facts, &form, bound).await {
+        return answer;
+    }
     if form["grant_type"] == "refresh_token" {
         // Done at once, told late: who does not wait for the answer has lost it.
         let answer = refresh(&facts, &form, bound);
@@ -327,7 +335,7 @@ fn unnamed(key: &SigningKey, claims: &Value) -> String {
     key.sign_with_jwk("JWT", claims).expect("signed")
 }
 
-fn refuse(status: u16, error: &str) -> Response {
+pub(super) fn refuse(status: u16, error: &str) -> Response {
     let status = StatusCode::from_u16(status).expect("a status");
     let body = json!({"error": error, "error_description": "words <b>of</b> the server"});
     (status, Json(body)).into_response()
@@ -352,7 +360,11 @@ impl HttpBody for BrokenOff {
     }
 }
 
-fn issue(facts: &mut Facts, request: Option<&Value>, bound: Option<Thumbprint>) -> Response {
+pub(super) fn issue(
+    facts: &mut Facts,
+    request: Option<&Value>,
+    bound: Option<Thumbprint>,
+) -> Response {
     let number = facts.secrets.len();
     let access = base64url(sha256(format!("access {number}")));
     let refresh = base64url(sha256(format!("refresh {number}")));
