@@ -1,6 +1,8 @@
 //! `kill -9` at random moments under load: what was acknowledged is there afterwards, and no code
 //! counts twice.
 
+#![allow(clippy::print_stdout, reason = "counts and seeds are shown by --nocapture")]
+
 use std::time::{Duration, Instant};
 
 use keystile_test_postgres::Server;
@@ -104,7 +106,7 @@ async fn evidence_on_postgresql_what_was_acknowledged_outlives_kill_9_of_nodes_a
     while trial.goes_on(&load) {
         let running = load.start();
         trial.a_random_moment().await;
-        if trial.killed % 2 == 0 {
+        if trial.killed.is_multiple_of(2) {
             block_in_place(|| database.kill());
             load = running.join().await;
             block_in_place(|| database.restart());
