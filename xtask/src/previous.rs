@@ -50,12 +50,19 @@ fn target() -> PathBuf {
     std::path::absolute(&named).unwrap_or(named)
 }
 
-/// The files of a commit, without a worktree that the repository would have to remember.
-fn extract(commit: &str, to: &Path) -> Result<(), String> {
+fn is_here(commit: &str) -> bool {
     let mut look = Command::new("git");
     look.args(["cat-file", "-e", &format!("{commit}^{{commit}}")]).stderr(Stdio::null());
-    let there = look.status();
-    if !there.is_ok_and(|status| status.success()) {
+    look.status().is_ok_and(|status| status.success())
+}
+
+/// The files of a commit, without a worktree that the repository would have to remember.
+fn extract(commit: &str, to: &Path) -> Result<(), String> {
+    if !is_here(commit) {
+        // A clone without its history can get it from where it came.
+        drop(Command::new("git").args(["fetch", "--quiet", "--unshallow"]).status());
+    }
+    if !is_here(commit) {
         return Err(format!(
             "the upgrade test needs the commit {commit} of the version before this one, which \
              this clone does not have: git fetch --unshallow"
