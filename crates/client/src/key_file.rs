@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, JoseError, SigningKey};
@@ -76,6 +76,17 @@ fn read(file: File, at_most: usize) -> io::Result<Vec<u8>> {
 /// Written beside its place and linked into it: of two processes that start at once both end up
 /// with the same key, and nobody reads half of one.
 fn create(path: &Path, at_most: usize, key: Vec<u8>) -> io::Result<Vec<u8>> {
+    let (beside, written) = write_beside(path, &key);
+    let linked = written.and_then(|()| std::fs::hard_link(&beside, path));
+    let removed = std::fs::remove_file(&beside);
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(File::open(path)?, at_most),
+        other => other.and(removed).map(|()| key),
+    }
+}
+
+/// Writes a file for its owner alone beside that place; whoever calls moves or removes it.
+pub(crate) fn write_beside(path: &Path, content: &[u8]) -> (PathBuf, io::Result<()>) {
     let suffix = keystile_protocol::encoding::base64url(random::<9>());
     let beside = path.with_added_extension(suffix);
     let mut options = OpenOptions::new();
@@ -83,15 +94,10 @@ fn create(path: &Path, at_most: usize, key: Vec<u8>) -> io::Result<Vec<u8>> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&beside).and_then(|mut file| {
-        file.write_all(&key)?;
+        file.write_all(content)?;
         file.sync_all()
     });
-    let linked = written.and_then(|()| std::fs::hard_link(&beside, path));
-    let removed = std::fs::remove_file(&beside);
-    match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(File::open(path)?, at_most),
-        other => other.and(removed).map(|()| key),
-    }
+    (beside, written)
 }
 
 #[cfg(unix)]

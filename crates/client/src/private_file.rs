@@ -1,14 +1,13 @@
 //! A file with secrets in it, which nobody but its owner reads.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::entropy::random;
-use crate::key_file::check_mode;
+use crate::key_file::{check_mode, write_beside};
 
 /// A longer file is not read, in bytes.
 const AT_MOST: u64 = 1024 * 1024;
@@ -23,16 +22,7 @@ struct Kept<T> {
 /// Writes it whole or not at all: beside its place first, and then into it.
 pub(crate) fn write<T: Serialize>(path: &Path, format: &str, value: &T) -> io::Result<()> {
     let text = serde_json::to_vec_pretty(&Kept { format: format.to_owned(), value })?;
-    let suffix = keystile_protocol::encoding::base64url(random::<9>());
-    let beside = path.with_added_extension(suffix);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&beside).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_all()
-    });
+    let (beside, written) = write_beside(path, &text);
     written.and_then(|()| std::fs::rename(&beside, path)).inspect_err(|_| {
         let _ = std::fs::remove_file(&beside);
     })
@@ -57,6 +47,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, format: &str) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entropy::random;
 
     #[test]
     fn what_is_kept_is_its_owners_alone_and_whole() {
