@@ -3,8 +3,9 @@
 use keystile_authority::decisions::KeyChange;
 use keystile_authority::ports::{Kept, Resealed, StoreError, Stored};
 
+use crate::key_table::{DECRYPTION, SIGNING};
+use crate::meta;
 use crate::statements::{Statements, Turn, params};
-use crate::{decryption_keys, keys, meta};
 
 pub(crate) async fn kept(db: &mut impl Statements, what: Kept) -> Stored<Option<Vec<u8>>> {
     let sql = "SELECT value FROM kept WHERE name = $1";
@@ -21,14 +22,14 @@ pub(crate) async fn keep(db: &mut impl Statements, what: Kept, value: &[u8]) -> 
 pub(crate) async fn change(db: &mut impl Statements, change: &KeyChange) -> Stored<()> {
     db.take_turn(Turn::Keys).await?;
     for (kid, from) in &change.used_from {
-        let found = keys::use_from(db, kid, *from).await?
-            || decryption_keys::use_from(db, kid, *from).await?;
+        let found =
+            SIGNING.use_from(db, kid, *from).await? || DECRYPTION.use_from(db, kid, *from).await?;
         if !found {
             return Err(StoreError::Conflict(format!("the key {kid} is not there any more")));
         }
     }
     for kid in &change.removed {
-        if !keys::remove(db, kid).await? || !decryption_keys::remove(db, kid).await? {
+        if !SIGNING.remove(db, kid).await? || !DECRYPTION.remove(db, kid).await? {
             return Err(StoreError::Conflict(format!("the key {kid} is the last of its kind")));
         }
     }
@@ -40,8 +41,8 @@ pub(crate) async fn reseal(db: &mut impl Statements, resealed: &[Resealed]) -> S
     let sql = "UPDATE kept SET value = $3 WHERE name = $1 AND value = $2";
     meta::note_change(db).await?;
     for Resealed { name, from, to } in resealed {
-        let done = keys::reseal(db, name, from, to).await?
-            || decryption_keys::reseal(db, name, from, to).await?
+        let done = SIGNING.reseal(db, name, from, to).await?
+            || DECRYPTION.reseal(db, name, from, to).await?
             || db.execute(sql, params![name, from.as_slice(), to.as_slice()]).await? > 0;
         if !done {
             return Err(StoreError::Conflict(format!("the key {name} has changed meanwhile")));

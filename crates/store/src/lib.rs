@@ -15,6 +15,7 @@ mod decryption_keys;
 mod grants;
 mod incidents;
 mod initial_access_tokens;
+mod key_table;
 mod keys;
 mod keys_at_rest;
 mod leases;
