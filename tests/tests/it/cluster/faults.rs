@@ -52,23 +52,10 @@ impl Bench {
         self.what_needs_no_database_goes_on().await;
         block_in_place(|| back(&self));
 
-        for node in &self.cluster.nodes {
-            wait_until("the node is ready again", async || {
-                status(node.url("/readyz")).await == 200
-            })
-            .await;
-        }
         // A read on a connection that lost its answers is told to come again: each node has a few.
-        wait_until("every connection answers again", async || {
-            for _ in 0..16 {
-                if self.app.userinfo(given.access_token()).await.0 != 200 {
-                    return false;
-                }
-            }
-            true
-        })
-        .await;
+        self.cluster.answers_again().await;
         assert!(self.app.redeem(&code).await.is_ok(), "the code was not tried meanwhile");
+        assert_eq!(self.app.userinfo(given.access_token()).await.0, 200);
         assert!(self.app.refresh(given.refresh_token()).await.is_ok());
         let page = self.browser.open(self.prompted("none")).await;
         assert!(page.query("code").is_some(), "the session lives: {}", page.url);
