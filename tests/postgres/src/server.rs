@@ -1,13 +1,13 @@
 //! One server, from its birth to its end.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::directory::Directory;
+use crate::ports::free_port;
 use crate::programs::{finish, program, server_command};
 use crate::{processes, tls};
 
@@ -83,7 +83,7 @@ impl Server {
     /// A port that was free a moment ago may be taken by the time it is wanted.
     pub(crate) fn start_on_free_port(&mut self) {
         for _ in 0..10 {
-            self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            self.port = free_port();
             if self.launch() {
                 return;
             }

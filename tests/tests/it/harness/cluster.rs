@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use keystile_test_postgres::Database;
 
 use super::balancer::Balancer;
-use super::program::{config_for, free_port, new_directory};
-use super::{App, Keystile};
+use super::program::{config_for, new_directory};
+use super::{App, Keystile, free_port};
 
 /// Nodes that share nothing but their store and their master key.
 pub(crate) struct Cluster {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::program::{Process, free_ports, new_directory, start_program};
+use super::free_ports;
+use super::program::{Process, new_directory, start_program};
 
 /// A running demo.
 pub(crate) struct Demo {

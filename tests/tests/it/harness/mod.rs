@@ -27,12 +27,13 @@ pub(crate) use demo::Demo;
 pub(crate) use device::{DEVICE_CODE, DEVICES, Device, enter};
 pub(crate) use documents::{Document, Documents};
 pub(crate) use keys::{ClientKey, jwks, now};
+pub(crate) use keystile_test_postgres::{free_port, free_ports};
 pub(crate) use listener::{Listener, Told};
 pub(crate) use payments::{PAYMENTS, large_payment, payment, payment_with};
 pub(crate) use previous::{Both, Node, previous_program};
 pub(crate) use program::{
-    Keystile, PASSWORD, Process, built, command_in, command_with, config_for, free_port,
-    free_ports, new_directory, program,
+    Keystile, PASSWORD, Process, built, command_in, command_with, config_for, new_directory,
+    program,
 };
 pub(crate) use reader::{Reader, header, published, verified};
 pub(crate) use relying_party::{RelyingParty, approved};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::balancer::Balancer;
-use super::program::{config_for, free_port, new_directory, program};
-use super::{App, Keystile};
+use super::program::{config_for, new_directory, program};
+use super::{App, Keystile, free_port};
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

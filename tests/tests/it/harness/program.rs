@@ -1,14 +1,13 @@
 //! `keystile serve`, started on a free port in a directory of its own.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::App;
+use super::{App, free_port};
 
 /// The password of `alice`, and of `bob`.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -229,23 +228,6 @@ pub(crate) fn command_with(
 ) -> Output {
     let mut command = Command::new(program());
     command.args(arguments).current_dir(directory).env(name, value).output().unwrap()
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// The first of several ports in a row that were free a moment ago.
-pub(crate) fn free_ports(count: u16) -> u16 {
-    for _ in 0..100 {
-        let first = free_port();
-        let bind = |n| TcpListener::bind(("127.0.0.1", first.checked_add(n)?)).ok();
-        if (0..count).map(bind).collect::<Option<Vec<_>>>().is_some() {
-            return first;
-        }
-    }
-    panic!("no {count} free ports in a row");
 }
 
 /// A new, empty directory.
