@@ -2,11 +2,80 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{App, Browser, Tokens};
+use crate::harness::{App, Browser, ErrorAnswer, Page, Tokens};
 
 /// A repeated refresh token gets its successor for 20 seconds; what comes later than this is not
 /// judged.
 const WELL_WITHIN_THE_WINDOW: Duration = Duration::from_secs(15);
+
+/// How long a server may say that it cannot answer now: a machine that is busy loses nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who asks until there is a word that counts.
+struct Asking(Instant);
+
+impl Asking {
+    fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Waits a moment, where it is to be asked again.
+    async fn again(&self, says_not_now: bool) -> bool {
+        let again = says_not_now && self.0.elapsed() < PATIENCE;
+        if again {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        again
+    }
+}
+
+async fn userinfo(login: &Login) -> u16 {
+    let asking = Asking::begin();
+    loop {
+        let (status, _) = login.app.userinfo(&login.access_token).await;
+        if !asking.again(status >= 500).await {
+            return status;
+        }
+    }
+}
+
+async fn refresh(app: &App, token: &str) -> Result<Tokens, ErrorAnswer> {
+    let asking = Asking::begin();
+    loop {
+        let answer = app.refresh(token).await;
+        if !asking.again(is_not_now(&answer)).await {
+            return answer;
+        }
+    }
+}
+
+async fn redeem(app: &App, code: &str) -> Result<Tokens, ErrorAnswer> {
+    let asking = Asking::begin();
+    loop {
+        let answer = app.redeem(code).await;
+        if !asking.again(is_not_now(&answer)).await {
+            return answer;
+        }
+    }
+}
+
+fn is_not_now(answer: &Result<Tokens, ErrorAnswer>) -> bool {
+    answer.as_ref().is_err_and(|error| error.status >= 500)
+}
+
+/// Asks for a code without a page.
+async fn silently(app: &App, browser: &mut Browser) -> Page {
+    let address = app.authorize_url_with(&[("prompt", Some("none"))]);
+    let away = Some("temporarily_unavailable");
+    let asking = Asking::begin();
+    loop {
+        let page = browser.open(&address).await;
+        let is_away = page.query("error").as_deref() == away;
+        if !asking.again(is_away || page.status.as_u16() >= 500).await {
+            return page;
+        }
+    }
+}
 
 /// What one person and one app were told.
 #[derive(Default)]
@@ -102,31 +171,32 @@ impl std::ops::AddAssign for Counts {
 }
 
 impl Ledger {
-    /// Asks the server about everything. What is asked more than once stays in the ledger.
-    pub(super) async fn check(&mut self) {
+    /// Asks the server about everything, about sessions as this app. What is asked more than once
+    /// stays in the ledger.
+    pub(super) async fn check(&mut self, app: &App) {
         self.lost_refreshes().await;
         for login in &self.logins {
-            let (status, _) = login.app.userinfo(&login.access_token).await;
-            assert_eq!(status, 200, "an acknowledged login is gone");
+            assert_eq!(userinfo(login).await, 200, "an acknowledged login is gone");
         }
         for login in &self.revoked {
-            assert_eq!(login.app.userinfo(&login.access_token).await.0, 401, "it was revoked");
-            let refused = login.app.refresh(&login.refresh_token).await.expect_err("revoked");
+            assert_eq!(userinfo(login).await, 401, "it was revoked");
+            let refused = refresh(&login.app, &login.refresh_token).await.expect_err("revoked");
             assert_eq!(refused.error, "invalid_grant");
         }
         self.codes_in_doubt().await;
         for browser in &mut self.sessions {
-            assert_eq!(silently(&self.logins, browser).await, None, "the session is gone");
+            let error = silently(app, browser).await.query("error");
+            assert_eq!(error, None, "the session is gone");
         }
         for browser in &mut self.ended {
-            let error = silently(&self.logins, browser).await;
+            let error = silently(app, browser).await.query("error");
             assert!(error.is_none_or(|error| error == "login_required"), "it was signed out");
         }
         for Registered { app, allowed_by } in &mut self.registered {
-            let unknown = app.refresh("nothing").await.expect_err("no token");
+            let unknown = refresh(app, "nothing").await.expect_err("no token");
             assert_ne!(unknown.error, "invalid_client", "the registration is gone");
             if let Some(browser) = allowed_by {
-                let page = browser.open(prompt_none(app)).await;
+                let page = silently(app, browser).await;
                 assert!(page.query("code").is_some(), "the consent is gone: {}", page.url);
             }
         }
@@ -135,7 +205,7 @@ impl Ledger {
     /// Refreshes every grant, as its app would.
     pub(super) async fn refresh_all(&mut self) {
         for login in &mut self.logins {
-            let tokens = login.app.refresh(&login.refresh_token).await;
+            let tokens = refresh(&login.app, &login.refresh_token).await;
             login.take(&tokens.expect("an acknowledged grant refreshes"));
             self.counts.refreshes += 1;
         }
@@ -145,9 +215,9 @@ impl Ledger {
     pub(super) async fn replay(&mut self, codes: usize) {
         for _ in 0..codes {
             let Some(login) = self.logins.pop() else { return };
-            let refused = login.app.redeem(&login.code).await.expect_err("a second redemption");
+            let refused = redeem(&login.app, &login.code).await.expect_err("a second redemption");
             assert_eq!(refused.error, "invalid_grant");
-            assert_eq!(login.app.userinfo(&login.access_token).await.0, 401, "RFC 6749 4.1.2");
+            assert_eq!(userinfo(&login).await, 401, "RFC 6749 4.1.2");
             self.counts.replays += 1;
         }
     }
@@ -156,8 +226,7 @@ impl Ledger {
         let mut late = Vec::new();
         for (index, login) in self.logins.iter_mut().enumerate() {
             let Some(lost) = login.lost else { continue };
-            let again = login.app.refresh(&login.refresh_token).await;
-            match again {
+            match refresh(&login.app, &login.refresh_token).await {
                 Ok(tokens) => {
                     login.take(&tokens);
                     self.counts.repeated += 1;
@@ -176,25 +245,15 @@ impl Ledger {
     /// Each may be redeemed now if it was not before, and never once more.
     async fn codes_in_doubt(&mut self) {
         for (app, code) in std::mem::take(&mut self.codes_in_doubt) {
-            match app.redeem(&code).await {
+            match redeem(&app, &code).await {
                 Ok(_) => self.counts.not_redeemed += 1,
                 Err(error) => {
                     assert_eq!(error.error, "invalid_grant");
                     self.counts.redeemed += 1;
                 }
             }
-            let again = app.redeem(&code).await.expect_err("a code was redeemed twice");
+            let again = redeem(&app, &code).await.expect_err("a code was redeemed twice");
             assert_eq!(again.error, "invalid_grant");
         }
     }
-}
-
-fn prompt_none(app: &App) -> String {
-    app.authorize_url_with(&[("prompt", Some("none"))])
-}
-
-/// Asks for a code without a page; the error, where there is one.
-async fn silently(logins: &[Login], browser: &mut Browser) -> Option<String> {
-    let app = &logins.first().expect("there were logins").app;
-    browser.open(prompt_none(app)).await.query("error")
 }

@@ -81,7 +81,7 @@ impl Load {
         let mut tasks = JoinSet::new();
         for mut person in std::mem::take(&mut self.people) {
             tasks.spawn(async move {
-                person.ledger.check().await;
+                person.ledger.check(&person.apps[0]).await;
                 if at_the_end {
                     person.ledger.refresh_all().await;
                 }
@@ -148,7 +148,7 @@ impl Person {
     async fn log_in(&mut self) -> Result<(), Lost> {
         let app = self.app();
         let page = self.browser.try_open(app.authorize_url()).await?;
-        let code = code_of(&page)?;
+        let code = code_of(page)?;
         self.ledger.codes_in_doubt.push((app.clone(), code.clone()));
         let pairs = [
             ("grant_type", "authorization_code"),
@@ -191,11 +191,10 @@ impl Person {
     async fn sign_in_elsewhere(&mut self) -> Result<(), Lost> {
         let app = self.app();
         let mut browser = Browser::new();
-        let page = browser.try_open(app.authorize_url()).await?;
-        let page = answered(page.status.as_u16(), Some(page))?;
+        let page = shown(browser.try_open(app.authorize_url()).await?)?;
         let fill = [("username", "alice"), ("password", PASSWORD)];
         let page = browser.try_press(&page, "login-submit", &fill).await?;
-        code_of(&page)?;
+        code_of(page)?;
         self.ledger.sessions.push(browser);
         self.ledger.counts.sessions += 1;
         Ok(())
@@ -203,12 +202,11 @@ impl Person {
 
     async fn sign_out_elsewhere(&mut self) -> Result<(), Lost> {
         let Some(mut browser) = self.ledger.sessions.pop() else { return Ok(()) };
-        let page = browser.try_open(format!("{}/logout", self.issuer)).await?;
-        let page = answered(page.status.as_u16(), Some(page))?;
+        let page = shown(browser.try_open(format!("{}/logout", self.issuer)).await?)?;
         // A browser keeps its cookie, so that the server's word is what counts.
         let cookies = browser.cookies.clone();
         let page = browser.try_press(&page, "logout-confirm", &[]).await?;
-        answered(page.status.as_u16(), Some(()))?;
+        shown(page)?;
         browser.cookies = cookies;
         self.ledger.ended.push(browser);
         self.ledger.counts.logouts += 1;
@@ -232,10 +230,9 @@ impl Person {
         self.ledger.registered.push(Registered { app: app.clone(), allowed_by: None });
         self.ledger.counts.registrations += 1;
 
-        let page = self.browser.try_open(app.authorize_url()).await?;
-        let page = answered(page.status.as_u16(), Some(page))?;
+        let page = shown(self.browser.try_open(app.authorize_url()).await?)?;
         let page = self.browser.try_press(&page, "consent-allow", &[]).await?;
-        code_of(&page)?;
+        code_of(page)?;
         let last = self.ledger.registered.last_mut().unwrap();
         last.allowed_by = Some(self.browser.clone());
         self.ledger.counts.consents += 1;
@@ -252,12 +249,17 @@ fn answered<T>(status: u16, what: Option<T>) -> Result<T, Lost> {
     }
 }
 
-/// The code that a browser brings to an app. A store that is away is told to the app (RFC 6749
-/// section 4.1.2.1).
-fn code_of(page: &Page) -> Result<String, Lost> {
+/// What a browser shows. A store that is away is told to the app (RFC 6749 section 4.1.2.1).
+fn shown(page: Page) -> Result<Page, Lost> {
     if page.query("error").as_deref() == Some("temporarily_unavailable") {
         return Err(Lost);
     }
+    answered(page.status.as_u16(), Some(page))
+}
+
+/// The code that a browser brings to an app.
+fn code_of(page: Page) -> Result<String, Lost> {
+    let page = shown(page)?;
     answered(page.status.as_u16(), page.query("code"))
 }
 
