@@ -13,6 +13,7 @@ use crate::failure::LoginFailure;
 use crate::flow::{ClientKey, Credential, EncryptionKey, Features, Profile, Prompt};
 use crate::observe::Observer;
 use crate::session::SessionStore;
+use crate::taint::Taints;
 
 mod build;
 mod profiles;
@@ -64,6 +65,7 @@ pub struct ClientBuilder {
     acr_required: bool,
     claims: Option<serde_json::Value>,
     details: Option<serde_json::Value>,
+    taints: Taints,
 }
 
 enum Key {
@@ -128,6 +130,7 @@ impl ClientBuilder {
             acr_required: false,
             claims: None,
             details: None,
+            taints: Taints::default(),
         }
     }
 
@@ -326,6 +329,14 @@ impl ClientBuilder {
     /// Tells the time; the machine's clock by default. For tests.
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Tells that proof every secret that the client handles: for tests. See
+    /// [`crate::leak_proof`].
+    #[cfg(feature = "leak-proof")]
+    pub fn leak_proof(mut self, proof: &crate::LeakProof) -> Self {
+        self.taints = Taints(Some(Arc::new(proof.clone())));
         self
     }
 

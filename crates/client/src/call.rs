@@ -110,6 +110,7 @@ impl Inner {
 
     async fn call_once(&self, call: &Call<'_>, url: &str) -> Result<Answer, TokenError> {
         let request = self.proved(call.request)?;
+        self.taints.request(&request);
         let proof = self.proof_header(call.key, ("POST", url), None).map_err(cannot_sign)?;
         let (asked, answered) = call.steps;
         self.tell(asked, Party::App, Party::AuthorizationServer, |event| {
@@ -121,6 +122,9 @@ impl Inner {
         });
         let authorization = request.authorization.as_ref();
         let sent = self.http.post_form(url, authorization, proof, &request.body()).await;
+        if let Ok(answer) = &sent {
+            self.taints.answer(&answer.body);
+        }
         self.tell(answered, Party::AuthorizationServer, Party::App, |event| match &sent {
             Ok(answer) => call.about.mark(event).status(answer.status).all(members(&answer.body)),
             Err(why) => call.about.mark(event).plain("lost", why),

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::response::Response;
 use http::HeaderMap;
 use keystile_protocol::jose::{Algorithm, JwkSet};
+use keystile_protocol::seal::{Sealable, Sealed};
 use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Scope, Timestamp};
 use url::Url;
 
@@ -15,10 +16,12 @@ use crate::builder::{ClientBuilder, Clock, OnFailure};
 use crate::call::LeftAlone;
 use crate::discovery::Provider;
 use crate::dpop::Nonces;
+use crate::entropy::random;
 use crate::flow::{ClientKey, Credential, EncryptionKey, Features, Prompt};
 use crate::observe::{Event, Observer, Party, Step};
 use crate::outbound::Http;
 use crate::session::Sessions;
+use crate::taint::Taints;
 use crate::web::{Cookies, LoginRequest, SessionLayer, UsedLogins};
 
 /// The app's side of login. Cheap to clone; all clones are one.
@@ -35,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) used: UsedLogins,
     pub(crate) nonces: Nonces,
     pub(crate) left_alone: LeftAlone,
+    pub(crate) taints: Taints,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) on_failure: Option<OnFailure>,
     pub(crate) clock: Clock,
@@ -162,6 +166,13 @@ impl Client {
 impl Inner {
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Seals what travels through the browser.
+    pub(crate) fn sealed<T: Sealable>(&self, value: &T) -> Sealed<T> {
+        let sealed = self.sessions.seals().seal(value, 0, self.now(), random());
+        self.taints.public(sealed.as_str());
+        sealed
     }
 
     /// Tells the observer, if there is one; the event is not even made otherwise.

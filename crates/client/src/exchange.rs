@@ -164,6 +164,7 @@ async fn check(
     let decrypted = inner.app.encryption_key.as_ref().map(|key| key.decrypt(token, random()));
     let decrypted = decrypted.transpose().map_err(IdTokenError::from)?;
     let token = decrypted.as_ref().unwrap_or(token);
+    inner.taints.secret("id_token", token);
     let kid = SignedToken::parse(token.expose()).map_err(IdTokenError::from)?.header.kid;
     let metadata = inner.provider.metadata(now).await.map_err(Cause::Unreachable)?;
     let keys = inner.provider.keys(kid.as_deref(), now).await.map_err(Cause::Unreachable)?;

@@ -66,6 +66,11 @@
 //! [`tools`]. One that nobody registered registers itself ([`Registrar`]), and one that knows nothing
 //! but an API's address finds out who issues tokens for it ([`ProtectedResource`]).
 //!
+//! # Proof
+//!
+//! With the feature `leak-proof`, a test can hold the whole app to it that no token, verifier or
+//! secret leaves towards the browser or into a log: `LeakProof`, in the module `leak_proof`.
+//!
 //! # What is left to the app
 //!
 //! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the
@@ -84,6 +89,8 @@ mod exchange;
 mod failure;
 pub mod flow;
 mod key_file;
+#[cfg(feature = "leak-proof")]
+pub mod leak_proof;
 mod observe;
 mod outbound;
 mod private_file;
@@ -92,6 +99,7 @@ pub mod registration;
 mod resource;
 mod retire;
 pub mod session;
+mod taint;
 pub mod tools;
 mod web;
 
@@ -101,6 +109,8 @@ pub use client::Client;
 pub use failure::{Cause, LoginFailure, WhatToDo};
 pub use flow::{ClientKey, EncryptionKey, Profile, Prompt};
 pub use keystile_protocol as protocol;
+#[cfg(feature = "leak-proof")]
+pub use leak_proof::LeakProof;
 pub use observe::{Event, Observer, Party, Shown, Step};
 pub use registration::{Registrar, Registration};
 pub use resource::ProtectedResource;

@@ -157,7 +157,7 @@ impl Event {
 }
 
 /// Parameters whose values nobody is to see.
-const SECRETS: [&str; 13] = [
+const SECRETS: [&str; 14] = [
     "code",
     "response",
     "code_verifier",
@@ -171,11 +171,16 @@ const SECRETS: [&str; 13] = [
     "device_code",
     "subject_token",
     "actor_token",
+    "registration_access_token",
 ];
+
+pub(crate) fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name.to_ascii_lowercase().as_str())
+}
 
 /// Wraps a parameter as its name demands.
 pub(crate) fn shown(name: &str, value: &str) -> (String, Shown) {
-    let value = if SECRETS.contains(&name.to_ascii_lowercase().as_str()) {
+    let value = if is_secret(name) {
         Shown::Secret(Secret::new(value))
     } else {
         Shown::Plain(value.to_owned())

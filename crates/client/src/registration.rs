@@ -18,7 +18,8 @@ use crate::client::Client;
 use crate::discovery::Provider;
 use crate::entropy::system_clock;
 use crate::flow::read_registration;
-use crate::outbound::Http;
+use crate::outbound::{Answer, Http};
+use crate::taint::Taints;
 
 /// What an answer has and a request to change it must not have (RFC 7592 section 2.2).
 const NOT_SENT: [&str; 4] = [
@@ -37,6 +38,7 @@ pub struct Registrar {
     http: Http,
     provider: Provider,
     initial_access_token: Option<Secret>,
+    taints: Taints,
 }
 
 /// A client as the server knows it, with its secrets. It can be kept in a file
@@ -61,7 +63,17 @@ impl Registrar {
         let http = Http::new(pem, None, issuer.is_development())
             .map_err(|why| BuildError::new("root_certificates", why))?;
         let provider = Provider::new(issuer.clone(), http.clone());
-        Ok(Self { issuer, http, provider, initial_access_token: None })
+        let taints = Taints::default();
+        Ok(Self { issuer, http, provider, initial_access_token: None, taints })
+    }
+
+    /// Tells that proof every secret of a registration: for tests. The client that is made of one
+    /// has to be given it too.
+    #[cfg(feature = "leak-proof")]
+    #[must_use]
+    pub fn leak_proof(mut self, proof: &crate::LeakProof) -> Self {
+        self.taints = Taints(Some(std::sync::Arc::new(proof.clone())));
+        self
     }
 
     /// The token that the operator gave out for registrations (RFC 7591 section 3).
@@ -78,8 +90,7 @@ impl Registrar {
         let missing = || unavailable("its metadata name no registration_endpoint".into());
         let url = metadata.registration_endpoint.as_deref().ok_or_else(missing)?;
         let token = self.initial_access_token.as_ref();
-        let sent = self.http.send_json(Method::POST, url, token, Some(wanted)).await;
-        let answer = sent.map_err(unavailable)?;
+        let answer = self.ask(Method::POST, url, token, Some(wanted)).await?;
         let answer = read_registration(answer.status, &answer.body, None)?;
         Ok(Registration { issuer: self.issuer.clone(), wanted: wanted.clone(), answer })
     }
@@ -107,8 +118,7 @@ impl Registrar {
     /// Takes the registration away (section 2.3), and with it all that was granted to the client.
     pub async fn delete(&self, of: Registration) -> Result<(), RegistrationError> {
         let (url, token) = of.managed_by(&self.issuer)?;
-        let sent = self.http.send_json(Method::DELETE, url, Some(&token), None).await;
-        let answer = sent.map_err(RegistrationError::Unavailable)?;
+        let answer = self.ask(Method::DELETE, url, Some(&token), None).await?;
         if answer.status == 204 {
             return Ok(());
         }
@@ -141,6 +151,22 @@ impl Registrar {
         Ok(registration)
     }
 
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        token: Option<&Secret>,
+        said: Option<&Value>,
+    ) -> Result<Answer, RegistrationError> {
+        if let Some(token) = token {
+            self.taints.secret("registration_access_token", token);
+        }
+        let sent = self.http.send_json(method, url, token, said).await;
+        let answer = sent.map_err(RegistrationError::Unavailable)?;
+        self.taints.answer(&answer.body);
+        Ok(answer)
+    }
+
     async fn manage(
         &self,
         method: Method,
@@ -148,8 +174,7 @@ impl Registrar {
         said: Option<&Value>,
     ) -> Result<Registration, RegistrationError> {
         let (url, token) = of.managed_by(&self.issuer)?;
-        let sent = self.http.send_json(method, url, Some(&token), said).await;
-        let answer = sent.map_err(RegistrationError::Unavailable)?;
+        let answer = self.ask(method, url, Some(&token), said).await?;
         let mut answer = read_registration(answer.status, &answer.body, Some(of.client_id()))?;
         // What is shown once is not shown again.
         for name in ["client_secret", "client_secret_expires_at"].iter().chain(&NOT_SENT[..2]) {

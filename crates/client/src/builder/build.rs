@@ -13,9 +13,10 @@ use super::{BuildError, ClientBuilder, Key};
 use crate::client::{App, Client, Inner, Paths};
 use crate::discovery::Provider;
 use crate::entropy::random;
-use crate::flow::{ClientKey, Credential, Features, ReturnTo};
+use crate::flow::{ClientKey, Credential, EncryptionKey, Features, ReturnTo, pem};
 use crate::outbound::Http;
 use crate::session::{Lifetimes, MemorySessions, SessionStore, Sessions};
+use crate::taint::Private;
 use crate::web::Cookies;
 
 pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
@@ -39,6 +40,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
     let http = Http::new(&builder.root_certificates, certificate, issuer.is_development())
         .map_err(|problem| BuildError::new("root_certificates or certificate", problem))?;
     let sessions = sessions(&builder, &issuer, &client_id)?;
+    taint(&builder, &credential, &origin);
     Ok(Client::new(Inner {
         provider: Provider::new(issuer.clone(), http.clone()),
         app: App {
@@ -73,6 +75,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
         used: crate::web::UsedLogins::default(),
         nonces: crate::dpop::Nonces::default(),
         left_alone: crate::call::LeftAlone::default(),
+        taints: builder.taints,
         observer: builder.observer,
         on_failure: builder.on_failure,
         clock: builder.clock,
@@ -212,9 +215,31 @@ fn sessions(
     if builder.idle.is_zero() || builder.lifetime.is_zero() {
         return Err(BuildError::new("session_lifetime", "a session lives longer than no time"));
     }
+    builder.taints.sealing_key(&secret);
     let seals = Seals::new(format!("{issuer} {client_id}"), vec![MasterKey { id: 1, secret }]);
     let lifetimes = Lifetimes { idle: builder.idle, absolute: builder.lifetime };
-    Ok(Sessions::new(store, seals, lifetimes))
+    Ok(Sessions::new(store, seals, lifetimes, builder.taints.clone()))
+}
+
+/// Tells what is secret from the beginning, and what the client says in public.
+fn taint(builder: &ClientBuilder, credential: &Credential, origin: &str) {
+    let taints = &builder.taints;
+    taints.credential(credential);
+    let own = [
+        builder.signing_key.as_ref().map(ClientKey::private),
+        builder.decryption.as_ref().map(EncryptionKey::private),
+    ];
+    own.into_iter().flatten().for_each(|key| taints.private("a key of the app", key));
+    if let Some(pem) = &builder.certificate {
+        let der = pem::read(&String::from_utf8_lossy(pem)).unwrap_or_default();
+        taints.private("the certificate's key", &Private::of(&der));
+    }
+    let said = [&builder.issuer, &builder.client_id, &builder.scope, &builder.callback_path];
+    let extra = builder.extra.iter().map(|(_, value)| value);
+    for text in said.into_iter().chain(&builder.resources).chain(extra) {
+        taints.public(text);
+    }
+    taints.public(&format!("{origin}{}", builder.callback_path));
 }
 
 #[cfg(test)]

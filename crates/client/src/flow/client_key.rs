@@ -4,48 +4,62 @@ use std::sync::Arc;
 use keystile_protocol::jose::{Algorithm, JoseError, Jwk, SigningKey};
 use serde_json::Value;
 
+use crate::taint::Private;
+
 /// The app's own private key: it proves who the app is (`private_key_jwt`) and signs its requests.
 /// The server knows the public half, by registration or from the app's `jwks_uri`. Cheap to clone.
 #[derive(Clone)]
-pub struct ClientKey(Arc<SigningKey>);
+pub struct ClientKey {
+    key: Arc<SigningKey>,
+    private: Private,
+}
 
 impl ClientKey {
     /// Makes a new one, which is gone with the process: see [`Self::from_file`] for one that stays.
     pub fn generate(algorithm: Algorithm) -> Result<Self, JoseError> {
-        SigningKey::generate(algorithm).map(|made| Self(Arc::new(made.key)))
+        SigningKey::generate(algorithm).map(|made| Self::new(made.key, Private::of(&made.pkcs8)))
     }
 
     /// Takes a key in PEM: `BEGIN PRIVATE KEY`, which is PKCS #8. P-256 signs with ES256, Ed25519
     /// with EdDSA, RSA with PS256.
     pub fn from_pem(pem: &str) -> Result<Self, JoseError> {
         let der = super::pem::read(pem)?;
-        SigningKey::from_any_pkcs8(&der).map(|key| Self(Arc::new(key)))
+        SigningKey::from_any_pkcs8(&der).map(|key| Self::new(key, Private::of(&der)))
     }
 
     /// Takes a private JWK (RFC 7517). It keeps its `kid`; its `alg` says what an RSA key signs
     /// with.
     pub fn from_jwk(jwk: &Value) -> Result<Self, JoseError> {
-        SigningKey::from_private_jwk(jwk).map(|key| Self(Arc::new(key)))
+        SigningKey::from_private_jwk(jwk).map(|key| Self::new(key, Private::of_jwk(jwk)))
+    }
+
+    fn new(key: SigningKey, private: Private) -> Self {
+        Self { key: Arc::new(key), private }
+    }
+
+    /// What of it must not leave.
+    pub(crate) fn private(&self) -> &Private {
+        &self.private
     }
 
     /// What it signs with.
     pub fn algorithm(&self) -> Algorithm {
-        self.0.algorithm()
+        self.key.algorithm()
     }
 
     /// Its public half, as it is registered or published.
     pub fn public(&self) -> &Jwk {
-        self.0.public()
+        self.key.public()
     }
 
     pub(super) fn sign(&self, typ: &str, claims: &Value) -> Result<String, JoseError> {
-        self.0.sign(typ, claims)
+        self.key.sign(typ, claims)
     }
 }
 
 impl PartialEq for ClientKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.public() == other.0.public()
+        self.key.public() == other.key.public()
     }
 }
 
@@ -53,7 +67,7 @@ impl Eq for ClientKey {}
 
 impl fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ClientKey({} {})", self.algorithm(), self.0.kid())
+        write!(f, "ClientKey({} {})", self.algorithm(), self.key.kid())
     }
 }
 

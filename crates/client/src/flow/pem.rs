@@ -9,7 +9,7 @@ const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
 /// The DER of the first key in a text.
-pub(super) fn read(text: &str) -> Result<Vec<u8>, JoseError> {
+pub(crate) fn read(text: &str) -> Result<Vec<u8>, JoseError> {
     let body = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
     let (body, _) = body.ok_or(JoseError::Key(
         "it is no PEM with 'BEGIN PRIVATE KEY'; other forms become one with: openssl pkcs8 -topk8 \

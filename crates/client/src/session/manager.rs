@@ -12,6 +12,7 @@ use super::record::{sid_digest, subject_digest};
 use super::{SessionKey, SessionRecord, SessionStore, StoreError, StoredSession, Whose};
 use crate::entropy::random;
 use crate::refresh::Flights;
+use crate::taint::Taints;
 
 const PURPOSE: &str = "client-session-1";
 const BETWEEN_SWEEPS: Duration = Duration::from_mins(1);
@@ -29,6 +30,7 @@ pub(crate) struct Sessions {
     lifetimes: Lifetimes,
     swept_at: AtomicI64,
     pub(crate) flights: Flights,
+    taints: Taints,
 }
 
 /// A session that is alive.
@@ -45,9 +47,14 @@ pub(crate) struct Begun {
 }
 
 impl Sessions {
-    pub(crate) fn new(store: Arc<dyn SessionStore>, seals: Seals, lifetimes: Lifetimes) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn SessionStore>,
+        seals: Seals,
+        lifetimes: Lifetimes,
+        taints: Taints,
+    ) -> Self {
         let swept_at = AtomicI64::new(0);
-        Self { store, seals, lifetimes, swept_at, flights: Flights::default() }
+        Self { store, seals, lifetimes, swept_at, flights: Flights::default(), taints }
     }
 
     /// The seals, which logins under way use too.
@@ -67,6 +74,7 @@ impl Sessions {
     ) -> Result<Begun, StoreError> {
         self.sweep_sometimes(now).await;
         let handle = base64url(random::<32>());
+        self.taints.handle(&handle);
         let key = SessionKey::of_handle(&handle);
         let record = complete(*key.as_bytes(), now.plus(self.lifetimes.absolute));
         let session = StoredSession {
@@ -100,6 +108,7 @@ impl Sessions {
         {
             tracing::warn!(session = %key.digest(), %error, "the use of a session was not noted");
         }
+        self.taints.tokens(&record.tokens, record.proof_key.as_ref());
         Ok(Some(Loaded { record: Arc::new(record), generation: stored.generation }))
     }
 

@@ -10,7 +10,9 @@ use super::ask::{ask_for_token, check_offered};
 use crate::call::{Call, kept_key};
 use crate::client::{Client, Inner};
 use crate::exchange::{About, check_refreshed};
-use crate::flow::{TokenError, read_revocation_response, refresh_request, revocation_request};
+use crate::flow::{
+    ProofKey, TokenError, read_revocation_response, refresh_request, revocation_request,
+};
 use crate::observe::Step;
 use crate::refresh::SPARE;
 use crate::session::Tokens;
@@ -87,6 +89,7 @@ impl Client {
         if granted.issuer != app.issuer || granted.client_id != app.client_id {
             return Err(ToolError::Over);
         }
+        inner.taints.tokens(&granted.tokens, granted.proof_key.as_ref());
         if granted.is_good(inner.now()) {
             return Ok(granted.clone());
         }
@@ -131,6 +134,7 @@ impl Client {
         url: &str,
     ) -> Result<HeaderMap, ToolError> {
         let key = kept_key(granted.proof_key.as_ref())?;
+        self.inner().taints.tokens(&granted.tokens, key.as_ref().map(ProofKey::as_secret));
         let headers =
             self.inner().authorization(key.as_ref(), granted.access_token(), (method, url));
         headers.map_err(ToolError::Local)

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use super::pages;
 use crate::client::{Client, Inner};
-use crate::entropy::random;
 
 /// The parameter that it comes in.
 const POSTED: &str = "posted";
@@ -41,7 +40,7 @@ pub(super) async fn receive(State(client): State<Client>, form: Bytes) -> Respon
     let inner = client.inner();
     let form = Secret::new(String::from_utf8_lossy(&form));
     let posted = Posted { form, at: inner.now() };
-    let sealed = inner.sessions.seals().seal(&posted, 0, inner.now(), random());
+    let sealed = inner.sealed(&posted);
     pages::redirect(&with_query(&inner.paths.callback, &[(POSTED, sealed.as_str())]))
 }
 

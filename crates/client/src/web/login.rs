@@ -4,7 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
 use keystile_protocol::messages::Metadata;
-use keystile_protocol::{AuthorizationDetails, Params};
+use keystile_protocol::{AuthorizationDetails, Params, Secret};
 
 use super::pages::{self, Fault};
 use super::step_up;
@@ -79,10 +79,8 @@ pub(super) async fn start(inner: &Inner, headers: &HeaderMap, wish: &Wish) -> Re
         let event = event.in_login(&pending.id()).request("GET", &url);
         event.all(query.map(|(name, value)| shown(&name, &value)))
     });
-    let seals = inner.sessions.seals();
-    let sealed = seals.seal(&pending, 0, now, random());
-    let mut cookies = inner.cookies.make_room(headers, seals, now);
-    cookies.push(inner.cookies.set_login(&pending, &sealed));
+    let mut cookies = inner.cookies.make_room(headers, inner.sessions.seals(), now);
+    cookies.push(inner.cookies.set_login(&pending, &inner.sealed(&pending)));
     pages::with_cookies(pages::redirect(&url), cookies)
 }
 
@@ -104,6 +102,8 @@ async fn begin(inner: &Inner, wish: &Wish) -> Result<(String, PendingLogin), Cau
     app.features.check_metadata(&app.credential, algorithm, &app.algorithms, &metadata)?;
     let started = ask(inner, wish, &metadata)?;
     let (parameters, mut pending) = (started.parameters, started.pending);
+    inner.taints.secret("code_verifier", &Secret::new(pending.verifier.expose()));
+    inner.taints.proof_key(pending.proof_key.as_ref());
     pending.of_its_own = wish.details.is_some();
     let signing = signing.filter(|_| app.features.signed_requests);
     let parameters = match signing {
@@ -111,6 +111,10 @@ async fn begin(inner: &Inner, wish: &Wish) -> Result<(String, PendingLogin), Cau
         Some(key) => signed_request(&parameters, key, &app.client_id, &app.issuer, inner.now())
             .map_err(|problem| Cause::Unreachable(problem.to_string()))?,
     };
+    // What it says of the login, an ID token repeats.
+    if let Some((_, object)) = parameters.iter().find(|(name, _)| name == "request") {
+        inner.taints.public(object);
+    }
     let endpoint = &metadata.authorization_endpoint;
     if !app.features.pushed && !metadata.require_pushed_authorization_requests {
         return Ok((authorization_url(endpoint, &parameters), pending));

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::LoginRequired;
 use crate::client::Inner;
 use crate::dpop::challenge_texts;
-use crate::entropy::random;
 use crate::flow::{StepUp, step_up};
 use crate::session::Session;
 
@@ -57,8 +56,7 @@ impl Session {
             return Demand::InVain;
         }
         let wanted = Wanted { step_up, at: now };
-        let sealed = inner.sessions.seals().seal(&wanted, 0, now, random());
-        Demand::Login(self.again.stepping_up(sealed.as_str()))
+        Demand::Login(self.again.stepping_up(inner.sealed(&wanted).as_str()))
     }
 }
 

@@ -8,6 +8,7 @@ mod cookies;
 mod discovery;
 mod errors;
 mod id_token;
+mod leak_proof;
 mod leaks;
 mod login;
 mod logout;
