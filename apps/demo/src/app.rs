@@ -44,7 +44,7 @@ impl App {
         let content_policy = content_policy(&settings)?;
         Ok(Self {
             pages: Pages::new()?,
-            browsers: Arc::default(),
+            browsers: Arc::new(Browsers::new(settings.leak_proof.clone())),
             masker: Arc::default(),
             wire: Wire::new()?,
             cookie: cookie.to_owned(),
@@ -94,6 +94,9 @@ pub fn app(settings: AppSettings) -> Result<Router, DemoError> {
         .merge(client.routes())
         .layer(client.layer())
         .layer(DefaultBodyLimit::max(FORM_AT_MOST))
-        .layer(from_fn_with_state(app, watch::watch));
-    Ok(router)
+        .layer(from_fn_with_state(Arc::clone(&app), watch::watch));
+    Ok(match &app.settings.leak_proof {
+        Some(proof) => router.layer(proof.layer()),
+        None => router,
+    })
 }

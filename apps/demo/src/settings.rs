@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use keystile_client::LeakProof;
+
 /// What the photo-printing app needs to know.
 #[derive(Clone)]
 pub struct AppSettings {
@@ -21,6 +23,8 @@ pub struct AppSettings {
     pub state_dir: PathBuf,
     /// The user that was made for the demo, named on the front page.
     pub username: String,
+    /// Watches everything that it sends: for tests.
+    pub leak_proof: Option<LeakProof>,
 }
 
 impl std::fmt::Debug for AppSettings {

@@ -122,6 +122,7 @@ fn app_settings(places: &Places, secret: &Secret) -> AppSettings {
         audience: places.url(2),
         state_dir: places.state.clone(),
         username: USERNAME.to_owned(),
+        leak_proof: None,
     }
 }
 

@@ -24,7 +24,11 @@ pub(super) fn client(app: &Arc<App>) -> Result<Client, DemoError> {
     let recorder =
         Recorder { browsers: Arc::clone(&app.browsers), masker: Arc::clone(&app.masker) };
     let page = Arc::clone(app);
-    Client::builder(&settings.issuer, &settings.client_id)
+    let mut builder = Client::builder(&settings.issuer, &settings.client_id);
+    if let Some(proof) = &settings.leak_proof {
+        builder = builder.leak_proof(proof);
+    }
+    builder
         .secret(&settings.client_secret)
         .app_url(&settings.base_url)
         .scope(SCOPE)

@@ -7,13 +7,14 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use keystile_client::User;
+use keystile_client::leak_proof::RUN;
 use minijinja::context;
 use serde::Serialize;
 
 use super::App;
 use super::gallery::person;
 use super::pages::to_value;
-use super::watch::{Proof, RUN, Record, cookie};
+use super::watch::{Proof, Record, cookie};
 
 /// Rows of the table of responses that are shown; all are searched.
 const SHOWN_AT_MOST: usize = 60;

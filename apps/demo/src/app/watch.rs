@@ -19,7 +19,6 @@ pub(crate) use mask::Masker;
 pub(crate) use message::{Lane, Message, Parameter};
 pub(crate) use observer::Recorder;
 pub(crate) use record::{Proof, Record};
-pub(crate) use search::RUN;
 
 tokio::task_local! {
     /// The browser whose request is being answered.

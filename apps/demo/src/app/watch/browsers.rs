@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use keystile_client::LeakProof;
+
 use super::record::Record;
 use crate::app::random::handle;
 
@@ -10,11 +12,18 @@ const BROWSERS_AT_MOST: usize = 40;
 
 /// The table; the last seen browser is at its end.
 #[derive(Default)]
-pub(crate) struct Browsers(Mutex<VecDeque<(String, Arc<Record>)>>);
+pub(crate) struct Browsers {
+    table: Mutex<VecDeque<(String, Arc<Record>)>>,
+    leak_proof: Option<LeakProof>,
+}
 
 impl Browsers {
+    pub(crate) fn new(leak_proof: Option<LeakProof>) -> Self {
+        Self { leak_proof, ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<(String, Arc<Record>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The record that a cookie names, or a new one and its name.
@@ -26,7 +35,7 @@ impl Browsers {
             table.push_back(found);
             return (record, None);
         }
-        let (name, record) = (handle(), Arc::new(Record::default()));
+        let (name, record) = (handle(), Arc::new(Record::new(self.leak_proof.clone())));
         table.push_back((name.clone(), Arc::clone(&record)));
         if table.len() > BROWSERS_AT_MOST {
             table.pop_front();

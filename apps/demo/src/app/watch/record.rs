@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use keystile_client::LeakProof;
+
 use super::mask::{Masker, bare, kind_of};
 use super::message::{Message, Parameter};
 use super::search::Needles;
@@ -17,7 +19,11 @@ const SESSIONS_AT_MOST: usize = 8;
 
 /// A browser's record.
 #[derive(Default)]
-pub(crate) struct Record(Mutex<Inner>);
+pub(crate) struct Record {
+    inner: Mutex<Inner>,
+    /// Is told each secret too, in a test.
+    leak_proof: Option<LeakProof>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -64,8 +70,12 @@ pub(crate) struct Proof {
 }
 
 impl Record {
+    pub(crate) fn new(leak_proof: Option<LeakProof>) -> Self {
+        Self { leak_proof, ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds an arrow, or counts it to one before of the same kind.
@@ -115,6 +125,9 @@ impl Record {
             inner.drop_a_secret();
         }
         inner.secrets.push(Known { kind, value: secret.to_owned() });
+        if let Some(proof) = &self.leak_proof {
+            proof.taint(kind, secret);
+        }
     }
 
     /// A parameter as it may be shown; a secret is learned on the way.
