@@ -177,13 +177,13 @@ impl ApiRequest {
             return Err(ApiError::Malformed(problem.clone()));
         }
         let url = self.url.clone()?;
-        let token = self.token(None).await?;
+        let token = token_of(&self.session, None).await?;
         let answer = self.send_with(&url, &token).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         let answer = self.if_content(answer)?;
-        match self.token(Some(&token)).await {
+        match token_of(&self.session, Some(&token)).await {
             Ok(token) => self.if_content(self.send_with(&url, &token).await?),
             Err(ApiError::SessionEnded(again)) => Err(ApiError::SessionEnded(again)),
             Err(_) => Ok(answer),
@@ -197,14 +197,6 @@ impl ApiRequest {
             Demand::Login(again) => Err(ApiError::StepUp(again)),
             Demand::InVain => Err(ApiError::StepUpInVain),
         }
-    }
-
-    async fn token(&self, refused: Option<&Secret>) -> Result<Secret, ApiError> {
-        fresh_token(&self.session, refused).await.map_err(|error| match error {
-            SessionError::Ended => ApiError::SessionEnded(self.session.again.clone()),
-            SessionError::Temporary(why) => ApiError::Unreachable(why),
-            SessionError::Refused(why) => ApiError::Refused(why),
-        })
     }
 
     /// Sends it with that token, and once more if the API asks for a proof with its nonce.
@@ -251,6 +243,18 @@ impl ApiRequest {
         let response = sent.map_err(|error| ApiError::Unreachable(words(error)))?;
         Ok(ApiResponse { response, at_most: self.at_most })
     }
+}
+
+/// A token that the session can send now: see [`fresh_token`].
+pub(crate) async fn token_of(
+    session: &Session,
+    refused: Option<&Secret>,
+) -> Result<Secret, ApiError> {
+    fresh_token(session, refused).await.map_err(|error| match error {
+        SessionError::Ended => ApiError::SessionEnded(session.again.clone()),
+        SessionError::Temporary(why) => ApiError::Unreachable(why),
+        SessionError::Refused(why) => ApiError::Refused(why),
+    })
 }
 
 /// What an API answered.

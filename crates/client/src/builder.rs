@@ -42,6 +42,7 @@ pub struct ClientBuilder {
     prompt: Option<Prompt>,
     max_age: Option<Duration>,
     userinfo: bool,
+    userinfo_algorithms: Vec<Algorithm>,
     algorithms: Vec<Algorithm>,
     trusted_audiences: Vec<String>,
     leeway: Duration,
@@ -107,6 +108,7 @@ impl ClientBuilder {
             prompt: None,
             max_age: None,
             userinfo: false,
+            userinfo_algorithms: Vec::new(),
             algorithms: Vec::new(),
             trusted_audiences: Vec::new(),
             leeway: Duration::from_secs(30),
@@ -235,6 +237,14 @@ impl ClientBuilder {
     /// Whether the user's claims are fetched from the userinfo endpoint too; not by default.
     pub fn userinfo(mut self, wanted: bool) -> Self {
         self.userinfo = wanted;
+        self
+    }
+
+    /// The signature algorithms that a userinfo response may have: the one that the client is
+    /// registered with (`userinfo_signed_response_alg`), and then plain ones are refused. By
+    /// default a response may be plain, or signed.
+    pub fn userinfo_algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.userinfo_algorithms = algorithms.into_iter().collect();
         self
     }
 

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::response::Response;
 use http::HeaderMap;
 use keystile_protocol::jose::{Algorithm, JwkSet};
+use keystile_protocol::messages::Metadata;
 use keystile_protocol::seal::{Sealable, Sealed};
 use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Scope, Timestamp};
 use url::Url;
@@ -17,6 +18,7 @@ use crate::call::LeftAlone;
 use crate::discovery::Provider;
 use crate::dpop::Nonces;
 use crate::entropy::random;
+use crate::failure::Cause;
 use crate::flow::{ClientKey, Credential, EncryptionKey, Features, Prompt};
 use crate::observe::{Event, Observer, Party, Step};
 use crate::outbound::Http;
@@ -57,6 +59,8 @@ pub(crate) struct App {
     pub(crate) prompt: Option<Prompt>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) userinfo: bool,
+    /// What signs userinfo responses; nothing has to, where there are none.
+    pub(crate) userinfo_algorithms: Vec<Algorithm>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) trusted_audiences: Vec<String>,
     pub(crate) leeway: Duration,
@@ -125,6 +129,18 @@ impl Client {
         crate::web::login(self, headers, request).await
     }
 
+    /// Fetches what the server says of itself, and its keys, now, and says whether it fits the
+    /// settings: for an app that wants to know when it starts. Without it the first login asks.
+    pub async fn discover(&self) -> Result<(), Cause> {
+        let inner = &self.0;
+        let metadata = inner.fitting_metadata().await?;
+        let verifies = inner.app.scope.contains("openid") || inner.app.features.signed_responses;
+        if verifies && metadata.jwks_uri.is_some() {
+            inner.provider.keys(None, inner.now()).await.map_err(Cause::Unreachable)?;
+        }
+        Ok(())
+    }
+
     /// The public halves of the app's own keys, to be registered (`jwks`); the same are published
     /// at [`ClientBuilder::jwks_path`]. Empty where there are none.
     pub fn jwks(&self) -> JwkSet {
@@ -173,6 +189,15 @@ impl Inner {
         let sealed = self.sessions.seals().seal(value, 0, self.now(), random());
         self.taints.public(sealed.as_str());
         sealed
+    }
+
+    /// The metadata of a server that does what the app is configured for.
+    pub(crate) async fn fitting_metadata(&self) -> Result<Arc<Metadata>, Cause> {
+        let metadata = self.provider.metadata(self.now()).await.map_err(Cause::Unreachable)?;
+        let App { features, credential, algorithms, .. } = &self.app;
+        let signing = self.app.signing_key.as_ref().map(ClientKey::algorithm);
+        features.check_metadata(credential, signing, algorithms, &metadata)?;
+        Ok(metadata)
     }
 
     /// Tells the observer, if there is one; the event is not even made otherwise.

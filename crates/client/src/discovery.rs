@@ -19,7 +19,8 @@ use crate::outbound::Http;
 
 /// What is older than this is fetched again on the next use.
 const KEPT: Duration = Duration::from_hours(24);
-/// The least time between two fetches of what is there already.
+/// The least time between two fetches of what is there already: the first is made at once, so that
+/// a server that changes its keys just after it was asked keeps nobody out.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The authorization server, as the app knows it.
@@ -158,7 +159,8 @@ fn check_metadata(metadata: &Metadata, issuer: &Issuer) -> Result<(), String> {
 struct Held<T> {
     value: Arc<T>,
     fetched_at: Timestamp,
-    asked_at: Timestamp,
+    /// When it was last asked for again.
+    asked_again_at: Option<Timestamp>,
 }
 
 /// A value that one caller fetches while the others wait for it.
@@ -182,7 +184,8 @@ impl<T> Cached<T> {
         good: impl Fn(&Held<T>) -> bool,
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<T>, String> {
-        let serve = |held: &Held<T>| good(held) || now.since(held.asked_at) < PAUSE;
+        let soon = |at: Option<Timestamp>| at.is_some_and(|at| now.since(at) < PAUSE);
+        let serve = |held: &Held<T>| good(held) || soon(held.asked_again_at);
         if let Some(value) = self.held_if(serve) {
             return Ok(value);
         }
@@ -210,15 +213,16 @@ impl<T> Cached<T> {
 
     fn hold(&self, value: T, now: Timestamp) -> Arc<T> {
         let value = Arc::new(value);
-        let held = Held { value: Arc::clone(&value), fetched_at: now, asked_at: now };
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let asked_again_at = held.is_some().then_some(now);
+        *held = Some(Held { value: Arc::clone(&value), fetched_at: now, asked_again_at });
         value
     }
 
     fn asked_in_vain(&self, now: Timestamp) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = held.as_mut() {
-            held.asked_at = now;
+            held.asked_again_at = Some(now);
         }
     }
 }

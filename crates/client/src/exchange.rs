@@ -2,23 +2,22 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use keystile_protocol::jose::{JoseError, SignedToken};
 use keystile_protocol::messages::{IdTokenClaims, TokenResponse};
 use keystile_protocol::{Nonce, Secret, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::call::{Call, kept_key, members};
+use crate::call::{Call, kept_key};
 use crate::client::Inner;
 use crate::entropy::random;
 use crate::failure::Cause;
 use crate::flow::{
-    IdTokenError, IdTokenRules, PendingLogin, ProofKey, TokenError, allowed_algorithms,
-    check_id_token, code_request, read_bound_token_response, read_token_response, read_userinfo,
+    IdTokenError, IdTokenRules, PendingLogin, TokenError, allowed_algorithms, check_id_token,
+    code_request, read_bound_token_response, read_token_response,
 };
-use crate::observe::{Event, Party, Step, shown};
-use crate::outbound::Answer;
+use crate::observe::{Event, Step};
 use crate::session::Tokens;
+use crate::userinfo::userinfo;
 
 /// What a request belongs to, for the observer.
 #[derive(Clone, Copy)]
@@ -193,53 +192,4 @@ async fn check(
         return Ok(check_id_token(token.expose(), &keys, &rules, now)?);
     }
     Ok(checked?)
-}
-
-/// The user's claims from the userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
-pub(crate) async fn userinfo(
-    inner: &Inner,
-    access_token: &Secret,
-    key: Option<&ProofKey>,
-    subject: &str,
-    about: About<'_>,
-) -> Result<Map<String, Value>, Cause> {
-    let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
-    let missing = || Cause::Unreachable("its metadata name no userinfo_endpoint".into());
-    let url = inner.endpoint(&metadata, "userinfo_endpoint").ok_or_else(missing)?;
-    let ask = || userinfo_once(inner, access_token, key, url, about);
-    let mut answer = ask().await.map_err(Cause::Unreachable)?;
-    let status = StatusCode::from_u16(answer.status).unwrap_or_default();
-    if inner.asks_for_nonce(key, url, status, &answer.headers) {
-        answer = ask().await.map_err(Cause::Unreachable)?;
-    }
-    if answer.status != 200 {
-        return Err(Cause::Unreachable(format!("userinfo answered {}", answer.status)));
-    }
-    read_userinfo(&answer.body, subject).map_err(Cause::Userinfo)
-}
-
-async fn userinfo_once(
-    inner: &Inner,
-    access_token: &Secret,
-    key: Option<&ProofKey>,
-    url: &str,
-    about: About<'_>,
-) -> Result<Answer, String> {
-    inner.tell(Step::UserinfoRequest, Party::App, Party::AuthorizationServer, |event| {
-        about.mark(event).request("GET", url).all([shown("authorization", access_token.expose())])
-    });
-    let sent = match inner.authorization(key, access_token, ("GET", url)) {
-        Ok(headers) => inner.http.get(url, headers).await,
-        Err(why) => Err(why),
-    };
-    inner.tell(
-        Step::UserinfoResponse,
-        Party::AuthorizationServer,
-        Party::App,
-        |event| match &sent {
-            Ok(answer) => about.mark(event).status(answer.status).all(members(&answer.body)),
-            Err(why) => about.mark(event).plain("lost", why),
-        },
-    );
-    sent
 }

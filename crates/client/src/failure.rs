@@ -2,7 +2,9 @@
 
 use keystile_protocol::ErrorCode;
 
-use crate::flow::{CallbackError, IdTokenError, SignedResponseError, TokenError, Unfit};
+use crate::flow::{
+    CallbackError, IdTokenError, SignedResponseError, TokenError, Unfit, UserinfoError,
+};
 
 /// What the app does about a failed login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub enum Cause {
     IdToken(#[from] IdTokenError),
     /// The userinfo response is not to be believed.
     #[error("the userinfo response is refused: {0}")]
-    Userinfo(&'static str),
+    Userinfo(#[from] UserinfoError),
     /// The authorization server cannot be reached, or what it says of itself is wrong.
     #[error("the authorization server cannot be used: {0}")]
     Unreachable(String),

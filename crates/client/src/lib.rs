@@ -101,6 +101,7 @@ mod retire;
 pub mod session;
 mod taint;
 pub mod tools;
+mod userinfo;
 mod web;
 
 pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};

@@ -202,8 +202,8 @@ impl Registration {
         &self.answer
     }
 
-    /// Begins a client with what was registered: identifier, credential, scope and the ID token's
-    /// algorithm. A client with a key of its own still has to be given that.
+    /// Begins a client with what was registered: identifier, credential, scope, and the algorithms
+    /// of ID token and userinfo. A client with a key of its own still has to be given that.
     pub fn client(&self) -> ClientBuilder {
         let mut builder = Client::builder(self.issuer.as_str(), self.client_id());
         let method = self.text("token_endpoint_auth_method").unwrap_or("client_secret_basic");
@@ -216,8 +216,11 @@ impl Registration {
         if let Some(scope) = self.text("scope") {
             builder = builder.scope(scope);
         }
-        let algorithm = self.text("id_token_signed_response_alg").and_then(Algorithm::from_name);
-        match algorithm {
+        let algorithm = |name| self.text(name).and_then(Algorithm::from_name);
+        if let Some(algorithm) = algorithm("userinfo_signed_response_alg") {
+            builder = builder.userinfo_algorithms([algorithm]);
+        }
+        match algorithm("id_token_signed_response_alg") {
             Some(algorithm) => builder.id_token_algorithms([algorithm]),
             None => builder,
         }

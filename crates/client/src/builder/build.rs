@@ -55,6 +55,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
             prompt: builder.prompt,
             max_age: builder.max_age,
             userinfo: builder.userinfo,
+            userinfo_algorithms: builder.userinfo_algorithms,
             algorithms: id_token_algorithms(builder.algorithms, &features),
             trusted_audiences: builder.trusted_audiences,
             leeway: builder.leeway,

@@ -74,4 +74,4 @@ pub use token_request::{TokenRequest, code_request, refresh_request, revocation_
 pub use token_response::{
     TokenError, read_bound_token_response, read_revocation_response, read_token_response,
 };
-pub use userinfo::read_userinfo;
+pub use userinfo::{UserinfoError, UserinfoRules, read_signed_userinfo, read_userinfo};

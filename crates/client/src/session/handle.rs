@@ -85,6 +85,14 @@ impl Session {
     pub async fn access_token(&self) -> Result<Secret, SessionError> {
         crate::refresh::fresh_token(self, None).await
     }
+
+    /// A new access token in the place of the one that this request knows, though that may be good
+    /// for longer: for an app that knows that the user's rights have changed. Done once, however
+    /// many requests ask.
+    pub async fn refresh(&self) -> Result<(), SessionError> {
+        let known = &self.record.tokens.access;
+        crate::refresh::fresh_token(self, Some(known)).await.map(drop)
+    }
 }
 
 impl fmt::Debug for Session {

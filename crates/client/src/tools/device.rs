@@ -8,13 +8,14 @@ use super::ask::{check_offered, new_key, to_token_endpoint};
 use super::{Granted, ToolError};
 use crate::call::Call;
 use crate::client::Client;
-use crate::exchange::{About, identify_without_nonce, token_request, userinfo};
+use crate::exchange::{About, identify_without_nonce, token_request};
 use crate::flow::{
     NotYet, Polling, ProofKey, device_authorization_request, device_token_request, login_id,
     read_device_authorization,
 };
 use crate::observe::Step;
 use crate::session::Tokens;
+use crate::userinfo::userinfo;
 
 /// A device that waits for its person.
 #[must_use = "nothing comes of it before wait()"]

@@ -14,8 +14,8 @@ use crate::entropy::random;
 use crate::exchange::About;
 use crate::failure::Cause;
 use crate::flow::{
-    AuthorizationRequest, ClientKey, Parameters, PendingLogin, Prompt, ProofKey, ReturnTo, Started,
-    StepUp, TokenError, authorization_url, pushed_request, pushed_url, read_pushed_response,
+    AuthorizationRequest, Parameters, PendingLogin, Prompt, ProofKey, ReturnTo, Started, StepUp,
+    TokenError, authorization_url, pushed_request, pushed_url, read_pushed_response,
     signed_request,
 };
 use crate::observe::{Party, Step, shown};
@@ -96,16 +96,13 @@ pub(crate) async fn begin_for(
 
 async fn begin(inner: &Inner, wish: &Wish) -> Result<(String, PendingLogin), Cause> {
     let app = &inner.app;
-    let metadata = inner.provider.metadata(inner.now()).await.map_err(Cause::Unreachable)?;
-    let signing = app.signing_key.as_ref();
-    let algorithm = signing.map(ClientKey::algorithm);
-    app.features.check_metadata(&app.credential, algorithm, &app.algorithms, &metadata)?;
+    let metadata = inner.fitting_metadata().await?;
     let started = ask(inner, wish, &metadata)?;
     let (parameters, mut pending) = (started.parameters, started.pending);
     inner.taints.secret("code_verifier", &Secret::new(pending.verifier.expose()));
     inner.taints.proof_key(pending.proof_key.as_ref());
     pending.of_its_own = wish.details.is_some();
-    let signing = signing.filter(|_| app.features.signed_requests);
+    let signing = app.signing_key.as_ref().filter(|_| app.features.signed_requests);
     let parameters = match signing {
         None => parameters,
         Some(key) => signed_request(&parameters, key, &app.client_id, &app.issuer, inner.now())

@@ -39,6 +39,39 @@ async fn a_token_is_refreshed_some_seconds_before_it_expires() {
     assert_eq!(setup.server.hits("refresh"), 2, "and so is the new refresh token");
 }
 
+#[tokio::test]
+async fn an_app_may_ask_for_a_new_token_before_the_old_one_is_over() {
+    let setup = Setup::new().await;
+    let mut browser = setup.signed_in().await;
+    assert_eq!(browser.get("/refresh").await.body, "Ok(())");
+    assert_eq!(setup.server.hits("refresh"), 1);
+    assert_eq!(browser.get("/photos").await.body, GOOD);
+    assert_eq!(setup.server.hits("refresh"), 1, "the new one is kept");
+    setup.server.facts().refresh = Answering::Error(401, "invalid_client");
+    assert!(browser.get("/refresh").await.body.starts_with("Err(Refused("));
+    assert_eq!(browser.get("/photos").await.body, GOOD, "the session lives on");
+}
+
+#[tokio::test]
+async fn the_id_token_of_a_refresh_is_the_same_users_openid_core_12_2() {
+    let setup = Setup::new().await;
+    let mut browser = setup.signed_in().await;
+    setup.server.facts().refreshed_id_token = Some(serde_json::json!({}));
+    assert_eq!(browser.get("/refresh").await.body, "Ok(())");
+    for claims in [
+        serde_json::json!({"sub": "another"}),
+        serde_json::json!({"iss": "https://evil.example"}),
+        serde_json::json!({"aud": "another"}),
+    ] {
+        setup.server.facts().refreshed_id_token = Some(claims.clone());
+        assert!(browser.get("/refresh").await.body.starts_with("Err(Refused("), "{claims}");
+        // The server has turned its refresh token over, and the app goes on with the one before.
+        setup.server.facts().refresh_tokens.pop();
+        setup.server.facts().refreshed_id_token = Some(serde_json::json!({}));
+        assert_eq!(browser.get("/photos").await.body, GOOD, "{claims}");
+    }
+}
+
 async fn at_once(browser: &Browser, count: usize) -> Vec<String> {
     let calls: Vec<_> = (0..count)
         .map(|_| {

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use keystile_client::protocol::jose::{Algorithm, SigningKey};
+use keystile_client::{Cause, ClientBuilder};
 
 use crate::bench::{Server, Setup};
 
@@ -60,6 +61,22 @@ async fn a_server_that_is_away_at_first_is_asked_again_at_the_next_login() {
 }
 
 #[tokio::test]
+async fn an_app_may_ask_at_its_start_and_is_told_what_does_not_fit() {
+    let setup = Setup::new().await;
+    assert_eq!(setup.client.discover().await, Ok(()));
+    setup.signed_in().await;
+    assert_eq!((setup.server.hits("metadata"), setup.server.hits("jwks")), (1, 1));
+    let setup = Setup::with(ClientBuilder::pushed_requests).await;
+    assert!(matches!(setup.client.discover().await, Err(Cause::Unfit(_))));
+    let setup = Setup::new().await;
+    setup.server.facts().issuer_in_metadata = Some("https://evil.example".into());
+    assert!(matches!(setup.client.discover().await, Err(Cause::Unreachable(_))));
+    let setup = Setup::with(|b| b.scope("photos:read")).await;
+    assert_eq!(setup.client.discover().await, Ok(()));
+    assert_eq!(setup.server.hits("jwks"), 0, "without OpenID there is nothing to verify");
+}
+
+#[tokio::test]
 async fn metadata_of_another_issuer_are_refused_openid_discovery_4_3() {
     let setup = Setup::new().await;
     setup.server.facts().issuer_in_metadata = Some("https://evil.example".into());
@@ -85,9 +102,8 @@ async fn a_new_key_is_fetched_once_and_not_in_a_storm() {
         facts.keys.push(new.public().clone());
         facts.key = new;
     }
-    setup.wait(6);
     setup.signed_in().await;
-    assert_eq!(setup.server.hits("jwks"), 2);
+    assert_eq!(setup.server.hits("jwks"), 2, "at once, however fresh the old ones are");
     setup.server.facts().key = SigningKey::generate(Algorithm::ES256).expect("a key").key;
     setup.wait(6);
     for _ in 0..5 {

@@ -18,3 +18,4 @@ mod retries;
 mod step_up;
 mod store_contract;
 mod tools;
+mod userinfo;

@@ -117,6 +117,8 @@ fn app(client: &Client) -> Router {
         .route("/", get(home))
         .route("/me", get(me).post(me))
         .route("/photos", get(photos))
+        .route("/userinfo", get(told))
+        .route("/refresh", get(refresh))
         .route("/form", post(|_: User| async { "posted" }))
         .merge(members)
         .merge(client.routes())
@@ -136,6 +138,15 @@ async fn me(user: User) -> String {
 async fn photos(user: User) -> Result<String, ApiError> {
     let answer = user.api().get("/photos").send().await?;
     Ok(format!("{} {}", answer.status().as_u16(), answer.text().await?))
+}
+
+async fn told(user: User) -> Result<String, ApiError> {
+    let claims = user.session().userinfo().await?;
+    Ok(serde_json::Value::from(claims).to_string())
+}
+
+async fn refresh(user: User) -> String {
+    format!("{:?}", user.session().refresh().await)
 }
 
 /// The parameters of a URL.

@@ -50,11 +50,15 @@ pub(crate) struct Facts {
     pub(crate) expires_in: u64,
     pub(crate) gives_refresh_token: bool,
     pub(crate) id_token: Value,
+    /// What the ID token of a refresh says differently; there is none by default.
+    pub(crate) refreshed_id_token: Option<Value>,
     pub(crate) api_refuses: bool,
     pub(crate) issuer_in_metadata: Option<String>,
     pub(crate) iss_promised: bool,
     pub(crate) only_oauth_metadata: bool,
     pub(crate) userinfo: Value,
+    /// Whether it is signed (OpenID Connect Core 1.0 section 5.3.2).
+    pub(crate) signs_userinfo: bool,
     pub(crate) grants: super::grants::Grants,
     /// What proofs at the token endpoint, and at the API, have to say.
     pub(crate) token_nonce: Option<String>,
@@ -105,11 +109,13 @@ impl Server {
             expires_in: 300,
             gives_refresh_token: true,
             id_token: json!({}),
+            refreshed_id_token: None,
             api_refuses: false,
             issuer_in_metadata: None,
             iss_promised: true,
             only_oauth_metadata: false,
             userinfo: json!({"sub": "user-1", "email": "ann@example.org", "aud": "x"}),
+            signs_userinfo: false,
             grants: super::grants::Grants::default(),
             token_nonce: None,
             api_nonce: None,
@@ -377,12 +383,18 @@ pub(super) fn issue(
     if facts.gives_refresh_token {
         answer["refresh_token"] = json!(refresh);
     }
-    if let Some(request) = request {
+    let differently = match request {
+        Some(_) => Some(facts.id_token.clone()),
+        None => facts.refreshed_id_token.clone(),
+    };
+    if let Some(differently) = differently {
+        let refreshed = json!({"client_id": "photo-printer"});
+        let request = request.unwrap_or(&refreshed);
         let mut claims = json!({
             "iss": facts.url, "sub": "user-1", "aud": request["client_id"], "nonce": request["nonce"],
             "exp": now + 300, "iat": now, "auth_time": now, "sid": "s", "name": "Ann <b>",
         });
-        for (name, value) in facts.id_token.as_object().expect("an object") {
+        for (name, value) in differently.as_object().expect("an object") {
             claims[name] = value.clone();
         }
         let id_token = facts.key.sign("JWT", &claims).expect("signed");
@@ -410,7 +422,12 @@ async fn userinfo(State(facts): State<Shared>, headers: HeaderMap) -> Response {
     if !is_authorized(&facts, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    Json(facts.lock().expect("not poisoned").userinfo.clone()).into_response()
+    let facts = facts.lock().expect("not poisoned");
+    if facts.signs_userinfo {
+        let signed = facts.key.sign("JWT", &facts.userinfo).expect("signed");
+        return ([(header::CONTENT_TYPE, "application/jwt")], signed).into_response();
+    }
+    Json(facts.userinfo.clone()).into_response()
 }
 
 async fn revoke(State(facts): State<Shared>, Form(form): Form<HashMap<String, String>>) {
