@@ -169,7 +169,9 @@ impl<'a> Arrival<'a> {
             ..Wish::default()
         };
         let of_its_own = pending.is_some_and(|login| login.of_its_own);
-        match cause.what_to_do(attempt, silent) {
+        // Where a profile counts, nothing goes on after a response that is not this login's.
+        let stops = cause == Cause::UnknownLogin && inner.app.features.profile.is_some();
+        match cause.what_to_do(if stops { u8::MAX } else { attempt }, silent) {
             // What it asked for is the app's to ask again.
             _ if of_its_own => pages::failure(inner, Fault::new(cause).return_to(&wish.return_to)),
             WhatToDo::TellUser | WhatToDo::Wait => {

@@ -97,6 +97,25 @@ async fn a_server_that_does_not_fit_the_profile_is_told_before_anything_is_sent(
 }
 
 #[tokio::test]
+async fn under_a_profile_nothing_goes_on_after_a_response_that_is_not_this_logins() {
+    let key = ClientKey::generate(Algorithm::ES256).expect("a key");
+    let setup = Setup::with(|b| b.private_key_jwt(key).profile(Profile::Fapi2)).await;
+    setup.server.facts().metadata = json!({
+        "pushed_authorization_request_endpoint": format!("{}/par", setup.server.url),
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "dpop_signing_alg_values_supported": ["ES256"],
+        "code_challenge_methods_supported": ["S256"],
+    });
+    let mut browser = setup.browser();
+    browser.get("/login").await.location();
+    let answer = browser.get("/callback?code=abc&state=0.another").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.body.contains("href=\"/login"), "a link, and no dead end: {}", answer.body);
+    assert_eq!((setup.server.hits("par"), setup.server.hits("token")), (1, 0));
+}
+
+#[tokio::test]
 async fn a_pushed_request_is_retried_while_it_is_temporary_and_told_otherwise_rfc_9126() {
     let setup = Setup::with(ClientBuilder::pushed_requests).await;
     let par = format!("{}/par", setup.server.url);
