@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keystile_protocol::encoding::{base64url, from_base64url};
 use keystile_protocol::seal::{MasterKey, MasterKeySource, MasterKeys};
 
 use crate::entropy::random;
@@ -24,8 +23,6 @@ pub const VARIABLE: &str = "KEYSTILE_MASTER_KEY";
 /// The file beside the database.
 pub const FILE_NAME: &str = "master.key";
 
-const FORM: &str = "a master key is written ID:KEY, the id from 0 to 255 and the key 32 random \
-                    bytes in base64url or hexadecimal";
 /// What stands above the keys.
 const HEADER: &str = "\
 # Keystile's master keys: without them the signing keys in the database cannot be read.
@@ -176,54 +173,17 @@ pub fn new_key(id: u8) -> MasterKey {
     MasterKey { id, secret: random::<32>() }
 }
 
-/// A key as it is written. It is a secret.
-pub fn word(key: &MasterKey) -> String {
-    format!("{}:{}", key.id, base64url(key.secret))
-}
-
 /// The text of a file with these keys.
 pub fn text(keys: &[MasterKey]) -> String {
     let mut text = HEADER.to_owned();
     for key in keys {
-        let _ = writeln!(text, "{}", word(key));
+        let _ = writeln!(text, "{}", key.word());
     }
     text
 }
 
 fn parse(text: &str, origin: &str) -> Outcome<Vec<MasterKey>> {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let mut keys: Vec<MasterKey> = Vec::new();
-    for word in lines.flat_map(str::split_whitespace) {
-        // The word itself is a secret and stays out of the message.
-        let Some(key) = parse_key(word) else {
-            let number = keys.len() + 1;
-            return refuse(format!("{origin}: key number {number} is not one: {FORM}"));
-        };
-        if keys.iter().any(|other| other.id == key.id) {
-            return refuse(format!("{origin}: two keys have the id {}", key.id));
-        }
-        if let Some(other) = keys.iter().find(|other| other.secret == key.secret) {
-            let (one, two) = (other.id, key.id);
-            return refuse(format!("{origin}: the keys {one} and {two} are the same one"));
-        }
-        keys.push(key);
-    }
-    if keys.is_empty() {
-        return refuse(format!("{origin} holds no key: {FORM}"));
-    }
-    Ok(keys)
-}
-
-fn parse_key(word: &str) -> Option<MasterKey> {
-    let (id, key) = word.split_once(':')?;
-    let bytes = if key.len() == 64 { from_hex(key)? } else { from_base64url(key)? };
-    Some(MasterKey { id: id.parse().ok()?, secret: bytes.try_into().ok()? })
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |character: &u8| char::from(*character).to_digit(16);
-    let byte = |pair: &[u8]| u8::try_from(digit(&pair[0])? << 4 | digit(&pair[1])?).ok();
-    text.as_bytes().chunks_exact(2).map(byte).collect()
+    MasterKey::read_all(text).map_err(|why| Refusal::new(format!("{origin}: {why}")))
 }
 
 #[cfg(test)]
@@ -261,41 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn several_keys_in_two_spellings() {
-        let hex = "ab".repeat(32);
-        let text = format!("# the new one\n2:{hex}\n1:{}\n", base64url([7; 32]));
-        let keys = parse(&text, "here").expect("good");
-        assert_eq!(keys.iter().map(|key| key.id).collect::<Vec<_>>(), [2, 1]);
-        assert_eq!((keys[0].secret, keys[1].secret), ([0xab; 32], [7; 32]));
-        assert_eq!(parse(&super::text(&keys), "here").expect("good"), keys, "as it is written");
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused_in_words_that_do_not_show_it() {
-        let hex = "ab".repeat(32);
-        let (short, long) = (base64url([7; 31]), base64url([7; 33]));
-        let table: &[(&str, &str)] = &[
-            ("", "holds no key"),
-            ("# 1:nothing but a comment", "holds no key"),
-            ("1:", "key number 1 is not one"),
-            (&hex, "key number 1 is not one"),
-            (&format!("256:{hex}"), "32 random bytes"),
-            (&format!("-1:{hex}"), "key number 1"),
-            (&format!("1:{short}"), "key number 1"),
-            (&format!("1:{long}"), "key number 1"),
-            (&format!("1:{}", &hex[..62]), "key number 1"),
-            (&format!("1:{}zz", &hex[..62]), "key number 1"),
-            (&format!("1:{hex} 2:{short}"), "key number 2"),
-            (&format!("1:{hex} 1:{}", base64url([7; 32])), "two keys have the id 1"),
-            (&format!("1:{hex} 2:{hex}"), "1 and 2 are the same one"),
-        ];
-        for (text, words) in table {
-            let refusal = parse(text, "here").expect_err("refused");
-            assert!(refusal.words().contains(words), "{text}: {}", refusal.words());
-            for secret in [&hex, &short, &long] {
-                assert!(!refusal.words().contains(secret.as_str()), "the secret is not shown");
-            }
-        }
+    fn a_text_is_read_as_it_is_written_and_a_bad_one_refused_by_its_name() {
+        let keys = [new_key(2), new_key(1)];
+        assert_eq!(parse(&text(&keys), "here").expect("good"), keys);
+        let refusal = parse("1:short", "here").expect_err("refused");
+        assert!(refusal.words().starts_with("here: key number 1"), "{}", refusal.words());
     }
 
     #[test]

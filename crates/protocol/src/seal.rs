@@ -7,6 +7,7 @@
 //! another issuer, or after the store went back in time.
 
 mod masters;
+mod written;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::encoding::{base64url, from_base64url, hmac_of};
 use crate::time::Timestamp;
 
 pub use masters::{MasterKey, MasterKeySource, MasterKeys};
+pub use written::NotMasterKeys;
 
 const VERSION: u8 = 1;
 const HEADER: usize = 1 + 1 + 2;

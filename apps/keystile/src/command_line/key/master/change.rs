@@ -11,7 +11,7 @@ use keystile_protocol::seal::{MasterKey, MasterKeys};
 
 use super::Masters;
 use crate::clock::SystemClock;
-use crate::master_key::{VARIABLE, new_key, word, write_file};
+use crate::master_key::{VARIABLE, new_key, write_file};
 use crate::refusal::{Outcome, Refusal, refuse};
 use crate::{entropy, output};
 
@@ -27,7 +27,7 @@ pub(super) async fn add(masters: &mut Masters) -> Outcome {
         return Ok(());
     }
     output::line(format!("Put this into {VARIABLE}, behind what is there:"));
-    output::line(word(&key));
+    output::line(key.word());
     output::line(
         "When every process has been started anew with it, put it before the others, start them anew \
          once more, and then: keystile key master use",
