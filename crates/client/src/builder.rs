@@ -73,6 +73,7 @@ enum Key {
     Random,
     Given([u8; 32]),
     File(PathBuf),
+    Several(Secret),
 }
 
 /// A setting that cannot be right, in words that say what to change.
@@ -295,7 +296,20 @@ impl ClientBuilder {
         self
     }
 
-    /// As [`Self::encryption_key`], from a file, which is made if it is not there (mode 0600).
+    /// Several such keys, one following another: words `NUMBER:KEY` with spaces or line breaks between
+    /// them, each key 32 random bytes in base64url or hexadecimal. The first encrypts, all decrypt. The
+    /// one of [`Self::encryption_key`] has the number 1.
+    ///
+    /// To change the key of an app with several nodes, give every node the new one after the old, then
+    /// before it, and take the old one away when [`Self::session_lifetime`] has passed: nobody has to
+    /// sign in again.
+    pub fn encryption_keys(mut self, keys: impl Into<String>) -> Self {
+        self.key = Key::Several(Secret::new(keys));
+        self
+    }
+
+    /// As [`Self::encryption_keys`], from a file, which is made if it is not there (mode 0600). A
+    /// change of it is seen while the app runs: when a key is missed, and once in a while.
     pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.key = Key::File(path.into());
         self

@@ -1,5 +1,5 @@
-//! Keys in files of their own: the one under which tokens are kept, and the one that proves who the
-//! app is.
+//! Keys in files of their own: those under which tokens are kept ([`crate::sealing_keys`]), and the
+//! one that proves who the app is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,13 +13,6 @@ use crate::flow::{ClientKey, EncryptionKey, pem};
 
 /// A private key in PEM, of any type that we know, fits into this, in bytes.
 const PEM_AT_MOST: usize = 16 * 1024;
-
-/// Reads the 32 bytes in that file, or makes it, readable by its owner alone.
-pub(crate) fn read_or_create(path: &Path) -> io::Result<[u8; 32]> {
-    let bytes = read_or_make(path, 32, || Ok(random::<32>().to_vec()))?;
-    let broken = |_| io::Error::new(ErrorKind::InvalidData, "a key file has exactly 32 bytes");
-    bytes.try_into().map_err(broken)
-}
 
 impl ClientKey {
     /// Reads a key in PEM from that file (see [`Self::from_pem`]), or makes one for ES256 and the
@@ -51,19 +44,25 @@ fn pem_file(path: &Path, make: impl FnOnce() -> Result<Vec<u8>, JoseError>) -> i
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "a key file in PEM is text"))
 }
 
-fn read_or_make(
+/// Reads that file, or makes it with these bytes, readable by its owner alone.
+pub(crate) fn read_or_make(
     path: &Path,
     at_most: usize,
     make: impl FnOnce() -> io::Result<Vec<u8>>,
 ) -> io::Result<Vec<u8>> {
     match File::open(path) {
-        Ok(file) => read(file, at_most),
+        Ok(file) => read_open(file, at_most),
         Err(error) if error.kind() == ErrorKind::NotFound => create(path, at_most, make()?),
         Err(error) => Err(error),
     }
 }
 
-fn read(file: File, at_most: usize) -> io::Result<Vec<u8>> {
+/// Reads that file, which has to be there.
+pub(crate) fn read(path: &Path, at_most: usize) -> io::Result<Vec<u8>> {
+    read_open(File::open(path)?, at_most)
+}
+
+fn read_open(file: File, at_most: usize) -> io::Result<Vec<u8>> {
     check_mode(&file)?;
     let mut bytes = Vec::new();
     file.take(u64::try_from(at_most).unwrap_or(u64::MAX) + 1).read_to_end(&mut bytes)?;
@@ -80,7 +79,7 @@ fn create(path: &Path, at_most: usize, key: Vec<u8>) -> io::Result<Vec<u8>> {
     let linked = written.and_then(|()| std::fs::hard_link(&beside, path));
     let removed = std::fs::remove_file(&beside);
     match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(File::open(path)?, at_most),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(path, at_most),
         other => other.and(removed).map(|()| key),
     }
 }
@@ -127,8 +126,9 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("keystile-client-{name}"));
         std::fs::create_dir(&folder).expect("a folder");
         let path = folder.join("the.key");
-        let first = read_or_create(&path).expect("made");
-        assert_eq!(read_or_create(&path).expect("read"), first);
+        let read_or_create = || read_or_make(&path, 32, || Ok(random::<32>().to_vec()));
+        let first = read_or_create().expect("made");
+        assert_eq!(read_or_create().expect("read"), first);
         assert_eq!(std::fs::read_dir(&folder).expect("listed").count(), 1);
         #[cfg(unix)]
         {
@@ -137,11 +137,11 @@ mod tests {
             let is = std::fs::metadata(&path).expect("there").permissions().mode();
             assert_eq!(is & 0o777, 0o600);
             mode(0o644).expect("changed");
-            assert!(read_or_create(&path).is_err(), "readable by others");
+            assert!(read_or_create().is_err(), "readable by others");
             mode(0o600).expect("changed");
         }
-        std::fs::write(&path, b"short").expect("written");
-        assert!(read_or_create(&path).is_err(), "not a key");
+        std::fs::write(&path, [0; 33]).expect("written");
+        assert!(read_or_create().is_err(), "too long");
         std::fs::remove_dir_all(&folder).expect("cleaned up");
     }
 

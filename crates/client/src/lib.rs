@@ -74,6 +74,25 @@
 //! # What is left to the app
 //!
 //! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the
+//! # Where sessions live
+//!
+//! In memory, unless [`ClientBuilder::sessions`] says otherwise; in [`SqliteSessions`], which outlive
+//! a restart; or in `PostgresSessions`, by the app's own pool, which any number of nodes share without
+//! sticky sessions. [`SessionStore`] is a port of nine short operations for anything else. A store
+//! holds digests and sealed bytes: who reads it has no cookie and no token. [`ClientBuilder::key_file`]
+//! and [`ClientBuilder::encryption_keys`] say how the keys to it follow each other; under each of them
+//! there is one for every day. All nodes have the same keys, and clocks that differ by less than
+//! seconds.
+//!
+//! # Features
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `sqlite`, on by default | [`SqliteSessions`] |
+//! | `postgres` | `PostgresSessions`, with `deadpool-postgres` |
+//! | `native` | opens the system's browser for a native app ([`tools`]) |
+//! | `qr` | a QR code on a terminal, for the device flow ([`tools`]) |
+//!
 //!   authorization server's origin: browsers apply it to the redirect that follows.
 //! - `POST` routes of the app need a check against cross-site requests of their own; `SameSite=Lax`
 //!   on the session cookie keeps other *sites* out, not other ports of `localhost`.
@@ -103,6 +122,7 @@ mod taint;
 pub mod tools;
 mod userinfo;
 mod web;
+mod sealing_keys;
 
 pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
 pub use builder::{BuildError, ClientBuilder};

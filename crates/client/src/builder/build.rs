@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::redirect_uri::is_loopback;
-use keystile_protocol::seal::{MasterKey, Seals};
+use keystile_protocol::seal::{MasterKey, MasterKeys, Seals};
 use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Scope};
 use serde_json::Value;
 use url::Url;
@@ -15,6 +15,7 @@ use crate::discovery::Provider;
 use crate::entropy::random;
 use crate::flow::{ClientKey, Credential, EncryptionKey, Features, ReturnTo, pem};
 use crate::outbound::Http;
+use crate::sealing_keys;
 use crate::session::{Lifetimes, MemorySessions, SessionStore, Sessions};
 use crate::taint::Private;
 use crate::web::Cookies;
@@ -202,22 +203,27 @@ fn sessions(
     client_id: &ClientId,
 ) -> Result<Sessions, BuildError> {
     let store = builder.sessions.clone().unwrap_or_else(|| Arc::new(MemorySessions::default()));
-    let secret = match &builder.key {
-        Key::Given(key) => *key,
-        Key::File(path) => crate::key_file::read_or_create(path)
+    let keys = match &builder.key {
+        Key::Given(key) => sealing_keys::only(*key),
+        Key::Several(text) => MasterKey::read_all(text.expose())
+            .map(MasterKeys::fixed)
+            .map_err(|problem| BuildError::new("encryption_keys", problem))?,
+        Key::File(path) => sealing_keys::of_file(path)
             .map_err(|e| BuildError::new("key_file", format!("{}: {e}", path.display())))?,
         Key::Random if SessionStore::is_durable(store.as_ref()) => {
             let problem = "sessions outlive the process, and so must the key: call .key_file(..) or \
                            .encryption_key(..)";
             return Err(BuildError::new("encryption_key", problem));
         }
-        Key::Random => random(),
+        Key::Random => sealing_keys::only(random()),
     };
     if builder.idle.is_zero() || builder.lifetime.is_zero() {
         return Err(BuildError::new("session_lifetime", "a session lives longer than no time"));
     }
-    builder.taints.sealing_key(&secret);
-    let seals = Seals::new(format!("{issuer} {client_id}"), vec![MasterKey { id: 1, secret }]);
+    for key in keys.now().iter() {
+        builder.taints.sealing_key(&key.secret);
+    }
+    let seals = Seals::sharing(format!("{issuer} {client_id}"), Arc::new(keys));
     let lifetimes = Lifetimes { idle: builder.idle, absolute: builder.lifetime };
     Ok(Sessions::new(store, seals, lifetimes, builder.taints.clone()))
 }
@@ -301,3 +307,6 @@ mod tests {
         assert_eq!(refused(builder().idle_lifetime(std::time::Duration::ZERO)), "session_lifetime");
     }
 }
+        for keys in ["", "1:short", "no number"] {
+            assert_eq!(refused(builder().encryption_keys(keys)), "encryption_keys", "{keys}");
+        }

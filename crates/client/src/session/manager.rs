@@ -167,3 +167,4 @@ impl Sessions {
         }
     }
 }
+        self.seals.masters().reread();
