@@ -72,8 +72,8 @@ pub struct ClientBuilder {
 enum Key {
     Random,
     Given([u8; 32]),
-    File(PathBuf),
     Several(Secret),
+    File(PathBuf),
 }
 
 /// A setting that cannot be right, in words that say what to change.

@@ -22,9 +22,10 @@ use crate::failure::Cause;
 use crate::flow::{ClientKey, Credential, EncryptionKey, Features, Prompt};
 use crate::observe::{Event, Observer, Party, Step};
 use crate::outbound::Http;
+use crate::retire::GivingBack;
 use crate::session::Sessions;
 use crate::taint::Taints;
-use crate::web::{Cookies, LoginRequest, SessionLayer, UsedLogins};
+use crate::web::{Cookies, LoginRequest, SessionLayer};
 
 /// The app's side of login. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ pub(crate) struct Inner {
     pub(crate) provider: Provider,
     pub(crate) http: Http,
     pub(crate) sessions: Sessions,
-    pub(crate) used: UsedLogins,
+    pub(crate) giving_back: GivingBack,
     pub(crate) nonces: Nonces,
     pub(crate) left_alone: LeftAlone,
     pub(crate) taints: Taints,

@@ -50,8 +50,11 @@
 //! - `state`, `nonce`, PKCE (S256), `iss` (RFC 9207) and the ID token (OpenID Connect Core 1.0
 //!   section 3.1.3.7) are checked, in parallel tabs too ([`flow`] has the rules as plain
 //!   functions).
-//! - Tokens are refreshed when they have to be, once however many requests wait for it, and are
-//!   sent to the origins named with [`ClientBuilder::api`] and nowhere else.
+//! - `POST /backchannel-logout` and `GET /frontchannel-logout` end what ended at the authorization
+//!   server, on every node of the app. Whatever ends a session, its refresh token is given back
+//!   (RFC 7009).
+//! - Tokens are refreshed when they have to be, once however many requests on however many nodes wait
+//!   for it, and are sent to the origins named with [`ClientBuilder::api`] and nowhere else.
 //! - With [`ClientBuilder::profile`] it does FAPI 2.0: it proves itself with a key, pushes its
 //!   requests, binds its tokens ([`ClientBuilder::dpop`], [`ClientBuilder::certificate`]), and
 //!   signs, where that is asked for.
@@ -71,9 +74,6 @@
 //! With the feature `leak-proof`, a test can hold the whole app to it that no token, verifier or
 //! secret leaves towards the browser or into a log: `LeakProof`, in the module `leak_proof`.
 //!
-//! # What is left to the app
-//!
-//! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the
 //! # Where sessions live
 //!
 //! In memory, unless [`ClientBuilder::sessions`] says otherwise; in [`SqliteSessions`], which outlive
@@ -90,9 +90,13 @@
 //! | --- | --- |
 //! | `sqlite`, on by default | [`SqliteSessions`] |
 //! | `postgres` | `PostgresSessions`, with `deadpool-postgres` |
+//! | `leak-proof`, for tests | `LeakProof` |
 //! | `native` | opens the system's browser for a native app ([`tools`]) |
 //! | `qr` | a QR code on a terminal, for the device flow ([`tools`]) |
 //!
+//! # What is left to the app
+//!
+//! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the
 //!   authorization server's origin: browsers apply it to the redirect that follows.
 //! - `POST` routes of the app need a check against cross-site requests of their own; `SameSite=Lax`
 //!   on the session cookie keeps other *sites* out, not other ports of `localhost`.
@@ -117,12 +121,12 @@ mod refresh;
 pub mod registration;
 mod resource;
 mod retire;
+mod sealing_keys;
 pub mod session;
 mod taint;
 pub mod tools;
 mod userinfo;
 mod web;
-mod sealing_keys;
 
 pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
 pub use builder::{BuildError, ClientBuilder};
@@ -135,6 +139,8 @@ pub use leak_proof::LeakProof;
 pub use observe::{Event, Observer, Party, Shown, Step};
 pub use registration::{Registrar, Registration};
 pub use resource::ProtectedResource;
+#[cfg(feature = "postgres")]
+pub use session::PostgresSessions;
 #[cfg(feature = "sqlite")]
 pub use session::SqliteSessions;
 pub use session::{MemorySessions, Session, SessionStore};

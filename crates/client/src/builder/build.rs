@@ -74,7 +74,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
         cookies,
         http,
         sessions,
-        used: crate::web::UsedLogins::default(),
+        giving_back: crate::retire::GivingBack::default(),
         nonces: crate::dpop::Nonces::default(),
         left_alone: crate::call::LeftAlone::default(),
         taints: builder.taints,
@@ -220,9 +220,6 @@ fn sessions(
     if builder.idle.is_zero() || builder.lifetime.is_zero() {
         return Err(BuildError::new("session_lifetime", "a session lives longer than no time"));
     }
-    for key in keys.now().iter() {
-        builder.taints.sealing_key(&key.secret);
-    }
     let seals = Seals::sharing(format!("{issuer} {client_id}"), Arc::new(keys));
     let lifetimes = Lifetimes { idle: builder.idle, absolute: builder.lifetime };
     Ok(Sessions::new(store, seals, lifetimes, builder.taints.clone()))
@@ -304,9 +301,9 @@ mod tests {
         assert_eq!(refused(builder().authorization_details(json!([]))), "authorization_details");
         let both = builder().certificate("x").dpop().certificate_bound_tokens();
         assert_eq!(refused(both), "dpop");
-        assert_eq!(refused(builder().idle_lifetime(std::time::Duration::ZERO)), "session_lifetime");
-    }
-}
         for keys in ["", "1:short", "no number"] {
             assert_eq!(refused(builder().encryption_keys(keys)), "encryption_keys", "{keys}");
         }
+        assert_eq!(refused(builder().idle_lifetime(std::time::Duration::ZERO)), "session_lifetime");
+    }
+}

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use keystile_protocol::Timestamp;
 use keystile_protocol::encoding::base64url;
 use keystile_protocol::seal::Seals;
-use keystile_protocol::{Issuer, Timestamp};
 
-use super::record::{sid_digest, subject_digest};
 use super::{SessionKey, SessionRecord, SessionStore, StoreError, StoredSession, Whose};
 use crate::entropy::random;
 use crate::refresh::Flights;
@@ -16,6 +15,8 @@ use crate::taint::Taints;
 
 const PURPOSE: &str = "client-session-1";
 const BETWEEN_SWEEPS: Duration = Duration::from_mins(1);
+/// More sessions are ended one batch after another: so many tokens are in memory at once.
+const BATCH: usize = 100;
 
 /// How long sessions live.
 #[derive(Clone, Copy)]
@@ -38,6 +39,16 @@ pub(crate) struct Sessions {
 pub(crate) struct Loaded {
     pub(crate) record: Arc<SessionRecord>,
     pub(crate) generation: u64,
+    /// See [`StoredSession::claimed_until`].
+    pub(crate) claimed_until: Timestamp,
+}
+
+/// Sessions that have just ended.
+pub(crate) struct Batch {
+    /// Those that could be opened.
+    pub(crate) records: Vec<SessionRecord>,
+    pub(crate) count: usize,
+    pub(crate) is_last: bool,
 }
 
 /// A session that has just begun: the one thing that knows its handle.
@@ -54,7 +65,14 @@ impl Sessions {
         taints: Taints,
     ) -> Self {
         let swept_at = AtomicI64::new(0);
-        Self { store, seals, lifetimes, swept_at, flights: Flights::default(), taints }
+        let flights = Flights::default();
+        let sessions = Self { store, seals, lifetimes, swept_at, flights, taints };
+        sessions.taint_keys();
+        sessions
+    }
+
+    fn taint_keys(&self) {
+        self.seals.masters().now().iter().for_each(|key| self.taints.sealing_key(&key.secret));
     }
 
     /// The seals, which logins under way use too.
@@ -84,6 +102,7 @@ impl Sessions {
             sid: record.sid_digest(),
             idle_until: now.plus(self.lifetimes.idle),
             expires_at: record.expires_at,
+            claimed_until: Timestamp::default(),
         };
         self.store.insert(&key, session).await?;
         Ok(Begun { handle, record })
@@ -98,18 +117,15 @@ impl Sessions {
         let Some(stored) = self.store.load(key, now).await?.filter(|s| s.is_alive(now)) else {
             return Ok(None);
         };
-        let Some(record) = self.open(key, &stored.sealed) else {
-            tracing::warn!(session = %key.digest(), "a session that this key cannot open");
-            return Ok(None);
-        };
+        let Some(record) = self.open(key, &stored.sealed) else { return Ok(None) };
         let idle_until = now.plus(self.lifetimes.idle);
         if idle_until.since(stored.idle_until) >= self.lifetimes.idle / 10
             && let Err(error) = self.store.touch(key, idle_until).await
         {
             tracing::warn!(session = %key.digest(), %error, "the use of a session was not noted");
         }
-        self.taints.tokens(&record.tokens, record.proof_key.as_ref());
-        Ok(Some(Loaded { record: Arc::new(record), generation: stored.generation }))
+        let (generation, claimed_until) = (stored.generation, stored.claimed_until);
+        Ok(Some(Loaded { record: Arc::new(record), generation, claimed_until }))
     }
 
     /// Replaces what a session knows, unless somebody else did first.
@@ -122,24 +138,40 @@ impl Sessions {
         self.store.replace(&record.key(), expected, self.seal(record, now)).await
     }
 
-    pub(crate) async fn end(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        self.store.remove(key).await
+    /// Takes the right to replace what a session knows, keeps it for longer or gives it back: see
+    /// [`SessionStore::claim`].
+    pub(crate) async fn claim(
+        &self,
+        session: &Loaded,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.store.claim(&session.record.key(), session.generation, from, until).await
     }
 
-    /// Ends what a logout token means: the sessions of its `sid`, or else all of its `sub`
-    /// (OpenID Connect Back-Channel Logout 1.0 section 2.7).
-    pub(crate) async fn end_all(
+    /// Ends a session, and says what it was.
+    pub(crate) async fn end(&self, key: &SessionKey) -> Result<Option<SessionRecord>, StoreError> {
+        let ended = self.store.remove(key).await?;
+        Ok(ended.and_then(|ended| self.open(key, &ended.sealed)))
+    }
+
+    /// Ends several, and says what they were: to be called until it was the last batch.
+    pub(crate) async fn end_batch(&self, whose: Whose) -> Result<Batch, StoreError> {
+        let ended = self.store.remove_some(whose, BATCH).await?;
+        let records = ended.iter().filter_map(|(key, ended)| self.open(key, &ended.sealed));
+        let (count, is_last) = (ended.len(), ended.len() < BATCH);
+        Ok(Batch { records: records.collect(), count, is_last })
+    }
+
+    /// Whether something that works once, by its digest, is used for the first time, on whichever
+    /// node; `lifetime` is how long it can be used.
+    pub(crate) async fn first_use(
         &self,
-        issuer: &Issuer,
-        sub: Option<&str>,
-        sid: Option<&str>,
-    ) -> Result<u64, StoreError> {
-        let whose = match (sid, sub) {
-            (Some(sid), _) => Whose::Sid(sid_digest(issuer, sid)),
-            (None, Some(sub)) => Whose::Subject(subject_digest(issuer, sub)),
-            (None, None) => return Ok(0),
-        };
-        self.store.remove_all(whose).await
+        name: [u8; 32],
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.store.first_use(&name, now, now.plus(lifetime)).await
     }
 
     fn seal(&self, record: &SessionRecord, now: Timestamp) -> Vec<u8> {
@@ -148,11 +180,18 @@ impl Sessions {
     }
 
     fn open(&self, key: &SessionKey, sealed: &[u8]) -> Option<SessionRecord> {
-        let plain = self.seals.open_bytes(PURPOSE, sealed, 0).ok()?;
-        let record: SessionRecord = serde_json::from_slice(&plain).ok()?;
-        (record.key == *key.as_bytes()).then_some(record)
+        let plain = self.seals.open_bytes(PURPOSE, sealed, 0).ok();
+        let record = plain.and_then(|plain| serde_json::from_slice::<SessionRecord>(&plain).ok());
+        let record = record.filter(|record| record.key == *key.as_bytes());
+        if let Some(record) = &record {
+            self.taints.tokens(&record.tokens, record.proof_key.as_ref());
+        } else {
+            tracing::warn!(session = %key.digest(), "a session that no key here can open");
+        }
+        record
     }
 
+    /// Also looks whether the keys have changed.
     async fn sweep_sometimes(&self, now: Timestamp) {
         let before = self.swept_at.load(Ordering::Relaxed);
         if now.since(Timestamp::from_millis(before)) < BETWEEN_SWEEPS {
@@ -162,9 +201,14 @@ impl Sessions {
             .swept_at
             .compare_exchange(before, now.millis(), Ordering::Relaxed, Ordering::Relaxed)
             .is_ok();
-        if mine && let Err(error) = self.store.sweep(now).await {
+        if !mine {
+            return;
+        }
+        if let Err(error) = self.store.sweep(now).await {
             tracing::warn!(%error, "old sessions were not swept");
+        }
+        if self.seals.masters().reread() {
+            self.taint_keys();
         }
     }
 }
-        self.seals.masters().reread();

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -6,22 +6,61 @@ use keystile_protocol::Timestamp;
 
 use super::{SessionKey, SessionStore, StoreError, StoredSession, Whose};
 
+/// More names of what works once are not remembered: the oldest are forgotten first.
+const USED_AT_MOST: usize = 20_000;
+
 /// Sessions in memory: gone when the process ends, and bounded in number. Where there is no room
 /// the one that was not used for the longest time ends.
 #[derive(Debug)]
 pub struct MemorySessions {
     sessions: Mutex<HashMap<SessionKey, StoredSession>>,
+    used: Mutex<Used>,
     at_most: usize,
+}
+
+/// What works once and was used.
+#[derive(Debug, Default)]
+struct Used {
+    until: HashMap<[u8; 32], Timestamp>,
+    order: VecDeque<[u8; 32]>,
 }
 
 impl MemorySessions {
     /// With room for that many.
     pub fn with_room_for(at_most: usize) -> Self {
-        Self { sessions: Mutex::default(), at_most: at_most.max(1) }
+        Self { sessions: Mutex::default(), used: Mutex::default(), at_most: at_most.max(1) }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, StoredSession>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `change` says of a session of that generation; no, where there is none.
+    fn change(
+        &self,
+        key: &SessionKey,
+        generation: u64,
+        change: impl FnOnce(&mut StoredSession) -> bool,
+    ) -> bool {
+        self.lock().get_mut(key).filter(|s| s.generation == generation).is_some_and(change)
+    }
+}
+
+impl Used {
+    fn first_use(&mut self, name: &[u8; 32], now: Timestamp, until: Timestamp) -> bool {
+        while self.order.front().is_some_and(|oldest| {
+            self.order.len() >= USED_AT_MOST
+                || self.until.get(oldest).is_none_or(|until| *until <= now)
+        }) {
+            if let Some(oldest) = self.order.pop_front() {
+                self.until.remove(&oldest);
+            }
+        }
+        let first = self.until.get(name).is_none_or(|until| *until <= now);
+        if first && self.until.insert(*name, until).is_none() {
+            self.order.push_back(*name);
+        }
+        first
     }
 }
 
@@ -54,19 +93,34 @@ impl SessionStore for MemorySessions {
         Ok(self.lock().get(key).filter(|session| session.is_alive(now)).cloned())
     }
 
+    async fn claim(
+        &self,
+        key: &SessionKey,
+        generation: u64,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.change(key, generation, |session| {
+            let mine = session.claimed_until == from;
+            if mine {
+                session.claimed_until = until;
+            }
+            mine
+        }))
+    }
+
     async fn replace(
         &self,
         key: &SessionKey,
         expected: u64,
         sealed: Vec<u8>,
     ) -> Result<bool, StoreError> {
-        let mut sessions = self.lock();
-        let Some(session) = sessions.get_mut(key).filter(|s| s.generation == expected) else {
-            return Ok(false);
-        };
-        session.sealed = sealed;
-        session.generation += 1;
-        Ok(true)
+        Ok(self.change(key, expected, |session| {
+            session.sealed = sealed;
+            session.generation += 1;
+            session.claimed_until = Timestamp::default();
+            true
+        }))
     }
 
     async fn touch(&self, key: &SessionKey, idle_until: Timestamp) -> Result<(), StoreError> {
@@ -76,18 +130,31 @@ impl SessionStore for MemorySessions {
         Ok(())
     }
 
-    async fn remove(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        Ok(self.lock().remove(key).is_some())
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
+        Ok(self.lock().remove(key))
     }
 
-    async fn remove_all(&self, whose: Whose) -> Result<u64, StoreError> {
+    async fn remove_some(
+        &self,
+        whose: Whose,
+        at_most: usize,
+    ) -> Result<Vec<(SessionKey, StoredSession)>, StoreError> {
         let mut sessions = self.lock();
-        let before = sessions.len();
-        sessions.retain(|_, session| match whose {
-            Whose::Subject(subject) => session.subject != subject,
-            Whose::Sid(sid) => session.sid != Some(sid),
+        let meant = sessions.extract_if(|_, session| match whose {
+            Whose::Subject(subject) => session.subject == subject,
+            Whose::Sid(sid) => session.sid == Some(sid),
         });
-        Ok(u64::try_from(before - sessions.len()).unwrap_or(u64::MAX))
+        Ok(meant.take(at_most).collect())
+    }
+
+    async fn first_use(
+        &self,
+        name: &[u8; 32],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(used.first_use(name, now, until))
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -97,5 +164,31 @@ impl SessionStore for MemorySessions {
 
     fn is_durable(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_is_remembered_within_bounds() {
+        let mut used = Used::default();
+        let name = |number: usize| {
+            let mut name = [0; 32];
+            name[..8].copy_from_slice(&number.to_be_bytes());
+            name
+        };
+        let until = Timestamp::from_seconds(10);
+        for number in 0..=USED_AT_MOST {
+            assert!(used.first_use(&name(number), Timestamp::default(), until));
+        }
+        assert_eq!((used.until.len(), used.order.len()), (USED_AT_MOST, USED_AT_MOST));
+        assert!(!used.first_use(&name(USED_AT_MOST), Timestamp::default(), until));
+        assert!(
+            used.first_use(&name(0), until, Timestamp::from_seconds(20)),
+            "all others are over"
+        );
+        assert_eq!((used.until.len(), used.order.len()), (1, 1));
     }
 }

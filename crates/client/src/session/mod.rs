@@ -3,6 +3,8 @@
 mod handle;
 mod manager;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -11,7 +13,11 @@ mod store;
 pub use handle::{Session, SessionError};
 pub(crate) use manager::{Begun, Lifetimes, Loaded, Sessions};
 pub use memory::MemorySessions;
-pub(crate) use record::{SessionRecord, Tokens};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresSessions;
+pub(crate) use record::{
+    SessionRecord, Tokens, login_digest, logout_digest, sid_digest, subject_digest,
+};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteSessions;
 pub use store::{SessionKey, SessionStore, StoreError, StoredSession, Whose};

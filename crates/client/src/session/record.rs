@@ -93,6 +93,16 @@ pub(crate) fn sid_digest(issuer: &Issuer, sid: &str) -> [u8; 32] {
     digest("sid", issuer, sid)
 }
 
+/// The name of a login, as something that works once.
+pub(crate) fn login_digest(issuer: &Issuer, login: &str) -> [u8; 32] {
+    digest("login", issuer, login)
+}
+
+/// The name of a logout token, as something that works once.
+pub(crate) fn logout_digest(issuer: &Issuer, jti: &str) -> [u8; 32] {
+    digest("logout", issuer, jti)
+}
+
 /// Lengths come first, so that the parts cannot be shifted against each other.
 fn digest(kind: &str, issuer: &Issuer, name: &str) -> [u8; 32] {
     let issuer = issuer.as_str().as_bytes();

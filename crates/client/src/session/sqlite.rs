@@ -1,7 +1,5 @@
-use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use keystile_protocol::Timestamp;
@@ -9,24 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{SessionKey, SessionStore, StoreError, StoredSession, Whose};
 
-/// The layout of the file, counted in `user_version`.
-const LAYOUT: i64 = 1;
-
-const TABLES: &str = "
-    CREATE TABLE sessions (
-        key BLOB NOT NULL PRIMARY KEY,
-        sealed BLOB NOT NULL,
-        generation INTEGER NOT NULL,
-        subject BLOB NOT NULL,
-        sid BLOB,
-        idle_until INTEGER NOT NULL,
-        expires_at INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX sessions_by_subject ON sessions (subject);
-    CREATE INDEX sessions_by_sid ON sessions (sid) WHERE sid IS NOT NULL;
-    CREATE INDEX sessions_by_idle ON sessions (idle_until);
-    PRAGMA user_version = 1;
-";
+mod layout;
 
 /// Sessions in an SQLite file of their own. They outlive a restart of the app, and several
 /// processes on one machine may share the file.
@@ -37,14 +18,15 @@ pub struct SqliteSessions {
 }
 
 impl SqliteSessions {
-    /// Opens the file, or makes it, readable by its owner alone.
+    /// Opens the file, or makes it, readable by its owner alone. One of an older version is brought
+    /// to this one's layout, and its sessions live on.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let named = |e: &dyn std::fmt::Display| StoreError(format!("{}: {e}", path.display()));
-        make_private(path).map_err(|e| named(&e))?;
-        let writer = connect(path).map_err(|e| named(&e))?;
-        lay_out(&writer).map_err(|e| named(&e))?;
-        let reader = connect(path).map_err(|e| named(&e))?;
+        layout::make_private(path).map_err(|e| named(&e))?;
+        let mut writer = layout::connect(path).map_err(|e| named(&e))?;
+        layout::lay_out(&mut writer).map_err(|e| named(&e))?;
+        let reader = layout::connect(path).map_err(|e| named(&e))?;
         Ok(Self { writer: Arc::new(Mutex::new(writer)), reader: Arc::new(Mutex::new(reader)) })
     }
 
@@ -71,34 +53,8 @@ fn failed(error: impl std::fmt::Display) -> StoreError {
     StoreError(error.to_string())
 }
 
-fn make_private(path: &Path) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A refresh token that rotated and was not kept signs its user out.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    Ok(connection)
-}
-
-fn lay_out(connection: &Connection) -> Result<(), String> {
-    let words = |e: rusqlite::Error| e.to_string();
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(words)?;
-    let layout: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(words)?;
-    match layout {
-        0 => connection.execute_batch(TABLES).map_err(words)?,
-        LAYOUT => {}
-        newer => return Err(format!("it has layout {newer}, made by a newer version")),
-    }
-    connection.execute_batch("COMMIT").map_err(words)
+fn read_ended(row: &Row<'_>) -> rusqlite::Result<(SessionKey, StoredSession)> {
+    Ok((SessionKey::from_bytes(row.get("key")?), read(row)?))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
@@ -110,6 +66,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
         sid: row.get("sid")?,
         idle_until: Timestamp::from_millis(row.get("idle_until")?),
         expires_at: Timestamp::from_millis(row.get("expires_at")?),
+        claimed_until: Timestamp::from_millis(row.get("claimed_until")?),
     })
 }
 
@@ -120,8 +77,8 @@ impl SessionStore for SqliteSessions {
         self.write(move |connection| {
             let mut insert = connection.prepare_cached(
                 "INSERT INTO sessions
-                 (key, sealed, generation, subject, sid, idle_until, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                 (key, sealed, generation, subject, sid, idle_until, expires_at, claimed_until)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             insert.execute(params![
                 key.as_bytes(),
@@ -131,6 +88,7 @@ impl SessionStore for SqliteSessions {
                 session.sid,
                 session.idle_until.millis(),
                 session.expires_at.millis(),
+                session.claimed_until.millis(),
             ])?;
             Ok(())
         })
@@ -145,10 +103,29 @@ impl SessionStore for SqliteSessions {
         let key = *key;
         on_a_thread(Arc::clone(&self.reader), move |connection| {
             let mut select = connection.prepare_cached(
-                "SELECT sealed, generation, subject, sid, idle_until, expires_at
-                 FROM sessions WHERE key = ?1 AND idle_until > ?2 AND expires_at > ?2",
+                "SELECT * FROM sessions WHERE key = ?1 AND idle_until > ?2 AND expires_at > ?2",
             )?;
             select.query_row(params![key.as_bytes(), now.millis()], read).optional()
+        })
+        .await
+    }
+
+    async fn claim(
+        &self,
+        key: &SessionKey,
+        generation: u64,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let key = *key;
+        self.write(move |connection| {
+            let mut update = connection.prepare_cached(
+                "UPDATE sessions SET claimed_until = ?4
+                 WHERE key = ?1 AND generation = ?2 AND claimed_until = ?3",
+            )?;
+            let generation = generation.cast_signed();
+            let claim = params![key.as_bytes(), generation, from.millis(), until.millis()];
+            Ok(update.execute(claim)? == 1)
         })
         .await
     }
@@ -162,7 +139,7 @@ impl SessionStore for SqliteSessions {
         let key = *key;
         self.write(move |connection| {
             let mut update = connection.prepare_cached(
-                "UPDATE sessions SET sealed = ?3, generation = generation + 1
+                "UPDATE sessions SET sealed = ?3, generation = generation + 1, claimed_until = 0
                  WHERE key = ?1 AND generation = ?2",
             )?;
             let changed =
@@ -184,23 +161,57 @@ impl SessionStore for SqliteSessions {
         .await
     }
 
-    async fn remove(&self, key: &SessionKey) -> Result<bool, StoreError> {
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError> {
         let key = *key;
         self.write(move |connection| {
-            let mut delete = connection.prepare_cached("DELETE FROM sessions WHERE key = ?1")?;
-            Ok(delete.execute(params![key.as_bytes()])? == 1)
+            let mut delete =
+                connection.prepare_cached("DELETE FROM sessions WHERE key = ?1 RETURNING *")?;
+            // To the end, where it says whether it was committed.
+            let ended: rusqlite::Result<Vec<_>> =
+                delete.query_map(params![key.as_bytes()], read)?.collect();
+            ended.map(|mut ended| ended.pop())
         })
         .await
     }
 
-    async fn remove_all(&self, whose: Whose) -> Result<u64, StoreError> {
+    async fn remove_some(
+        &self,
+        whose: Whose,
+        at_most: usize,
+    ) -> Result<Vec<(SessionKey, StoredSession)>, StoreError> {
         let (sql, digest) = match whose {
-            Whose::Subject(subject) => ("DELETE FROM sessions WHERE subject = ?1", subject),
-            Whose::Sid(sid) => ("DELETE FROM sessions WHERE sid = ?1", sid),
+            Whose::Subject(subject) => (
+                "DELETE FROM sessions WHERE key IN
+                 (SELECT key FROM sessions WHERE subject = ?1 LIMIT ?2) RETURNING *",
+                subject,
+            ),
+            Whose::Sid(sid) => (
+                "DELETE FROM sessions WHERE key IN
+                 (SELECT key FROM sessions WHERE sid = ?1 LIMIT ?2) RETURNING *",
+                sid,
+            ),
         };
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
         self.write(move |connection| {
-            let ended = connection.prepare_cached(sql)?.execute(params![digest])?;
-            Ok(u64::try_from(ended).unwrap_or(u64::MAX))
+            let mut delete = connection.prepare_cached(sql)?;
+            delete.query_map(params![digest, at_most], read_ended)?.collect()
+        })
+        .await
+    }
+
+    async fn first_use(
+        &self,
+        name: &[u8; 32],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let name = *name;
+        self.write(move |connection| {
+            let mut keep = connection.prepare_cached(
+                "INSERT INTO used (name, until) VALUES (?1, ?3)
+                 ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE until <= ?2",
+            )?;
+            Ok(keep.execute(params![name, now.millis(), until.millis()])? == 1)
         })
         .await
     }
@@ -208,11 +219,15 @@ impl SessionStore for SqliteSessions {
     async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |connection| {
             // In small pieces: a request that waits behind this waits for one of them.
-            let mut delete = connection.prepare_cached(
+            for piece in [
                 "DELETE FROM sessions WHERE key IN (
                      SELECT key FROM sessions WHERE idle_until <= ?1 OR expires_at <= ?1 LIMIT 1000)",
-            )?;
-            delete.execute(params![now.millis()]).map(drop)
+                "DELETE FROM used WHERE name IN (
+                     SELECT name FROM used WHERE until <= ?1 LIMIT 1000)",
+            ] {
+                connection.prepare_cached(piece)?.execute(params![now.millis()])?;
+            }
+            Ok(())
         })
         .await
     }

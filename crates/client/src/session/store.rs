@@ -17,7 +17,8 @@ impl SessionKey {
         Self(sha256(handle))
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+    /// The key that was stored as these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
@@ -53,6 +54,8 @@ pub struct StoredSession {
     pub idle_until: Timestamp,
     /// Over at this moment in any case.
     pub expires_at: Timestamp,
+    /// Until when one process has claimed to replace `sealed`; the beginning of time where none has.
+    pub claimed_until: Timestamp,
 }
 
 impl StoredSession {
@@ -77,7 +80,8 @@ pub enum Whose {
 #[error("the session store failed: {0}")]
 pub struct StoreError(pub String);
 
-/// Keeps sessions. Each method is one atomic operation; several processes may share a store.
+/// Keeps sessions. Each method is one atomic operation; several processes may share a store, and
+/// then it has to be so between them too.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Keeps a new session.
@@ -90,8 +94,19 @@ pub trait SessionStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<StoredSession>, StoreError>;
 
-    /// Replaces the contents if the generation is still `expected`, and counts it up by one.
-    /// Says whether it did: of several callers with the same `expected` one is told yes.
+    /// Moves `claimed_until` to `until` if it is still `from` and the generation still
+    /// `generation`. Says whether it did: of several callers with the same `from` one is told yes.
+    async fn claim(
+        &self,
+        key: &SessionKey,
+        generation: u64,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Replaces the contents if the generation is still `expected`, whoever has claimed that,
+    /// counts the generation up by one and takes the claim away. Says whether it did: of several
+    /// callers with the same `expected` one is told yes.
     async fn replace(
         &self,
         key: &SessionKey,
@@ -102,11 +117,25 @@ pub trait SessionStore: Send + Sync {
     /// Notes that it was used: moves `idle_until`, never back.
     async fn touch(&self, key: &SessionKey, idle_until: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends one. Says whether there was one.
-    async fn remove(&self, key: &SessionKey) -> Result<bool, StoreError>;
+    /// Ends one and hands it out, alive or not, for the last time: nobody else gets it.
+    async fn remove(&self, key: &SessionKey) -> Result<Option<StoredSession>, StoreError>;
 
-    /// Ends several and says how many.
-    async fn remove_all(&self, whose: Whose) -> Result<u64, StoreError>;
+    /// Ends several, `at_most` that many, and hands them out like [`Self::remove`]. Fewer mean that
+    /// there are no more.
+    async fn remove_some(
+        &self,
+        whose: Whose,
+        at_most: usize,
+    ) -> Result<Vec<(SessionKey, StoredSession)>, StoreError>;
+
+    /// Keeps the name of something that works once, until `until`. Says whether it was new at
+    /// `now`: of several callers with the same name one is told yes.
+    async fn first_use(
+        &self,
+        name: &[u8; 32],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Forgets what is over at `now`. Called about once a minute while people sign in.
     async fn sweep(&self, now: Timestamp) -> Result<(), StoreError>;

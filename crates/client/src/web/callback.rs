@@ -11,12 +11,12 @@ use crate::client::{Client, Inner};
 use crate::exchange::{self, SignedIn};
 use crate::failure::{Cause, WhatToDo};
 use crate::flow::{
-    CallbackError, Expected, PendingLogin, SignedResponseError, SignedResponseRules, attempt_of,
-    check_callback, login_id, open_response, response_algorithms,
+    CallbackError, Expected, LOGIN_LIFETIME, PendingLogin, SignedResponseError,
+    SignedResponseRules, attempt_of, check_callback, login_id, open_response, response_algorithms,
 };
 use crate::observe::{Party, Step, shown};
 use crate::retire::retire;
-use crate::session::{Begun, SessionKey, SessionRecord, StoreError};
+use crate::session::{Begun, SessionKey, SessionRecord, StoreError, login_digest};
 
 /// A browser that came back from the authorization server.
 struct Arrival<'a> {
@@ -83,7 +83,7 @@ impl<'a> Arrival<'a> {
         let checked = check_callback(&self.params, self.pending.as_ref(), &expected);
         let code = checked.inspect_err(|error| self.note(inner, error))?;
         let pending = self.pending.as_ref().ok_or(Cause::UnknownLogin)?;
-        if !inner.used.first_use(&pending.id(), inner.now()) {
+        if !first_use(inner, pending).await? {
             return Err(Cause::UnknownLogin);
         }
         let signed_in = exchange::redeem(inner, &code, pending, &inner.app.redirect_uri).await?;
@@ -124,8 +124,7 @@ impl<'a> Arrival<'a> {
             proof_key: pending.proof_key.clone(),
             step_up: pending.step_up.clone(),
         };
-        let failed = |error: StoreError| Cause::Store(error.to_string());
-        let begun = inner.sessions.begin(record, now).await.map_err(failed)?;
+        let begun = inner.sessions.begin(record, now).await.map_err(store_failed)?;
         inner.tell(Step::SessionStarted, Party::App, Party::Browser, |event| {
             event.in_login(&login).in_session(&begun.record.id())
         });
@@ -184,6 +183,19 @@ impl<'a> Arrival<'a> {
             }
         }
     }
+}
+
+/// Whether the code of this login was never sent. A browser that loads the callback twice at once
+/// sends the same cookie twice, to two nodes perhaps; the second must not send the code again, for
+/// that would revoke what the first one got (RFC 6749 section 4.1.2).
+async fn first_use(inner: &Inner, pending: &PendingLogin) -> Result<bool, Cause> {
+    let name = login_digest(&inner.app.issuer, &pending.id());
+    let used = inner.sessions.first_use(name, LOGIN_LIFETIME, inner.now()).await;
+    used.map_err(store_failed)
+}
+
+fn store_failed(error: StoreError) -> Cause {
+    Cause::Store(error.to_string())
 }
 
 /// The parameters of a signed response, believed; those of a plain one, where no signed one was

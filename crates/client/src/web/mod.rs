@@ -19,7 +19,6 @@ mod logout;
 mod pages;
 mod required;
 mod step_up;
-mod used;
 
 pub(crate) use callback::verified;
 pub(crate) use cookies::Cookies;
@@ -30,7 +29,6 @@ pub use login_request::LoginRequest;
 pub(crate) use login_request::login;
 pub use required::LoginRequired;
 pub(crate) use step_up::Demand;
-pub(crate) use used::UsedLogins;
 
 /// Bytes of a message of the authorization server.
 const LOGOUT_MESSAGE_AT_MOST: usize = 32 * 1024;

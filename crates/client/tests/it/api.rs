@@ -1,13 +1,11 @@
 //! Calls to the API, and tokens that last.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use keystile_client::session::{MemorySessions, SessionStore};
 use keystile_client::{ApiError, Step, User};
 
-use crate::bench::{Answering, Browser, Setup};
+use crate::bench::{Answering, Browser, Setup, at_once};
 
 /// The app's page at `/photos` answers with status and body of the API.
 const GOOD: &str = "200 three photos";
@@ -72,27 +70,13 @@ async fn the_id_token_of_a_refresh_is_the_same_users_openid_core_12_2() {
     }
 }
 
-async fn at_once(browser: &Browser, count: usize) -> Vec<String> {
-    let calls: Vec<_> = (0..count)
-        .map(|_| {
-            let mut browser = browser.clone();
-            tokio::spawn(async move { browser.get("/photos").await.body })
-        })
-        .collect();
-    let mut bodies = Vec::new();
-    for call in calls {
-        bodies.push(call.await.expect("answered"));
-    }
-    bodies
-}
-
 #[tokio::test]
 async fn twenty_calls_at_once_refresh_once() {
     let setup = Setup::new().await;
     let browser = setup.signed_in().await;
     setup.server.facts().refresh_takes = Duration::from_millis(100);
     setup.wait(295);
-    assert_eq!(at_once(&browser, 20).await, vec![GOOD; 20]);
+    assert_eq!(at_once(&[&browser], 20).await, vec![GOOD; 20]);
     assert_eq!(setup.server.hits("refresh"), 1);
 }
 
@@ -102,7 +86,7 @@ async fn twenty_calls_that_are_told_401_refresh_once() {
     let browser = setup.signed_in().await;
     setup.server.facts().access_tokens.clear();
     setup.server.facts().refresh_takes = Duration::from_millis(100);
-    assert_eq!(at_once(&browser, 20).await, vec![GOOD; 20]);
+    assert_eq!(at_once(&[&browser], 20).await, vec![GOOD; 20]);
     assert_eq!(setup.server.hits("refresh"), 1);
 }
 
@@ -188,7 +172,7 @@ async fn calls_that_wait_for_a_refresh_share_its_failure() {
     setup.server.facts().refresh = Answering::Error(503, "temporarily_unavailable");
     setup.server.facts().refresh_takes = Duration::from_millis(100);
     setup.wait(305);
-    at_once(&browser, 10).await;
+    at_once(&[&browser], 10).await;
     assert_eq!(setup.server.hits("refresh"), 3, "one call and its two retries");
 }
 
@@ -203,39 +187,6 @@ async fn without_a_refresh_token_an_expired_token_asks_for_a_login() {
     setup.wait(305);
     assert_eq!(browser.get("/").await.body, "hello again", "the app's own pages need no token");
     assert_eq!(browser.get("/photos").await.location(), "/login?return_to=%2Fphotos");
-}
-
-#[tokio::test]
-async fn two_processes_with_one_store_refresh_without_losing_the_user() {
-    let store: Arc<dyn SessionStore> = Arc::new(MemorySessions::default());
-    let (first_store, second_store) = (Arc::clone(&store), store);
-    let first = Setup::with(|b| b.sessions(first_store).encryption_key([7; 32])).await;
-    let second = keystile_client::Client::builder(&first.server.url, "photo-printer")
-        .secret("the client's secret")
-        .app_url(crate::bench::APP)
-        .scope("openid profile photos:read")
-        .api(&first.server.url)
-        .sessions(second_store)
-        .encryption_key([7; 32]);
-    let ahead = Arc::clone(&first.server.ahead);
-    let second = second.clock(move || {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("1970");
-        let millis = i64::try_from(now.as_millis()).expect("fits");
-        let ahead = ahead.load(std::sync::atomic::Ordering::SeqCst);
-        keystile_client::protocol::Timestamp::from_millis(millis + ahead * 1000)
-    });
-    let second = second.build().expect("good settings");
-    let handler = |user: User| async move { user.api().get("/photos").send().await.map(|_| "ok") };
-    let other =
-        axum::Router::new().route("/photos", axum::routing::get(handler)).layer(second.layer());
-    let mut here = first.signed_in().await;
-    let mut there = Browser::new(other);
-    there.cookies.clone_from(&here.cookies);
-    first.server.facts().refresh_takes = Duration::from_millis(100);
-    first.wait(305);
-    let (a, b) = tokio::join!(here.get("/photos"), there.get("/photos"));
-    assert_eq!((a.status, b.status), (StatusCode::OK, StatusCode::OK));
-    assert_eq!(here.get("/photos").await.body, GOOD);
 }
 
 #[tokio::test]

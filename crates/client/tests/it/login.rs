@@ -76,6 +76,7 @@ async fn the_handle_changes_at_each_login_and_the_old_one_is_over() {
     setup.sign_in(&mut browser, "/login").await;
     assert_eq!(browser.get("/").await.body, "hello again");
     assert_eq!(thief.get("/").await.body, "hello stranger");
+    setup.revoked(1).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! The way out.
 
-use std::time::Duration;
-
 use http::{Method, StatusCode};
 
 use crate::bench::{APP, Browser, Setup, query_of};
@@ -25,13 +23,7 @@ async fn a_logout_ends_the_session_here_and_goes_on_to_the_server() {
     assert!(!query.contains_key("id_token_hint"), "seed 0.1: no token in a URL");
     assert!(!browser.cookies.contains_key("app"));
     assert_eq!(before.get("/").await.body, "hello stranger", "ended on the server");
-    for _ in 0..50 {
-        if setup.server.hits("revoke") == 1 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the refresh token was not given back (RFC 7009)");
+    setup.revoked(1).await;
 }
 
 #[tokio::test]

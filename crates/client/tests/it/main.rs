@@ -13,6 +13,7 @@ mod leaks;
 mod login;
 mod logout;
 mod mix_up;
+mod nodes;
 mod profiles;
 mod retries;
 mod step_up;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -51,14 +52,7 @@ impl Setup {
 
     pub(crate) fn at(server: Server, change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let events = Arc::new(Events::default());
-        let clock = Arc::clone(&server.ahead);
-        let builder = Client::builder(&server.url, "photo-printer")
-            .secret("the client's secret")
-            .app_url(APP)
-            .scope("openid profile photos:read")
-            .api(&server.url)
-            .observer(Arc::clone(&events) as _)
-            .clock(move || now().plus_seconds(clock.load(Ordering::SeqCst)));
+        let builder = builder(&server).observer(Arc::clone(&events) as _);
         let client = change(builder).build().expect("good settings");
         let app = app(&client);
         Self { server, client, app, events }
@@ -66,6 +60,29 @@ impl Setup {
 
     pub(crate) fn browser(&self) -> Browser {
         Browser::new(self.app.clone())
+    }
+
+    /// Another node of the app: the same browser comes to it.
+    pub(crate) fn node(
+        &self,
+        browser: &Browser,
+        change: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Browser {
+        let client = change(builder(&self.server)).build().expect("good settings");
+        let mut there = Browser::new(app(&client));
+        there.cookies.clone_from(&browser.cookies);
+        there
+    }
+
+    /// So many refresh tokens were given back (RFC 7009), which nobody waited for.
+    pub(crate) async fn revoked(&self, count: usize) {
+        for _ in 0..500 {
+            if self.server.hits("revoke") == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} instead of {count} were given back", self.server.hits("revoke"));
     }
 
     /// Time passes.
@@ -92,6 +109,16 @@ impl Setup {
         assert_eq!(answer.location(), "/");
         browser
     }
+}
+
+fn builder(server: &Server) -> ClientBuilder {
+    let clock = Arc::clone(&server.ahead);
+    Client::builder(&server.url, "photo-printer")
+        .secret("the client's secret")
+        .app_url(APP)
+        .scope("openid profile photos:read")
+        .api(&server.url)
+        .clock(move || now().plus_seconds(clock.load(Ordering::SeqCst)))
 }
 
 trait PlusSeconds {

@@ -87,3 +87,19 @@ impl Browser {
         self.cookies.keys().filter(|name| name.contains(".login.")).count()
     }
 }
+
+/// So many requests for the photos in each of these browsers, all at once: the bodies of the answers.
+pub(crate) async fn at_once(browsers: &[&Browser], count: usize) -> Vec<String> {
+    let all = browsers.iter().flat_map(|browser| std::iter::repeat_n(*browser, count));
+    let calls: Vec<_> = all
+        .map(|browser| {
+            let mut browser = browser.clone();
+            tokio::spawn(async move { browser.get("/photos").await.body })
+        })
+        .collect();
+    let mut bodies = Vec::new();
+    for call in calls {
+        bodies.push(call.await.expect("answered"));
+    }
+    bodies
+}

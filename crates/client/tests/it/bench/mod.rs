@@ -3,8 +3,10 @@
 mod app;
 mod browser;
 mod grants;
+mod postgres;
 mod server;
 
 pub(crate) use app::{APP, Setup, query_of};
-pub(crate) use browser::{Answer, Browser};
+pub(crate) use browser::{Answer, Browser, at_once};
+pub(crate) use postgres::Postgres;
 pub(crate) use server::{Answering, Server};
