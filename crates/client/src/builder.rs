@@ -35,6 +35,7 @@ pub struct ClientBuilder {
     login_path: String,
     logout_path: String,
     backchannel_logout_path: String,
+    frontchannel_logout_path: String,
     post_logout: String,
     scope: String,
     resources: Vec<String>,
@@ -102,6 +103,7 @@ impl ClientBuilder {
             login_path: "/login".into(),
             logout_path: "/logout".into(),
             backchannel_logout_path: "/backchannel-logout".into(),
+            frontchannel_logout_path: "/frontchannel-logout".into(),
             post_logout: "/".into(),
             scope: "openid".into(),
             resources: Vec::new(),
@@ -192,6 +194,14 @@ impl ClientBuilder {
     /// Back-Channel Logout 1.0); `/backchannel-logout` by default.
     pub fn backchannel_logout_path(mut self, path: impl Into<String>) -> Self {
         self.backchannel_logout_path = path.into();
+        self
+    }
+
+    /// The path that a page of the server loads in a frame when a session has ended (OpenID Connect
+    /// Front-Channel Logout 1.0); `/frontchannel-logout` by default. It is for servers that know no
+    /// back-channel logout: what the browser does not load is not told.
+    pub fn frontchannel_logout_path(mut self, path: impl Into<String>) -> Self {
+        self.frontchannel_logout_path = path.into();
         self
     }
 

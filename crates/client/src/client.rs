@@ -82,6 +82,7 @@ pub(crate) struct Paths {
     pub(crate) callback: String,
     pub(crate) logout: String,
     pub(crate) backchannel: String,
+    pub(crate) frontchannel: String,
     pub(crate) post_logout: String,
     pub(crate) jwks: Option<String>,
 }
@@ -107,8 +108,9 @@ impl Client {
         Self(Arc::new(inner))
     }
 
-    /// `GET /login`, `GET /callback`, `POST /logout` and `POST /backchannel-logout`, to be merged into the app's router;
-    /// `POST /callback` with [`ClientBuilder::form_post`], and the app's keys with [`ClientBuilder::jwks_path`].
+    /// `GET /login`, `GET /callback`, `POST /logout`, `POST /backchannel-logout` and
+    /// `GET /frontchannel-logout`, to be merged into the app's router; `POST /callback` with
+    /// [`ClientBuilder::form_post`], and the app's keys with [`ClientBuilder::jwks_path`].
     pub fn routes<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         crate::web::routes(self)
     }
@@ -164,6 +166,12 @@ impl Client {
     /// (`backchannel_logout_uri`).
     pub fn backchannel_logout_uri(&self) -> String {
         format!("{}{}", self.0.app.origin, self.0.paths.backchannel)
+    }
+
+    /// What a page of the server loads when a session has ended, as it has to be registered
+    /// (`frontchannel_logout_uri`, and `frontchannel_logout_session_required` with it).
+    pub fn frontchannel_logout_uri(&self) -> String {
+        format!("{}{}", self.0.app.origin, self.0.paths.frontchannel)
     }
 
     /// Where the user lands after signing out, as it has to be registered.

@@ -162,15 +162,17 @@ fn paths(builder: &ClientBuilder) -> Result<Paths, BuildError> {
         callback: checked("callback_path", &builder.callback_path)?,
         logout: checked("logout_path", &builder.logout_path)?,
         backchannel: checked("backchannel_logout_path", &builder.backchannel_logout_path)?,
+        frontchannel: checked("frontchannel_logout_path", &builder.frontchannel_logout_path)?,
         post_logout: checked("post_logout", &builder.post_logout)?,
         jwks: builder.jwks_path.as_ref().map(|it| checked("jwks_path", it)).transpose()?,
     };
-    let all = [&paths.login, &paths.callback, &paths.logout, &paths.backchannel];
+    let Paths { login, callback, logout, backchannel, frontchannel, .. } = &paths;
+    let all = [login, callback, logout, backchannel, frontchannel];
     let all: Vec<_> = all.into_iter().chain(&paths.jwks).collect();
     if all.iter().enumerate().any(|(at, path)| all[..at].contains(path)) {
         return Err(BuildError::new(
             "callback_path",
-            "login, callback, logout, back-channel logout and keys need a path each",
+            "login, callback, logout, back-channel and front-channel logout, and keys need a path each",
         ));
     }
     Ok(paths)
@@ -285,6 +287,7 @@ mod tests {
         assert_eq!(refused(builder().callback_path("/{a}")), "callback_path");
         assert_eq!(refused(builder().callback_path("/login")), "callback_path");
         assert_eq!(refused(builder().backchannel_logout_path("/logout")), "callback_path");
+        assert_eq!(refused(builder().frontchannel_logout_path("/callback")), "callback_path");
         assert_eq!(refused(builder().post_logout("//evil.example")), "post_logout");
         assert_eq!(refused(builder().cookie_name("a=b")), "cookie_name");
         assert_eq!(refused(builder().api("http://api.example")), "api");

@@ -14,6 +14,7 @@ mod credential;
 mod device;
 mod encryption_key;
 mod exchange_response;
+mod frontchannel_logout;
 mod grants;
 mod id_token;
 mod logout_token;
@@ -43,6 +44,7 @@ pub use credential::Credential;
 pub use device::{NotYet, Polling, read_device_authorization};
 pub use encryption_key::EncryptionKey;
 pub use exchange_response::{Exchanged, read_exchange_response};
+pub use frontchannel_logout::{FrontchannelLogoutError, check_frontchannel_logout};
 pub use grants::{
     Exchange, client_credentials_request, device_authorization_request, device_token_request,
     exchange_request,

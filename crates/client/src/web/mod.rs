@@ -12,6 +12,7 @@ mod callback;
 mod cookies;
 mod extract;
 mod form_post;
+mod frontchannel_logout;
 mod layer;
 mod login;
 mod login_request;
@@ -46,7 +47,8 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(client: &Client) -> Route
         .route(&paths.login, get(login::login))
         .route(&paths.callback, callback)
         .route(&paths.logout, post(logout::logout))
-        .route(&paths.backchannel, backchannel);
+        .route(&paths.backchannel, backchannel)
+        .route(&paths.frontchannel, get(frontchannel_logout::receive));
     if let Some(path) = &paths.jwks {
         routes = routes.route(path, get(keys));
     }

@@ -7,6 +7,7 @@ mod bench;
 mod cookies;
 mod discovery;
 mod errors;
+mod frontchannel_logout;
 mod id_token;
 mod leak_proof;
 mod leaks;

@@ -21,6 +21,7 @@ fn client(server: &Server, name: &str) -> Client {
         .callback_path(format!("/{name}/callback"))
         .logout_path(format!("/{name}/logout"))
         .backchannel_logout_path(format!("/{name}/backchannel-logout"))
+        .frontchannel_logout_path(format!("/{name}/frontchannel-logout"))
         .cookie_name(name)
         .build()
         .expect("good settings")
