@@ -48,11 +48,9 @@ impl Cluster {
         let mut starting = Vec::new();
         for _ in 0..plan.nodes {
             let (directory, port) = (new_directory(), free_port());
-            let keys = "[keys]\nmaster_key_file = \"shared.key\"";
-            let more = format!("{keys}\n{}", plan.more);
+            let more = format!("{}\n{}", with_shared_key(&directory), plan.more);
             let config = config_for(&issuer, port, store, &more);
             std::fs::write(directory.join("keystile.toml"), config).unwrap();
-            write_master_key(&directory);
             starting.push(tokio::spawn(Keystile::start_in(directory, port)));
         }
         let mut nodes = Vec::new();
@@ -121,9 +119,11 @@ impl Cluster {
     }
 }
 
-/// The same for each node, for the operator's eyes alone.
-fn write_master_key(directory: &Path) {
+/// Gives a node the master key that all of them have, for the operator's eyes alone, and says what
+/// its configuration needs for that.
+pub(super) fn with_shared_key(directory: &Path) -> &'static str {
     let file = directory.join("shared.key");
     std::fs::write(&file, format!("1:{}\n", "5a".repeat(32))).unwrap();
     std::fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
+    "[keys]\nmaster_key_file = \"shared.key\""
 }

@@ -13,6 +13,7 @@ mod html;
 mod keys;
 mod listener;
 mod payments;
+mod place;
 mod previous;
 mod program;
 mod reader;
@@ -30,6 +31,7 @@ pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use keystile_test_postgres::{free_port, free_ports};
 pub(crate) use listener::{Listener, Told};
 pub(crate) use payments::{PAYMENTS, large_payment, payment, payment_with};
+pub(crate) use place::{Backend, Place};
 pub(crate) use previous::{Both, Node, previous_program};
 pub(crate) use program::{
     Keystile, PASSWORD, Process, built, command_in, command_with, config_for, new_directory,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::balancer::Balancer;
-use super::program::{config_for, new_directory, program};
+use super::place::{Backend, Place};
+use super::program::program;
 use super::{App, Keystile, free_port};
 
 /// One of the two.
@@ -30,28 +31,25 @@ pub(crate) struct Both {
     _previous: Keystile,
     pub(crate) today: Keystile,
     balancer: Balancer,
+    /// It goes last.
+    _place: Place,
 }
 
 impl Both {
-    pub(crate) async fn start() -> Self {
-        Self::start_with("").await
-    }
-
     /// Starts the version before this one first, and this one while that serves.
-    pub(crate) async fn start_with(more: &str) -> Self {
+    pub(crate) async fn start(on: Backend, more: &str) -> Self {
         let (listener, issuer) = Balancer::listen().await;
-        let store = new_directory().join("data.db");
+        let place = Place::fresh(on);
         let start = async |program: &Path| {
-            let (directory, port) = (new_directory(), free_port());
-            let url = format!("sqlite://{}", store.display());
-            let config = config_for(&issuer, port, &url, more);
-            std::fs::write(directory.join("keystile.toml"), config).unwrap();
+            let port = free_port();
+            let directory = place.node(&issuer, port, more);
             Keystile::start_of(program, directory, format!("http://localhost:{port}")).await
         };
         let previous = start(previous_program()).await.with_all_keys().await;
         let today = start(program()).await;
         let urls = vec![previous.issuer.clone(), today.issuer.clone()];
-        Self { _previous: previous, today, balancer: Balancer::start(listener, issuer, urls) }
+        let balancer = Balancer::start(listener, issuer, urls);
+        Self { _previous: previous, today, balancer, _place: place }
     }
 
     /// From now on everything comes to this node.

@@ -8,17 +8,16 @@ use serde_json::{Value, json};
 
 use crate::harness::Node::{Previous, Today};
 use crate::harness::{
-    App, Asked, Both, Browser, ClientKey, DEVICES, Device, PASSWORD, PAYMENTS, SHOPS, Tokens,
-    large_payment, payment, tokens,
+    App, Asked, Backend, Both, Browser, ClientKey, DEVICES, Device, PASSWORD, PAYMENTS, SHOPS,
+    Tokens, large_payment, payment, tokens,
 };
 
 fn offline(both: &Both) -> App {
     both.app().with_scope("openid offline_access photos:read")
 }
 
-#[tokio::test]
-async fn finding_30_a_code_flow_may_change_its_node_with_each_request() {
-    let both = Both::start().await;
+pub(super) async fn finding_30_a_code_flow_may_change_its_node_with_each_request(on: Backend) {
+    let both = Both::start(on, "").await;
     let app = offline(&both);
     for first in [Previous, Today] {
         let second = first.other();
@@ -58,9 +57,8 @@ async fn finding_30_a_code_flow_may_change_its_node_with_each_request() {
     }
 }
 
-#[tokio::test]
-async fn finding_30_a_code_counts_once_for_both_versions() {
-    let both = Both::start().await;
+pub(super) async fn finding_30_a_code_counts_once_for_both_versions(on: Backend) {
+    let both = Both::start(on, "").await;
     let app = offline(&both);
     for first in [Previous, Today] {
         both.in_turn();
@@ -76,9 +74,8 @@ async fn finding_30_a_code_counts_once_for_both_versions() {
     }
 }
 
-#[tokio::test]
-async fn finding_30_rotated_refresh_tokens_go_on_at_the_other_version() {
-    let both = Both::start().await;
+pub(super) async fn finding_30_rotated_refresh_tokens_go_on_at_the_other_version(on: Backend) {
+    let both = Both::start(on, "").await;
     let app = both.native_app().with_scope("openid offline_access");
     let first = app.tokens(&mut Browser::new()).await;
     let mut newest = first.refresh_token().to_owned();
@@ -97,9 +94,10 @@ async fn finding_30_rotated_refresh_tokens_go_on_at_the_other_version() {
     assert_eq!(app.refresh(&newest).await.unwrap_err().error, "invalid_grant", "it was stolen");
 }
 
-#[tokio::test]
-async fn finding_30_a_pushed_request_large_or_small_is_good_at_the_other_version() {
-    let both = Both::start_with(PAYMENTS).await;
+pub(super) async fn finding_30_a_pushed_request_large_or_small_is_good_at_the_other_version(
+    on: Backend,
+) {
+    let both = Both::start(on, PAYMENTS).await;
     let app = both.today.payer().at(&both.url(""));
     for first in [Previous, Today] {
         for details in [json!([payment()]), json!([large_payment()])] {
@@ -141,9 +139,10 @@ async fn patiently(poll: impl AsyncFn() -> Result<Tokens, crate::harness::ErrorA
     }
 }
 
-#[tokio::test]
-async fn finding_30_a_device_polls_the_one_while_its_user_answers_at_the_other_rfc_8628() {
-    let both = Both::start_with(DEVICES).await;
+pub(super) async fn finding_30_a_device_polls_the_one_while_its_user_answers_at_the_other_rfc_8628(
+    on: Backend,
+) {
+    let both = Both::start(on, DEVICES).await;
     for first in [Previous, Today] {
         both.only(first);
         let tv = App::new(&both.url(""), "tv", None, "");
@@ -162,9 +161,10 @@ async fn finding_30_a_device_polls_the_one_while_its_user_answers_at_the_other_r
     }
 }
 
-#[tokio::test]
-async fn finding_30_a_user_answers_at_the_one_what_was_asked_at_the_other_ciba() {
-    let both = Both::start_with(SHOPS).await;
+pub(super) async fn finding_30_a_user_answers_at_the_one_what_was_asked_at_the_other_ciba(
+    on: Backend,
+) {
+    let both = Both::start(on, SHOPS).await;
     let secret = "the secret of the shop, forty characters long";
     for first in [Previous, Today] {
         both.only(first);
@@ -184,9 +184,10 @@ async fn finding_30_a_user_answers_at_the_one_what_was_asked_at_the_other_ciba()
     }
 }
 
-#[tokio::test]
-async fn finding_30_what_a_token_is_bound_to_counts_at_the_other_version_rfc_9449() {
-    let both = Both::start_with("[dpop]\nnonces = true\n").await;
+pub(super) async fn finding_30_what_a_token_is_bound_to_counts_at_the_other_version_rfc_9449(
+    on: Backend,
+) {
+    let both = Both::start(on, "[dpop]\nnonces = true\n").await;
     let app = both.native_app().with_scope("openid offline_access");
     let key = ClientKey::new(Algorithm::ES256);
     for first in [Previous, Today] {
@@ -221,9 +222,10 @@ async fn finding_30_what_a_token_is_bound_to_counts_at_the_other_version_rfc_944
     }
 }
 
-#[tokio::test]
-async fn finding_30_a_client_that_registered_at_the_one_works_and_is_managed_at_the_other() {
-    let both = Both::start_with("[registration]\nmode = \"open\"\n").await;
+pub(super) async fn finding_30_a_client_that_registered_at_the_one_works_and_is_managed_at_the_other(
+    on: Backend,
+) {
+    let both = Both::start(on, "[registration]\nmode = \"open\"\n").await;
     let http = reqwest::Client::new();
     for first in [Previous, Today] {
         both.only(first);

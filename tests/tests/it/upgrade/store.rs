@@ -6,20 +6,27 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::harness::{
-    App, Browser, Keystile, command_in, config_for, free_port, new_directory, previous_program,
+    App, Backend, Browser, Keystile, Place, command_in, free_port, previous_program,
 };
 
 /// A store that the version before this one made, and a grant in it.
-async fn of_previous() -> (Keystile, App, String) {
-    let (directory, port) = (new_directory(), free_port());
+struct OfPrevious {
+    server: Keystile,
+    app: App,
+    token: String,
+    /// It goes last.
+    place: Place,
+}
+
+async fn of_previous(on: Backend) -> OfPrevious {
+    let (place, port) = (Place::fresh(on), free_port());
     let issuer = format!("http://localhost:{port}");
-    let config = config_for(&issuer, port, "sqlite://data.db", "");
-    std::fs::write(directory.join("keystile.toml"), config).unwrap();
+    let directory = place.node(&issuer, port, "");
     let mut server = Keystile::start_of(previous_program(), directory, issuer).await;
     let app = server.app().with_scope("openid offline_access");
     let tokens = app.tokens(&mut Browser::new()).await;
     server.stop();
-    (server, app, tokens.refresh_token().to_owned())
+    OfPrevious { server, app, token: tokens.refresh_token().to_owned(), place }
 }
 
 fn run(directory: &Path, arguments: &[&str]) -> Value {
@@ -35,9 +42,10 @@ fn with_previous(directory: &Path) -> Output {
     command.output().unwrap()
 }
 
-#[tokio::test]
-async fn finding_30_migrations_say_what_they_do_and_are_additive_for_one_version() {
-    let (server, app, token) = of_previous().await;
+pub(super) async fn finding_30_migrations_say_what_they_do_and_are_additive_for_one_version(
+    on: Backend,
+) {
+    let OfPrevious { server, app, token, place } = of_previous(on).await;
     let plan = run(&server.directory, &["migrate", "--plan"]);
     assert_eq!(run(&server.directory, &["migrate", "--plan"]), plan, "a plan changes nothing");
     let known = &plan["at"];
@@ -55,12 +63,11 @@ async fn finding_30_migrations_say_what_they_do_and_are_additive_for_one_version
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let server = server.restart().await;
     assert!(app.refresh(&token).await.is_ok(), "what the version before granted");
-    drop(server);
+    drop((server, place));
 }
 
-#[tokio::test]
-async fn finding_30_the_version_before_goes_on_with_what_this_one_left() {
-    let (server, app, token) = of_previous().await;
+pub(super) async fn finding_30_the_version_before_goes_on_with_what_this_one_left(on: Backend) {
+    let OfPrevious { server, app, token, place } = of_previous(on).await;
     let mut server = server.restart().await;
     let newest = app.tokens(&mut Browser::new()).await;
     server.stop();
@@ -70,15 +77,13 @@ async fn finding_30_the_version_before_goes_on_with_what_this_one_left() {
         assert!(app.refresh(token).await.is_ok());
     }
     assert_eq!(app.userinfo(newest.access_token()).await.0, 200);
-    drop(previous);
+    drop((previous, place));
 }
 
-#[tokio::test]
-async fn a_version_that_is_too_old_for_the_store_is_refused_in_words() {
-    let (server, ..) = of_previous().await;
+pub(super) async fn a_version_that_is_too_old_for_the_store_is_refused_in_words(on: Backend) {
+    let OfPrevious { server, place, .. } = of_previous(on).await;
     run(&server.directory, &["migrate"]);
-    let store = rusqlite::Connection::open(server.database()).unwrap();
-    store.execute_batch("UPDATE meta SET value = 1000 WHERE name = 'readable_by'").unwrap();
+    place.change("UPDATE meta SET value = 1000 WHERE name = 'readable_by'");
     let refused = with_previous(&server.directory);
     let words = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && words.contains("needs a newer program"), "{words}");
