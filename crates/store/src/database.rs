@@ -126,20 +126,24 @@ impl Database {
         }
     }
 
-    /// Asks: statements that write nothing.
+    /// Asks: statements that write nothing, and may be sent again.
     pub(crate) async fn read<T>(
         &self,
-        ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T>,
+        ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Clone,
     ) -> Stored<T> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => {
                 sqlite.read(async move |db| ask(&mut Db::Sqlite(db.again())).await)
             }
             Backend::Postgres(postgres) => {
-                let reading = postgres.reading().await?;
-                let mut db = Db::Postgres(reading.db());
-                let answer = Box::pin(timeout_at(reading.end(), ask(&mut db))).await;
-                reading.judge(answer)
+                let mut reading = postgres.reading().await?;
+                loop {
+                    let mut db = Db::Postgres(reading.db());
+                    let answer = Box::pin(timeout_at(reading.end(), ask.clone()(&mut db))).await;
+                    if let Some(answer) = reading.judge(answer).await {
+                        return answer;
+                    }
+                }
             }
         }
     }

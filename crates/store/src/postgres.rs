@@ -145,7 +145,7 @@ impl Postgres {
             patience: options.patience,
         });
         // The first connection learns what the store says of itself.
-        ways.reading.take().await.map_err(OpenError::Store)?;
+        ways.reading.take(ways.reading.next()).await.map_err(OpenError::Store)?;
         let watch = tokio::spawn(watch::watch(ways.clone(), memory.clone())).abort_handle();
         let redeemer = Redeemer::start(ways.clone());
         let room = Arc::new(Semaphore::new(options.queue));
@@ -154,7 +154,7 @@ impl Postgres {
     }
 
     /// A place to ask, if there is room for one more.
-    pub(crate) async fn reading(&self) -> Stored<Reading> {
+    pub(crate) async fn reading(&self) -> Stored<Reading<'_>> {
         Reading::begin(&self.ways, Some(self.place()?)).await
     }
 

@@ -15,6 +15,10 @@ pub(crate) struct Lines {
     next: AtomicUsize,
 }
 
+/// Which of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line(usize);
+
 impl Lines {
     /// Each is opened when it is first needed.
     pub(crate) fn new(connector: Arc<Connector>, count: usize) -> Self {
@@ -22,10 +26,14 @@ impl Lines {
         Self { connector, open, next: AtomicUsize::new(0) }
     }
 
-    /// One of them, in turn; opened again if it has broken.
-    pub(crate) async fn take(&self) -> Stored<Arc<Connection>> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let line = &self.open[turn % self.open.len()];
+    /// Each has its turn.
+    pub(crate) fn next(&self) -> Line {
+        Line(self.next.fetch_add(1, Ordering::Relaxed) % self.open.len())
+    }
+
+    /// That one; opened again if it has broken.
+    pub(crate) async fn take(&self, line: Line) -> Stored<Arc<Connection>> {
+        let line = &self.open[line.0];
         if let Some(connection) = &*line.read().await
             && self.is_good(connection)
         {

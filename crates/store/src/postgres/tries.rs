@@ -103,7 +103,10 @@ impl<'p> Tries<'p> {
     async fn open(&self) -> Result<On, (Trouble, StoreError)> {
         let away = |error| (Trouble::Refused, error);
         match self.manner {
-            Manner::Statement => self.ways.writing.take().await.map(On::Line).map_err(away),
+            Manner::Statement => {
+                let line = self.ways.writing.next();
+                self.ways.writing.take(line).await.map(On::Line).map_err(away)
+            }
             Manner::Transaction(_) => {
                 let lent = self.ways.transactions.lend().await.map_err(away)?;
                 let begun = Transaction::begin(lent).await.map_err(|error| failure(&error))?;

@@ -39,8 +39,12 @@ pub(super) async fn look(ways: &Ways, memory: &Memory) {
 }
 
 async fn try_look(ways: &Ways, memory: &Memory) -> Stored<()> {
-    let reading = Reading::begin(ways, None).await?;
-    let answer = timeout_at(reading.end(), meta::marks(&mut reading.db())).await;
-    memory.learn(reading.judge(answer)?);
-    Ok(())
+    let mut reading = Reading::begin(ways, None).await?;
+    loop {
+        let answer = timeout_at(reading.end(), meta::marks(&mut reading.db())).await;
+        if let Some(marks) = reading.judge(answer).await {
+            memory.learn(marks?);
+            return Ok(());
+        }
+    }
 }

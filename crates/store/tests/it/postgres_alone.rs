@@ -181,6 +181,32 @@ async fn idea_7_a_rotation_in_doubt_moves_the_counter_once() {
     assert_eq!((grant.grant.generation, grant.alive), (2, true));
 }
 
+/// All connections break at once, as in a failover.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_whose_connection_breaks_is_asked_again_on_another() {
+    let database = fresh().await;
+    let proxy = Proxy::start(database.server().port());
+    let store = behind(&proxy, &database, Options::default()).await;
+    store.add_account(&fixtures::account(1), None).await.expect("added");
+    for round in 0..10 {
+        // Each of them is open.
+        for _ in 0..Options::default().reading {
+            store.ping().await.expect("there");
+        }
+        proxy.lose_answers();
+        let asked: Vec<_> = (0..20)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.account(&fixtures::account(1).id).await })
+            })
+            .collect();
+        for asked in asked {
+            let found = asked.await.expect("no panic").expect("an answer");
+            assert!(found.is_some(), "{round}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_refuses_is_unavailable_at_once_and_comes_back() {
     let database = fresh().await;

@@ -52,7 +52,7 @@ impl Bench {
         self.what_needs_no_database_goes_on().await;
         block_in_place(|| back(&self));
 
-        // A read on a connection that lost its answers is told to come again: each node has a few.
+        // What waited for a silent database is told to come again: each node has a few connections.
         self.cluster.answers_again().await;
         assert!(self.app.redeem(&code).await.is_ok(), "the code was not tried meanwhile");
         assert_eq!(self.app.userinfo(given.access_token()).await.0, 200);
