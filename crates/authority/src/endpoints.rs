@@ -22,6 +22,7 @@ mod own_keys;
 mod parking;
 mod pings;
 mod pushed_request;
+mod readiness;
 mod registration;
 mod requests;
 mod resume;
@@ -54,6 +55,7 @@ pub use logout_messages::LogoutRound;
 pub use metadata::paths;
 pub use own_keys::{KeyWork, LoadKeysError, NoteMasterKeysError};
 pub use pings::PingRound;
+pub use readiness::NotReady;
 pub use registration::{RegistrationAnswer, RegistrationRequest};
 pub use requests::{RequestNotice, RequestsView, WaitingRequest};
 pub use resume::ConsentForm;
@@ -195,11 +197,6 @@ impl Authority {
     /// Keeps an incident for `keystile explain`.
     pub async fn record(&self, incident: &Incident) -> Result<(), StoreError> {
         self.store.record_incident(incident).await
-    }
-
-    /// Whether the store answers.
-    pub async fn ready(&self) -> Result<(), StoreError> {
-        self.store.ping().await
     }
 
     fn seal<T: keystile_protocol::seal::Sealable>(&self, value: &T, now: Timestamp) -> Sealed<T> {

@@ -168,8 +168,9 @@ pub trait Store:
     async fn add_decryption_key(&self, key: StoredDecryptionKey) -> Stored<()>;
     /// Keeps an incident for `keystile explain`, in a table of fixed size.
     async fn record_incident(&self, incident: &Incident) -> Stored<()>;
-    /// Whether the store answers, for the readiness check.
-    async fn ping(&self) -> Stored<()>;
+    /// Whether the store answers, for the readiness check; and what time it is by its clock, where
+    /// that is not this machine's own.
+    async fn ping(&self) -> Stored<Option<Timestamp>>;
 }
 
 /// What the operator's tools need of the store beside [`Store`]: the command line and the

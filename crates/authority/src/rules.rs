@@ -15,6 +15,7 @@ pub mod client_credentials;
 pub mod client_document;
 pub mod client_facts;
 pub mod client_keys;
+pub mod clocks;
 pub mod code;
 pub mod consent;
 pub mod details_types;

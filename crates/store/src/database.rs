@@ -258,4 +258,11 @@ impl Statements for Db<'_> {
             Self::Postgres(db) => db.take_turn(turn).await,
         }
     }
+
+    async fn clock(&mut self) -> Stored<Option<Timestamp>> {
+        match self {
+            Self::Sqlite(db) => db.clock().await,
+            Self::Postgres(db) => db.clock().await,
+        }
+    }
 }

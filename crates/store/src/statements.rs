@@ -36,6 +36,9 @@ pub(crate) trait Statements {
     /// Waits until no other transaction has this turn, and keeps it until the end of this one: what
     /// is read from now on stays as it is for those who take turns.
     async fn take_turn(&mut self, turn: Turn) -> Stored<()>;
+
+    /// What time it is where the database is; nothing if that is here.
+    async fn clock(&mut self) -> Stored<Option<Timestamp>>;
 }
 
 /// Of what one at a time is counted and added, so that no two take the last place.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use keystile_authority::mint::ACCESS_TOKEN_ALGORITHM;
+use keystile_authority::endpoints::NotReady;
 
 use crate::face::SharedFace;
 
@@ -11,15 +11,18 @@ pub(crate) async fn alive() -> Response {
     "ok\n".into_response()
 }
 
+/// The log has the details; anybody may ask here.
 pub(crate) async fn ready(State(face): State<SharedFace>) -> Response {
-    if face.authority.keys().signing(ACCESS_TOKEN_ALGORITHM).is_none() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no signing key yet\n").into_response();
-    }
-    match face.authority.ready().await {
-        Ok(()) => "ready\n".into_response(),
+    let words = match face.authority.ready().await {
+        Ok(()) => return "ready\n".into_response(),
+        Err(NotReady::NoKey) => "no signing key yet\n",
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
+            match error {
+                NotReady::Clock(_) => "the clock differs from the database's\n",
+                _ => "the store does not answer\n",
+            }
         }
-    }
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
 }

@@ -18,6 +18,7 @@ use keystile_authority::records::{
 use keystile_protocol::{ClientId, Timestamp};
 
 use crate::database::Database;
+use crate::statements::Statements as _;
 use crate::{
     accounts, clients, consents, decryption_keys, grants, incidents, keys, meta, revoked_tokens,
     sessions, used_once,
@@ -212,11 +213,15 @@ impl Store for Database {
         self.write_statement(async move |db| incidents::record(db, &incident).await).await
     }
 
-    async fn ping(&self) -> Stored<()> {
+    async fn ping(&self) -> Stored<Option<Timestamp>> {
         if !self.is_running() {
             return Err(StoreError::Unavailable("the store's writer has stopped".into()));
         }
         self.check_place()?;
-        self.read(async |db| meta::marks(db).await).await.map(drop)
+        self.read(async |db| {
+            meta::marks(db).await?;
+            db.clock().await
+        })
+        .await
     }
 }

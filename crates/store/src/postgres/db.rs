@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use bytes::BytesMut;
 use keystile_authority::ports::{StoreError, Stored};
+use keystile_protocol::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
@@ -14,7 +15,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 use super::LOCKS;
 use super::arrays::Array;
 use super::connection::Connection;
-use crate::statements::{Columns, Fields, Statements, Turn, Value, params};
+use crate::statements::{Columns, Fields, Statements, Turn, Value, only_number, params};
 
 /// A connection, inside of a transaction or not.
 #[derive(Clone, Copy)]
@@ -111,6 +112,12 @@ impl Statements for Db<'_> {
         };
         let sql = "SELECT pg_advisory_xact_lock($1)";
         self.execute(sql, params![LOCKS + number]).await.map(drop)
+    }
+
+    async fn clock(&mut self) -> Stored<Option<Timestamp>> {
+        let sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
+        let now = self.row(sql, params![], only_number::<i64>).await?;
+        Ok(now.map(Timestamp::from_millis))
     }
 }
 

@@ -11,7 +11,7 @@ use super::db::{Db, failure};
 use super::identity::Identity;
 use crate::meta::{self, Marks};
 use crate::pending;
-use crate::statements::{Statements, only_number, params};
+use crate::statements::{Statements, params};
 
 /// Compares the server with the one that the database was last used on, and raises the epoch if it
 /// is another.
@@ -53,10 +53,9 @@ async fn raise(db: &mut impl Statements, identity: Identity) -> Stored<()> {
         // Nothing was sealed before the first use.
         return Ok(());
     }
-    let now = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
-    let now: Option<i64> = db.row(now, params![], only_number).await?;
+    let now = db.clock().await?;
     pending::delete_all(db).await?;
-    let epoch = meta::raise_epoch(db, Timestamp::from_millis(now.unwrap_or(0))).await?;
+    let epoch = meta::raise_epoch(db, now.unwrap_or(Timestamp::from_millis(0))).await?;
     tracing::warn!(epoch, "another server answers: what was sealed under the last one is refused");
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 
 use keystile_authority::ports::{StoreError, Stored};
+use keystile_protocol::Timestamp;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, ToSql};
 
@@ -77,6 +78,10 @@ impl Statements for Db<'_> {
     /// There is one writer at a time.
     async fn take_turn(&mut self, _: Turn) -> Stored<()> {
         Ok(())
+    }
+
+    async fn clock(&mut self) -> Stored<Option<Timestamp>> {
+        Ok(None)
     }
 }
 

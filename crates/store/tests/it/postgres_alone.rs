@@ -6,11 +6,12 @@ use keystile_authority::decisions::{Redeemed, Rotated};
 use keystile_authority::fixtures;
 use keystile_authority::ids::GrantId;
 use keystile_authority::ports::{Registry, Store, StoreError};
+use keystile_protocol::Timestamp;
 use keystile_store::Database;
 use keystile_store::postgres::{Address, OpenError, Options};
 use keystile_test_postgres::{Database as Fresh, Network, Proxy, Server};
 
-use crate::contract::{NOW, World, offline_code};
+use crate::contract::{Backend as _, NOW, World, offline_code};
 use crate::postgres::{Postgres, open};
 
 async fn fresh() -> Fresh {
@@ -283,6 +284,20 @@ async fn tls_is_verified_by_name_and_root_unless_somebody_says_otherwise() {
         let error = try_open(&refused, Options::default()).await.expect_err(&refused).to_string();
         assert!(error.contains(words), "{refused}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finding_23_the_readiness_check_brings_the_databases_clock() {
+    let backend = Postgres::new().await;
+    let clock = || {
+        let sql = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)";
+        backend.database().sql(sql).parse().map(Timestamp::from_millis).expect("milliseconds")
+    };
+    let before = tokio::task::block_in_place(clock);
+    let told = backend.store().ping().await.expect("it answers").expect("another machine's");
+    let after = tokio::task::block_in_place(clock);
+    let slack = Duration::from_millis(1);
+    assert!((before..=after.plus(slack)).contains(&told), "{before:?} {told:?} {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Several nodes on one PostgreSQL: without sticky sessions and without a word from node to node.
 
 mod changes;
+mod clocks;
 mod failover;
 mod faults;
 mod load;
