@@ -80,13 +80,16 @@ pub struct Rotation {
     pub from: u32,
     /// What it becomes.
     pub to: u32,
+    /// The counter of the token that was presented for it.
+    pub presented: u32,
     /// When.
     pub at: Timestamp,
 }
 
 impl Rotation {
-    pub(crate) fn new(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Self {
-        Self { grant, from, to, at }
+    /// To the counter after the newest, whichever of the two that is.
+    pub(crate) fn after(newest: u32, presented: u32, grant: GrantId, at: Timestamp) -> Self {
+        Self { grant, from: newest, to: newest.max(presented) + 1, presented, at }
     }
 }
 

@@ -424,7 +424,7 @@ pub fn changed_registration(new: &NewRegistration, name: &str) -> ChangedRegistr
 }
 
 pub fn rotation(grant: GrantId, from: u32, to: u32, at: Timestamp) -> Rotation {
-    Rotation::new(grant, from, to, at)
+    Rotation { to, ..Rotation::after(from, from, grant, at) }
 }
 
 pub fn consent_given(
@@ -451,6 +451,7 @@ pub fn grant(now: Timestamp) -> Grant {
         methods: vec!["pwd".into()],
         expires_at: now.plus(Lifetimes::default().refresh),
         generation: 0,
+        predecessor: None,
         rotated_at: now,
         last_used: now,
         salt: [6; 16],

@@ -574,6 +574,9 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// The refresh token's counter.
     pub generation: u32,
+    /// The counter of the token that brought the newest: the last one that was used. None: the
+    /// newest is the first.
+    pub predecessor: Option<u32>,
     /// When the counter last moved.
     pub rotated_at: Timestamp,
     /// When it was last refreshed, within a tenth of the idle lifetime.

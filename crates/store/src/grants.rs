@@ -163,6 +163,7 @@ const FIND: &str = concat!(
             g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used, g.salt,
             COALESCE(g.claims, '{}'),
             g.dpop_key, g.certificate, COALESCE(g.authorization_details, '[]'),
+            CASE WHEN g.successor = g.generation THEN g.predecessor ELSE g.generation - 1 END,
             CASE WHEN g.revoked_at IS NULL AND ",
     alive!("$2"),
     " THEN 1 ELSE 0 END,
@@ -203,6 +204,8 @@ fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
         claims: row.json()?,
         bound_to: bound_to(row)?,
         details: row.json()?,
+        // The first of all has none.
+        predecessor: u32::try_from(row.int()?).ok(),
     };
     Ok(GrantNow { grant, alive: row.flag()?, token_revoked: row.flag()? })
 }
@@ -232,10 +235,11 @@ pub(crate) async fn revoke_redeemed(
 }
 
 pub(crate) async fn rotate(db: &mut impl Statements, rotation: Rotation) -> Stored<Rotated> {
-    let sql = "UPDATE grants SET generation = $3, rotated_at = $4, last_used = $4 \
+    let sql = "UPDATE grants SET generation = $3, rotated_at = $4, last_used = $4, \
+                                 predecessor = $5, successor = $3 \
                WHERE id = $1 AND generation = $2 AND revoked_at IS NULL";
-    let Rotation { grant, from, to, at, .. } = rotation;
-    match db.execute(sql, params![&grant, from, to, at]).await? {
+    let Rotation { grant, from, to, presented, at, .. } = rotation;
+    match db.execute(sql, params![&grant, from, to, at, presented]).await? {
         0 => Ok(Rotated::Changed),
         _ => Ok(Rotated::Done),
     }

@@ -18,7 +18,7 @@ pub(crate) const TABLES: &[Table] = &[
         "id, redemption, account, client, registration, session, sid, offline, scope, \
          resources, auth_time, methods, approved_at, created_at, expires_at, \
          keep_until, revoked_at, generation, rotated_at, last_used, salt, claims, \
-         dpop_key, approval, certificate, authorization_details",
+         dpop_key, approval, certificate, authorization_details, predecessor, successor",
     ),
     ("revoked_tokens", "jti, expires_at"),
     ("signing_keys", "kid, algorithm, sealed, created_at, used_from"),

@@ -1,8 +1,10 @@
 //! Refreshing (RFC 6749 section 6, RFC 9700 section 4.14): never lose an honest user.
 //!
 //! A confidential client's refresh token does not rotate: it is worth nothing without the
-//! client's credential. A public client's rotates, and a repeated one gets the same successor
-//! again for a while, because answers get lost.
+//! client's credential. A public client's rotates, and answers get lost. So the token that was used
+//! last may come again until its successor is used: for a while it gets the same successor, which
+//! may be on its way in another answer; later another one, and the first is passed over. A token
+//! that was passed over, or whose successor was used, is in two hands when it comes.
 
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::policy::Lifetimes;
 use crate::records::{Client, Grant, GrantNow, GrantType};
 use crate::rules::authorization_details::still_allowed;
 
-/// How long the token before the newest still gets the newest.
+/// How long the token that brought the newest still gets the newest.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(20);
 
 /// What a refresh does.
@@ -74,16 +76,14 @@ pub fn decide(
 }
 
 fn rotation(presented: u32, grant: &Grant, now: Timestamp) -> Result<Refresh, RefreshRefusal> {
-    let current = grant.generation;
-    if presented == current {
-        return Ok(Refresh::Rotate(Rotation::new(grant.id, current, current + 1, now)));
-    }
-    if presented > current {
-        // The store is older than the token (a restore): the token is the one that is right.
-        return Ok(Refresh::Rotate(Rotation::new(grant.id, current, presented + 1, now)));
-    }
-    if presented + 1 == current && now.since(grant.rotated_at) < REPEAT_WINDOW {
+    let newest = grant.generation;
+    let was_last_used = grant.predecessor == Some(presented);
+    if was_last_used && now.since(grant.rotated_at) < REPEAT_WINDOW {
         return Ok(Refresh::Repeat);
+    }
+    // Greater than the newest: the store is older than the token (a restore), which is right.
+    if presented >= newest || was_last_used {
+        return Ok(Refresh::Rotate(Rotation::after(newest, presented, grant.id, now)));
     }
     let words = "the refresh token was used before; all tokens of its grant are revoked \
                  (RFC 9700 section 4.14.2)";
@@ -157,10 +157,10 @@ mod tests {
         client
     }
 
-    /// At generation 5, rotated ten seconds ago.
+    /// At generation 5, which came of 3 since the answer with 4 was lost, ten seconds ago.
     fn state() -> GrantNow {
         let mut grant = fixtures::grant(NOW);
-        grant.generation = 5;
+        (grant.generation, grant.predecessor) = (5, Some(3));
         grant.rotated_at = NOW.minus(Duration::from_secs(10));
         GrantNow { grant, alive: true, token_revoked: false }
     }
@@ -171,14 +171,44 @@ mod tests {
 
     #[test]
     fn a_public_clients_counter_rfc_9700_4_14_2() {
-        let to = |from, to| Ok(Refresh::Rotate(Rotation::new(state().grant.id, from, to, NOW)));
-        assert_eq!(of(5, &state(), &public()), to(5, 6), "the current one rotates");
-        assert_eq!(of(4, &state(), &public()), Ok(Refresh::Repeat), "a lost answer");
-        let mut later = state();
-        later.grant.rotated_at = NOW.minus(REPEAT_WINDOW);
-        assert!(of(4, &later, &public()).expect_err("too late").revoke);
-        assert!(of(3, &state(), &public()).expect_err("reuse").revoke);
-        assert_eq!(of(9, &state(), &public()), to(5, 10), "the store went back in time");
+        enum Then {
+            Repeat,
+            Rotate { to: u32 },
+            Revoke,
+        }
+        use Then::{Repeat, Revoke, Rotate};
+        let window = REPEAT_WINDOW.as_secs();
+        let table = [
+            ("the newest rotates", 5, 10, Rotate { to: 6 }),
+            ("also after weeks", 5, 2_000_000, Rotate { to: 6 }),
+            ("its answer was lost", 3, window - 1, Repeat),
+            (
+                "lost, and long ago: another, and the first is passed over",
+                3,
+                window,
+                Rotate { to: 6 },
+            ),
+            ("lost weeks ago", 3, 2_000_000, Rotate { to: 6 }),
+            ("passed over: it was not lost, then", 4, 10, Revoke),
+            ("passed over, later", 4, 2_000_000, Revoke),
+            ("its successor was used", 2, 10, Revoke),
+            ("the first of all", 0, 2_000_000, Revoke),
+            ("the store went back in time", 9, 10, Rotate { to: 10 }),
+        ];
+        for (name, presented, seconds, then) in table {
+            let mut state = state();
+            state.grant.rotated_at = NOW.minus(Duration::from_secs(seconds));
+            let (grant, from, at) = (state.grant.id, 5, NOW);
+            let decided = of(presented, &state, &public());
+            match then {
+                Repeat => assert_eq!(decided, Ok(Refresh::Repeat), "{name}"),
+                Rotate { to } => {
+                    let rotation = Rotation { grant, from, to, presented, at };
+                    assert_eq!(decided, Ok(Refresh::Rotate(rotation)), "{name}");
+                }
+                Revoke => assert!(decided.expect_err(name).revoke, "{name}"),
+            }
+        }
     }
 
     #[test]

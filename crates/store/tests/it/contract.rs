@@ -160,6 +160,7 @@ macro_rules! cases {
             }
             refreshing {
                 idea_7_of_parallel_rotations_one_moves_the_counter,
+                idea_7_the_token_that_brought_the_newest_is_known,
                 idea_7_a_store_that_went_back_takes_the_tokens_counter,
                 idea_7_a_revoked_grants_counter_does_not_move,
                 idea_7_the_last_use_is_noted,

@@ -16,6 +16,8 @@ use world::ClientType;
 const ONE_REDEMPTION: &str = "at most one redemption succeeds";
 const NOTHING_AFTER_A_REPLAY: &str = "after a replay nothing of the grant works";
 const NEVER_LOGGED_OUT: &str = "an honest client that repeats a lost refresh is never logged out";
+const SHARING_ENDS: &str =
+    "who shares a grant with a thief is noticed before each has used it twice";
 const ONE_REDIRECT: &str = "a lost answer to a code costs a new authorization at most";
 
 /// All states, or those up to what is looked for.
@@ -36,6 +38,13 @@ fn evidence_the_life_of_a_grant_keeps_its_promises_in_every_order_of_events() {
     }
 }
 
+/// RFC 9700 section 4.14.2: one of the two presents a token that is good no more.
+#[test]
+fn evidence_a_thief_and_an_honest_client_do_not_share_a_grant_for_long() {
+    let checker = checked(Grant::shared(None), HasDiscoveries::AnyFailures);
+    checker.assert_properties();
+}
+
 /// Each promise is one that can be broken: with a flaw in a rule or a statement the checker finds
 /// the way to it.
 #[test]
@@ -46,9 +55,14 @@ fn evidence_the_checker_finds_what_each_flaw_breaks() {
         (Mistake::RedemptionsAlike, ONE_REDIRECT),
         (Mistake::CommitsInMemory, ONE_REDEMPTION),
         (Mistake::NoWindow, NEVER_LOGGED_OUT),
+        (Mistake::NoLateRepeat, NEVER_LOGGED_OUT),
+        (Mistake::SameForEver, SHARING_ENDS),
         (Mistake::LoserIsRefused, NEVER_LOGGED_OUT),
     ] {
-        let model = Grant::new(ClientType::Public, Some(mistake));
+        let model = match mistake {
+            Mistake::SameForEver => Grant::shared(Some(mistake)),
+            _ => Grant::new(ClientType::Public, Some(mistake)),
+        };
         let checker = checked(model, HasDiscoveries::AllOf([broken].into()));
         let path = checker.discovery(broken);
         let path = path.unwrap_or_else(|| panic!("{mistake:?} does not break '{broken}'"));

@@ -4,10 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{App, Browser, ErrorAnswer, Page, Tokens};
 
-/// A repeated refresh token gets its successor for 20 seconds; what comes later than this is not
-/// judged.
-const WELL_WITHIN_THE_WINDOW: Duration = Duration::from_secs(15);
-
 /// How long a server may say that it cannot answer now: a machine that is busy loses nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -101,8 +97,8 @@ pub(super) struct Login {
     pub(super) code: String,
     pub(super) access_token: String,
     pub(super) refresh_token: String,
-    /// When a refresh was sent that was not answered.
-    pub(super) lost: Option<Instant>,
+    /// Whether a refresh was sent that was not answered.
+    pub(super) lost: bool,
 }
 
 impl Login {
@@ -113,14 +109,14 @@ impl Login {
             code,
             access_token: access_token.to_owned(),
             refresh_token: refresh_token.to_owned(),
-            lost: None,
+            lost: false,
         }
     }
 
     pub(super) fn take(&mut self, tokens: &Tokens) {
         self.access_token = tokens.access_token().to_owned();
         self.refresh_token = tokens.refresh_token().to_owned();
-        self.lost = None;
+        self.lost = false;
     }
 }
 
@@ -222,23 +218,12 @@ impl Ledger {
         }
     }
 
+    /// However long ago that was.
     async fn lost_refreshes(&mut self) {
-        let mut late = Vec::new();
-        for (index, login) in self.logins.iter_mut().enumerate() {
-            let Some(lost) = login.lost else { continue };
-            match refresh(&login.app, &login.refresh_token).await {
-                Ok(tokens) => {
-                    login.take(&tokens);
-                    self.counts.repeated += 1;
-                }
-                Err(error) if lost.elapsed() < WELL_WITHIN_THE_WINDOW => {
-                    panic!("a repeated refresh was refused: {error:?}");
-                }
-                Err(_) => late.push(index),
-            }
-        }
-        for index in late.into_iter().rev() {
-            self.logins.swap_remove(index);
+        for login in self.logins.iter_mut().filter(|login| login.lost) {
+            let repeated = refresh(&login.app, &login.refresh_token).await;
+            login.take(&repeated.expect("a repeated refresh was refused"));
+            self.counts.repeated += 1;
         }
     }
 

@@ -1,8 +1,6 @@
 //! People and apps that go on until the server is gone. Whoever wants to kill something (a
 //! process, a database) starts them, kills it, and asks the ledger.
 
-use std::time::Instant;
-
 use reqwest::Response;
 use serde_json::Value;
 use serde_json::json;
@@ -168,7 +166,7 @@ impl Person {
         let Some(login) = self.ledger.logins.get_mut(usize::try_from(index).unwrap()) else {
             return Ok(());
         };
-        login.lost = Some(Instant::now());
+        login.lost = true;
         let token = login.refresh_token.clone();
         let pairs = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
         let answer = login.app.call("/token", &pairs).send().await?;

@@ -44,6 +44,44 @@ async fn a_public_clients_old_refresh_token_gets_its_successor_again_and_a_much_
     assert_eq!(server.app().userinfo(third.access_token()).await.0, 401);
 }
 
+/// As if all of it were an hour ago.
+fn an_hour_passes(server: &Keystile) {
+    let store = rusqlite::Connection::open(server.database()).unwrap();
+    store.execute_batch("UPDATE grants SET rotated_at = rotated_at - 3600000").unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_whose_answer_was_lost_is_repeated_at_any_time_and_what_was_lost_is_dead() {
+    let server = Keystile::start().await;
+    let app = server.native_app().with_scope("openid offline_access");
+    let first = app.tokens(&mut Browser::new()).await;
+    let mut lost = Vec::new();
+    for _ in 0..3 {
+        lost.push(app.refresh(first.refresh_token()).await.unwrap().refresh_token().to_owned());
+        an_hour_passes(&server);
+    }
+    lost.dedup();
+    assert_eq!(lost.len(), 3, "each time another");
+    let got = app.refresh(first.refresh_token()).await.unwrap();
+    let got = app.refresh(got.refresh_token()).await.expect("it goes on");
+    assert_eq!(app.refresh(&lost[2]).await.unwrap_err().error, "invalid_grant");
+    let ended = app.refresh(got.refresh_token()).await.unwrap_err();
+    assert_eq!(ended.error, "invalid_grant", "RFC 9700 section 4.14.2: two have had it");
+}
+
+#[tokio::test]
+async fn a_thief_of_a_used_refresh_token_is_noticed_at_the_clients_next_refresh_rfc_9700_4_14_2() {
+    let server = Keystile::start().await;
+    let app = server.native_app().with_scope("openid offline_access");
+    let stolen = app.tokens(&mut Browser::new()).await;
+    let honest = app.refresh(stolen.refresh_token()).await.unwrap();
+    an_hour_passes(&server);
+    let thief = app.refresh(stolen.refresh_token()).await.unwrap();
+    assert_eq!(app.refresh(honest.refresh_token()).await.unwrap_err().error, "invalid_grant");
+    assert_eq!(app.refresh(thief.refresh_token()).await.unwrap_err().error, "invalid_grant");
+    assert_eq!(server.app().userinfo(thief.access_token()).await.0, 401);
+}
+
 #[tokio::test]
 async fn parallel_refreshes_of_an_honest_public_client_all_get_the_same_successor_idea_7() {
     let server = Keystile::start().await;

@@ -43,6 +43,25 @@ pub(crate) async fn idea_7_a_store_that_went_back_takes_the_tokens_counter(backe
     assert_eq!(world.store.rotate(rotation).await, Ok(Rotated::Changed));
 }
 
+pub(crate) async fn idea_7_the_token_that_brought_the_newest_is_known(backend: &impl Backend) {
+    let world = World::new(backend).await;
+    let code = offline_code(NOW);
+    assert_eq!(world.redeem(&code, 1).await, Redeemed::Done);
+    let brought = async || {
+        let found = world.store.grant(&code.grant, None, NOW).await.expect("there");
+        let grant = found.expect("a row").grant;
+        (grant.generation, grant.predecessor)
+    };
+    assert_eq!(brought().await, (0, None), "the first comes of a code");
+    // From, to, and what was presented for it.
+    for (from, to, presented) in [(0, 1, 0), (1, 2, 0), (2, 3, 0), (3, 4, 3), (4, 8, 7)] {
+        let mut rotation = fixtures::rotation(code.grant, from, to, NOW);
+        rotation.presented = presented;
+        assert_eq!(world.store.rotate(rotation).await, Ok(Rotated::Done));
+        assert_eq!(brought().await, (to, Some(presented)));
+    }
+}
+
 pub(crate) async fn idea_7_a_revoked_grants_counter_does_not_move(backend: &impl Backend) {
     let world = World::new(backend).await;
     let code = offline_code(NOW);

@@ -12,17 +12,35 @@ use keystile_authority::sealed::Code;
 use keystile_protocol::Timestamp;
 use stateright::{Model, Property};
 
-use super::row::{self, Row};
+use super::row::{self, Moved, Row};
 use super::world::{Answer, Broken, ClientType, Fate, Honest, Seen, Step, Task, Thief, Who, World};
-use super::{NEVER_LOGGED_OUT, NOTHING_AFTER_A_REPLAY, ONE_REDEMPTION, ONE_REDIRECT};
+use super::{NEVER_LOGGED_OUT, NOTHING_AFTER_A_REPLAY, ONE_REDEMPTION, ONE_REDIRECT, SHARING_ENDS};
 use crate::contract::{NOW, offline_code};
 
 const TICK: Duration = Duration::from_secs(30);
-const TICKS: u8 = 2;
-const REQUESTS: u8 = 5;
 const AT_ONCE: usize = 2;
-const CRASHES: u8 = 1;
-const THEFTS: u8 = 1;
+
+/// How much happens at most.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    ticks: u8,
+    requests: u8,
+    crashes: u8,
+    /// How often a thief uses a code, and how often a refresh token.
+    thefts: (u8, u8),
+    /// Whether answers get lost, and accounts are switched off.
+    trouble: bool,
+}
+
+const EVERYTHING: Bounds =
+    Bounds { ticks: 2, requests: 5, crashes: 1, thefts: (1, 1), trouble: true };
+/// A thief and an honest client with one token, for a while in which nothing gets lost.
+const SHARING: Bounds =
+    Bounds { ticks: 5, requests: 7, crashes: 0, thefts: (0, 3), trouble: false };
+
+/// How often a shared grant may change hands before that is noticed: a thief was first, the honest
+/// client came late and passed over what the thief had got, and the thief did the same to it.
+const TURNS: u8 = 3;
 
 /// A flaw that somebody could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +55,10 @@ pub(crate) enum Mistake {
     RotationOfRevoked,
     /// A refresh token that comes again is a replay at once.
     NoWindow,
+    /// It is one after the window.
+    NoLateRepeat,
+    /// It gets the same successor for ever.
+    SameForEver,
     /// Who loses a race for the counter does not look again.
     LoserIsRefused,
 }
@@ -46,6 +68,7 @@ pub(crate) enum Mistake {
 pub(crate) struct Grant {
     pub(crate) client_type: ClientType,
     pub(crate) mistake: Option<Mistake>,
+    bounds: Bounds,
     client: Client,
     code: Code,
     lifetimes: Lifetimes,
@@ -59,7 +82,12 @@ impl Grant {
             client.kind = ClientKind::Public { native: false };
         }
         let (code, lifetimes) = (offline_code(NOW), Lifetimes::default());
-        Self { client_type, mistake, client, code, lifetimes }
+        Self { client_type, mistake, bounds: EVERYTHING, client, code, lifetimes }
+    }
+
+    /// A public client whose token somebody else has too.
+    pub(crate) fn shared(mistake: Option<Mistake>) -> Self {
+        Self { bounds: SHARING, ..Self::new(ClientType::Public, mistake) }
     }
 
     fn has(&self, mistake: Mistake) -> bool {
@@ -90,15 +118,15 @@ impl Grant {
         redeemed
     }
 
-    fn rotate(&self, world: &mut World, from: u32, to: u32, now: u8) -> Rotated {
+    fn rotate(&self, world: &mut World, moved: Moved, now: u8) -> Rotated {
         if self.has(Mistake::RotationOfRevoked)
             && let Some(row) = &mut world.row
-            && row.generation == from
+            && row.generation == moved.from
         {
-            (row.generation, row.rotated_at) = (to, now);
+            (row.generation, row.rotated_at) = (moved.to, now);
             return Rotated::Done;
         }
-        row::rotate(&mut world.row, from, to, now)
+        row::rotate(&mut world.row, moved, now)
     }
 
     /// The rule of the refresh grant; nothing where it refuses, and whether that revokes.
@@ -108,6 +136,11 @@ impl Grant {
         let decided = refresh::decide(presented, &state, &self.client, &self.lifetimes, time(now));
         match decided {
             Ok(Refresh::Repeat) if self.has(Mistake::NoWindow) => Err(true),
+            Ok(Refresh::Rotate(_)) if presented < row.generation => match self.mistake {
+                Some(Mistake::NoWindow | Mistake::NoLateRepeat) => Err(true),
+                Some(Mistake::SameForEver) => Ok(Refresh::Repeat),
+                _ => decided.map_err(|refusal| refusal.revoke),
+            },
             Ok(step) => Ok(step),
             Err(refusal) => Err(refusal.revoke),
         }
@@ -123,12 +156,14 @@ impl Grant {
             Step::Refresh { presented, reads_left } => {
                 self.refresh_step(world, task, fate, presented, reads_left)
             }
-            Step::Rotate { presented, reads_left, from, to } => {
+            Step::Rotate { reads_left, moved } => {
+                let Moved { to, presented, .. } = moved;
                 let written = match fate {
                     Fate::NotWritten => None,
-                    _ => Some(self.rotate(world, from, to, task.now)),
+                    _ => Some(self.rotate(world, moved, task.now)),
                 };
                 if written == Some(Rotated::Done) {
+                    world.seen.passed_over |= presented + 1 < to;
                     world.works();
                 }
                 let answer = match (written, fate) {
@@ -201,7 +236,8 @@ impl Grant {
         let decided = self.may_refresh(world, presented, task.now);
         if let Ok(Refresh::Rotate(rotation)) = decided {
             let (from, to) = (rotation.from, rotation.to);
-            let step = Step::Rotate { presented, reads_left, from, to };
+            let moved = Moved { from, to, presented: rotation.presented };
+            let step = Step::Rotate { reads_left, moved };
             world.tasks.push(Task { step, ..task });
             return (fate == Fate::Answered).then_some(());
         }
@@ -234,7 +270,8 @@ fn time(tick: u8) -> Timestamp {
 /// The row as the rules see it.
 fn grant_now(row: &Row, account_is_on: bool) -> GrantNow {
     let mut grant = fixtures::grant(NOW);
-    (grant.generation, grant.rotated_at) = (row.generation, time(row.rotated_at));
+    (grant.generation, grant.predecessor) = (row.generation, row.predecessor);
+    grant.rotated_at = time(row.rotated_at);
     GrantNow { grant, alive: row::is_alive(row, account_is_on), token_revoked: false }
 }
 
@@ -249,7 +286,10 @@ pub(crate) enum Event {
     HonestTimesOut,
     ThiefRedeems,
     ThiefSteals,
-    ThiefRefreshes,
+    /// With the newest that it has, or with the one that it stole.
+    ThiefRefreshes {
+        presented: u32,
+    },
     ServerGoesOn {
         task: usize,
         fate: Fate,
@@ -274,6 +314,8 @@ impl Model for Grant {
             crashes: 0,
             redeemed_by: Vec::new(),
             replayed: false,
+            used_by: None,
+            turns: 0,
             broken: None,
             seen: Seen::default(),
         }]
@@ -284,14 +326,15 @@ impl Model for Grant {
             return;
         }
         let honest_waits = world.tasks.iter().any(|task| task.who == Who::Honest);
-        let may_send = world.requests < REQUESTS && world.tasks.len() < AT_ONCE;
+        let bounds = &self.bounds;
+        let may_send = world.requests < bounds.requests && world.tasks.len() < AT_ONCE;
         let holds = matches!(world.honest, Honest::HasToken { .. });
-        // A request does not outlive half a minute, and a refresh is repeated within it.
-        let repeats = matches!(world.honest, Honest::LostAnswer { .. } | Honest::Refreshes { .. });
-        if world.tick < TICKS && !honest_waits && !repeats {
+        // A request does not outlive half a minute. In the midst of trouble a thief's may.
+        let waits = if bounds.trouble { honest_waits } else { !world.tasks.is_empty() };
+        if world.tick < bounds.ticks && !waits {
             events.push(Event::TimePasses);
         }
-        if world.account_is_on && holds {
+        if world.account_is_on && holds && bounds.trouble {
             events.push(Event::AccountIsSwitchedOff);
         }
         match world.honest {
@@ -300,26 +343,29 @@ impl Model for Grant {
                 events.push(Event::HonestRefreshes);
             }
             Honest::LostAnswer { .. } if may_send => events.push(Event::HonestRefreshes),
-            Honest::Redeems { .. } | Honest::Refreshes { .. } => {
+            Honest::Redeems { .. } | Honest::Refreshes { .. } if bounds.trouble => {
                 events.push(Event::HonestTimesOut);
             }
             _ => {}
         }
         let thief = world.thief;
-        if may_send && thief.codes_used < THEFTS {
+        if may_send && thief.codes_used < bounds.thefts.0 {
             events.push(Event::ThiefRedeems);
         }
         if thief.token.is_none() && holds {
             events.push(Event::ThiefSteals);
         }
-        if may_send && thief.token.is_some() && thief.tokens_used < THEFTS {
-            events.push(Event::ThiefRefreshes);
+        if may_send && thief.tokens_used < bounds.thefts.1 {
+            let stolen = thief.stolen.filter(|stolen| Some(*stolen) != thief.token);
+            let tokens = thief.token.into_iter().chain(stolen);
+            events.extend(tokens.map(|presented| Event::ThiefRefreshes { presented }));
         }
+        let fates = [Fate::Answered, Fate::StoreAnswerLost, Fate::NotWritten, Fate::AnswerLost];
+        let fates = if bounds.trouble { &fates[..] } else { &fates[..1] };
         for task in 0..world.tasks.len() {
-            let fates = [Fate::Answered, Fate::StoreAnswerLost, Fate::NotWritten, Fate::AnswerLost];
-            events.extend(fates.map(|fate| Event::ServerGoesOn { task, fate }));
+            events.extend(fates.iter().map(|&fate| Event::ServerGoesOn { task, fate }));
         }
-        if world.crashes < CRASHES {
+        if world.crashes < bounds.crashes {
             events.push(Event::ServerCrashes);
         }
     }
@@ -351,11 +397,10 @@ impl Model for Grant {
             }
             Event::ThiefSteals => {
                 let Honest::HasToken { generation } = world.honest else { return None };
-                world.thief.token = Some(generation);
+                (world.thief.token, world.thief.stolen) = (Some(generation), Some(generation));
             }
-            Event::ThiefRefreshes => {
+            Event::ThiefRefreshes { presented } => {
                 world.thief.tokens_used += 1;
-                let presented = world.thief.token?;
                 world.send(Who::Thief, Step::Refresh { presented, reads_left: 1 });
             }
             Event::ServerGoesOn { task, fate } => {
@@ -388,8 +433,16 @@ impl Model for Grant {
             Property::always(ONE_REDIRECT, |_, world: &World| {
                 world.broken != Some(Broken::CodeRefused)
             }),
+            Property::always(SHARING_ENDS, |_, world: &World| world.turns <= TURNS),
         ];
         if self.mistake.is_some() {
+            return properties;
+        }
+        if !self.bounds.trouble {
+            let turns = |_: &Self, world: &World| world.turns == TURNS;
+            properties.push(Property::sometimes("it is shared for a while", turns));
+            let noticed = |_: &Self, world: &World| world.turns > 1 && world.replayed;
+            properties.push(Property::sometimes("and that is noticed", noticed));
             return properties;
         }
         properties.extend([
@@ -407,6 +460,8 @@ impl Model for Grant {
             properties.push(Property::sometimes("the same successor again", |_, world: &World| {
                 world.seen.repeated
             }));
+            let passed_over = |_: &Self, world: &World| world.seen.passed_over;
+            properties.push(Property::sometimes("another successor, later", passed_over));
         }
         properties
     }

@@ -11,6 +11,8 @@ pub(crate) struct Row {
     pub(crate) approval: Option<u8>,
     pub(crate) revoked: bool,
     pub(crate) generation: u32,
+    /// Which generation brought that one.
+    pub(crate) predecessor: Option<u32>,
     /// In the model's ticks.
     pub(crate) rotated_at: u8,
 }
@@ -29,8 +31,9 @@ pub(crate) fn redeem(
             Redeemed::Ended
         }
         None => {
-            let (revoked, generation) = (false, 0);
-            *row = Some(Row { redemption, approval, revoked, generation, rotated_at: now });
+            let (revoked, generation, predecessor) = (false, 0, None);
+            let rotated_at = now;
+            *row = Some(Row { redemption, approval, revoked, generation, predecessor, rotated_at });
             Redeemed::Done
         }
         Some(row) if row.approval != approval => Redeemed::Taken,
@@ -56,11 +59,20 @@ pub(crate) fn revoke(row: &mut Option<Row>) {
     }
 }
 
+/// A rotation, but for whose and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Moved {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    pub(crate) presented: u32,
+}
+
 /// `Store::rotate`.
-pub(crate) fn rotate(row: &mut Option<Row>, from: u32, to: u32, now: u8) -> Rotated {
+pub(crate) fn rotate(row: &mut Option<Row>, moved: Moved, now: u8) -> Rotated {
     match row {
-        Some(row) if row.generation == from && !row.revoked => {
-            (row.generation, row.rotated_at) = (to, now);
+        Some(row) if row.generation == moved.from && !row.revoked => {
+            (row.generation, row.rotated_at) = (moved.to, now);
+            row.predecessor = Some(moved.presented);
             Rotated::Done
         }
         _ => Rotated::Changed,
@@ -79,6 +91,7 @@ pub(crate) mod against_the_store {
 
     use keystile_authority::fixtures;
     use keystile_authority::ids::GrantId;
+    use keystile_authority::records::Grant;
     use keystile_authority::sealed::Code;
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
@@ -92,7 +105,7 @@ pub(crate) mod against_the_store {
         Redeem { redemption: u8, approval: Option<u8> },
         RevokeRedeemed { approval: Option<u8> },
         Revoke,
-        Rotate { from: u32, to: u32 },
+        Rotate(Moved),
         SwitchAccount { on: bool },
     }
 
@@ -103,7 +116,8 @@ pub(crate) mod against_the_store {
                 .prop_map(|(redemption, approval)| Operation::Redeem { redemption, approval }),
             1 => approval.prop_map(|approval| Operation::RevokeRedeemed { approval }),
             1 => Just(Operation::Revoke),
-            4 => (0..3_u32, 1..4_u32).prop_map(|(from, to)| Operation::Rotate { from, to }),
+            4 => (0..3_u32, 1..4_u32, 0..3_u32)
+                .prop_map(|(from, to, presented)| Operation::Rotate(Moved { from, to, presented })),
             2 => any::<bool>().prop_map(|on| Operation::SwitchAccount { on }),
         ]
     }
@@ -149,9 +163,10 @@ pub(crate) mod against_the_store {
                     revoke(&mut row);
                     store.revoke_grant(&grant, now).await.expect("there");
                 }
-                Operation::Rotate { from, to } => {
-                    let expected = rotate(&mut row, from, to, tick);
-                    let rotation = fixtures::rotation(grant, from, to, now);
+                Operation::Rotate(moved) => {
+                    let expected = rotate(&mut row, moved, tick);
+                    let mut rotation = fixtures::rotation(grant, moved.from, moved.to, now);
+                    rotation.presented = moved.presented;
                     assert_eq!(store.rotate(rotation).await, Ok(expected), "{operations:?}");
                 }
                 Operation::SwitchAccount { on } => {
@@ -162,10 +177,13 @@ pub(crate) mod against_the_store {
             let found = store.grant(&grant, None, NOW).await.expect("there");
             let found = found.map(|found| {
                 let rotated_at = found.grant.rotated_at.since(NOW).as_secs();
-                (found.alive, found.grant.generation, rotated_at)
+                let Grant { generation, predecessor, .. } = found.grant;
+                (found.alive, generation, predecessor, rotated_at)
             });
-            let expected = row
-                .map(|row: Row| (is_alive(&row, alive), row.generation, u64::from(row.rotated_at)));
+            let expected = row.map(|row: Row| {
+                let Row { generation, predecessor, rotated_at, .. } = row;
+                (is_alive(&row, alive), generation, predecessor, u64::from(rotated_at))
+            });
             assert_eq!(found, expected, "{operations:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Who takes part, and what each knows.
 
-use super::row::Row;
+use super::row::{Moved, Row};
 
 /// RFC 6749 section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,10 @@ pub(crate) struct World {
     /// Requests for which the store said that the code is redeemed.
     pub(crate) redeemed_by: Vec<u8>,
     pub(crate) replayed: bool,
+    /// Who got a refresh token last, and when.
+    pub(crate) used_by: Option<(Who, u8)>,
+    /// How often that was the other one than before, since both did in the same half minute.
+    pub(crate) turns: u8,
     pub(crate) broken: Option<Broken>,
     pub(crate) seen: Seen,
 }
@@ -52,6 +56,8 @@ pub(crate) struct Seen {
     pub(crate) settled: bool,
     /// An old refresh token got the same successor again.
     pub(crate) repeated: bool,
+    /// It got another, and the one before was passed over.
+    pub(crate) passed_over: bool,
 }
 
 /// The honest client: it never sends a code twice, and repeats a refresh until it is answered.
@@ -80,7 +86,10 @@ pub(crate) enum Honest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Thief {
     pub(crate) codes_used: u8,
+    /// The newest that it has.
     pub(crate) token: Option<u32>,
+    /// The one that it stole.
+    pub(crate) stolen: Option<u32>,
     pub(crate) tokens_used: u8,
 }
 
@@ -119,10 +128,8 @@ pub(crate) enum Step {
     },
     /// Writes what it decided.
     Rotate {
-        presented: u32,
         reads_left: u8,
-        from: u32,
-        to: u32,
+        moved: Moved,
     },
 }
 
@@ -177,6 +184,14 @@ impl World {
             Honest::Redeems { request } | Honest::Refreshes { request, .. } => Some(request),
             _ => None,
         };
+        if let Answer::Tokens { .. } = answer {
+            match self.used_by.replace((task.who, task.now)) {
+                Some((who, at)) if who != task.who && at < task.now => self.turns += 1,
+                // Within the window both get the same: from here on it begins anew.
+                Some((who, _)) if who != task.who => self.turns = 0,
+                _ => {}
+            }
+        }
         match (task.who, answer) {
             (Who::Honest, _) if awaited == Some(task.request) => self.honest_hears(answer),
             (Who::Thief, Answer::Tokens { generation }) => self.thief.token = Some(generation),
