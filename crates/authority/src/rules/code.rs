@@ -80,9 +80,13 @@ pub fn redeem(
     Ok(Redemption { details, ..redemption })
 }
 
+/// Whoever sends it says where the code was sent to. An OAuth 2.1 client does not (section 10.2): its
+/// verifier already says that it began this very request. Without PKCE nothing else does.
 fn same_redirect_uri(code: &Code, redirect_uri: Option<&str>) -> Result<(), &'static str> {
     match redirect_uri {
-        None => Err("redirect_uri is missing; send the one of the authorization request"),
+        None if code.challenge.is_some() => Ok(()),
+        None => Err("redirect_uri is missing; a client without PKCE sends the one that the code was \
+                     sent to (RFC 6749 section 4.1.3)"),
         Some(uri) if sha256(uri) == code.redirect_uri => Ok(()),
         Some(_) => Err("redirect_uri differs from the authorization request's"),
     }
@@ -190,7 +194,6 @@ mod tests {
         };
         let nothing = Err(Effect::Nothing);
         assert_eq!(redeem_with(other_client, uri, good(), NOW), nothing);
-        assert_eq!(redeem_with(|_, _| {}, None, good(), NOW), nothing);
         assert_eq!(redeem_with(|_, _| {}, Some("https://app.example/c"), good(), NOW), nothing);
         assert_eq!(redeem_with(|_, _| {}, uri, None, NOW), nothing);
         let wrong = Some(CodeVerifier::from_random([9; 32]));
@@ -199,6 +202,31 @@ mod tests {
         assert_eq!(redeem_with(unchallenged, uri, good(), NOW), nothing, "PKCE downgrade");
         assert!(redeem_with(unchallenged, uri, None, NOW).is_ok());
         assert_eq!(redeem_with(|code, _| code.format = 2, uri, good(), NOW), nothing);
+    }
+
+    #[test]
+    fn a_client_with_pkce_need_not_send_redirect_uri_again_oauth_2_1_10_2() {
+        let uri = "https://app.example/cb";
+        let table: &[(&str, bool, Option<&str>, bool)] = &[
+            ("with PKCE: OAuth 2.0 and OpenID Connect send it", true, Some(uri), true),
+            ("what is sent has to be right", true, Some("https://app.example/CB"), false),
+            ("sent, and empty", true, Some(""), false),
+            ("OAuth 2.1 does not", true, None, true),
+            ("without PKCE", false, Some(uri), true),
+            ("without PKCE, another", false, Some("https://app.example/c"), false),
+            ("without PKCE it is all that there is: RFC 6749 4.1.3", false, None, false),
+        ];
+        for (name, challenged, redirect_uri, good) in table {
+            let change = |code: &mut Code, _: &mut Client| {
+                code.challenge = code.challenge.clone().filter(|_| *challenged);
+            };
+            let verifier = challenged.then(fixtures::verifier);
+            let redeemed = redeem_with(change, *redirect_uri, verifier, NOW);
+            assert_eq!(redeemed.is_ok(), *good, "{name}");
+        }
+        let wrong = Some(CodeVerifier::from_random([9; 32]));
+        assert_eq!(redeem_with(|_, _| {}, None, wrong, NOW), Err(Effect::Nothing));
+        assert_eq!(redeem_with(|_, _| {}, None, None, NOW), Err(Effect::Nothing));
     }
 
     #[test]

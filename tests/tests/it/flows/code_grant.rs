@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::harness::{Browser, Keystile, PASSWORD};
+use crate::harness::{App, Browser, Keystile, PASSWORD};
 
 #[tokio::test]
 async fn seed_1_1_an_authorization_request_leads_to_login_and_consent() {
@@ -110,7 +110,7 @@ async fn seed_1_4_a_code_is_bound_to_client_redirect_uri_and_verifier_and_a_wron
     let wrong = [
         stranger.redeem_with(&code, &[("redirect_uri", Some(&app.redirect_uri))]).await,
         app.redeem_with(&code, &[("redirect_uri", Some("https://app.example/other"))]).await,
-        app.redeem_with(&code, &[("redirect_uri", None)]).await,
+        app.redeem_with(&code, &[("redirect_uri", None), ("code_verifier", None)]).await,
         app.redeem_with(&code, &[("code_verifier", Some(&"x".repeat(43)))]).await,
         app.redeem_with(&code, &[("code_verifier", None)]).await,
     ];
@@ -170,14 +170,39 @@ async fn seed_1_5_a_stolen_code_alone_buys_nothing() {
     assert!(app.redeem(&code).await.is_ok(), "and the thief spoiled nothing");
 }
 
+/// A client that may do without PKCE, in the configuration and as it knows itself.
+const OLD: &str = "[[clients]]\nclient_id = \"old\"\nclient_secret = \"the secret of the old app, \
+                   forty characters\"\nrequire_pkce = false\nredirect_uris = \
+                   [\"https://old.example/\"]\nscope = \"openid\"\n";
+
+fn old(server: &Keystile) -> App {
+    let secret = Some("the secret of the old app, forty characters");
+    App::new(&server.issuer, "old", secret, "https://old.example/").with_scope("openid")
+}
+
+#[tokio::test]
+async fn a_client_with_pkce_need_not_send_redirect_uri_twice_and_one_without_has_to() {
+    let server = Keystile::start_with(OLD).await.with_all_keys().await;
+    let mut browser = Browser::new();
+    let (app, old) = (server.app(), old(&server));
+    let nowhere = ("redirect_uri", None);
+    let code = app.code(&mut browser).await;
+    assert!(app.redeem_with(&code, &[nowhere]).await.is_ok(), "OAuth 2.1 section 10.2");
+    // The only one that is registered.
+    let url = app.authorize_url_with(&[nowhere]);
+    let code = app.callback_by(&mut browser, "alice", &url).await.query("code").expect("a code");
+    assert!(app.redeem_with(&code, &[nowhere]).await.is_ok(), "RFC 6749 section 4.1.3");
+    let url = old.authorize_url_with(&[("code_challenge", None), ("code_challenge_method", None)]);
+    let code = old.callback_by(&mut browser, "alice", &url).await.query("code").expect("a code");
+    let unproved = ("code_verifier", None);
+    let refused = old.redeem_with(&code, &[nowhere, unproved]).await.unwrap_err();
+    assert_eq!(refused.error, "invalid_grant");
+    assert!(old.redeem_with(&code, &[unproved]).await.is_ok());
+}
+
 #[tokio::test]
 async fn seed_1_7_pkce_is_on_for_every_client_and_plain_is_refused() {
-    let server = Keystile::start_with(
-        "[[clients]]\nclient_id = \"old\"\nclient_secret = \"the secret of the old app, forty \
-         characters\"\nrequire_pkce = false\nredirect_uris = [\"https://old.example/\"]\nscope = \
-         \"openid\"\n",
-    )
-    .await;
+    let server = Keystile::start_with(OLD).await;
     let app = server.app();
     let mut browser = Browser::new();
     let without = [("code_challenge", None), ("code_challenge_method", None)];
@@ -189,10 +214,6 @@ async fn seed_1_7_pkce_is_on_for_every_client_and_plain_is_refused() {
         assert!(page.query("error_description").unwrap().contains("S256"));
     }
     // A client that cannot do it is registered so by name.
-    let mut old = server.app();
-    old.client_id = "old".into();
-    old.redirect_uri = "https://old.example/".into();
-    old.scope = "openid".into();
-    let page = browser.open(old.authorize_url_with(&without)).await;
+    let page = browser.open(old(&server).authorize_url_with(&without)).await;
     assert!(page.is_sign_in(), "{} {}", page.url, page.text());
 }
