@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use keystile_authority::Authority;
 use keystile_authority::endpoints::KeyWork;
+use keystile_authority::keys::Keys;
 use keystile_authority::ports::StoreError;
 use keystile_protocol::jose::encryption::{DecryptionKey, KeyType};
 use keystile_protocol::jose::{Algorithm, SigningKey};
@@ -18,13 +19,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two looks whether there is something to do.
 const WORK_EVERY: Duration = Duration::from_secs(5);
 
-/// Loads the keys. Those that sign and are made in microseconds are made here, if they are missing.
+/// Loads the keys. Those that are made in microseconds are made here, if they are missing.
 pub async fn load(authority: &Authority) -> Outcome {
     authority.note_master_keys().await?;
-    let missing = load_all(authority).await?.into_iter().filter(|algorithm| !algorithm.is_rsa());
+    let keys = load_all(authority).await?;
     let mut made = false;
-    for algorithm in missing {
+    for algorithm in keys.missing().into_iter().filter(|algorithm| !algorithm.is_rsa()) {
         is_added(authority.add_key(SigningKey::generate(algorithm)?).await)?;
+        made = true;
+    }
+    for key_type in keys.missing_for_decryption().into_iter().filter(|of| *of != KeyType::Rsa) {
+        is_added(authority.add_decryption_key(DecryptionKey::generate(key_type)?).await)?;
         made = true;
     }
     if made {
@@ -33,14 +38,14 @@ pub async fn load(authority: &Authority) -> Outcome {
     Ok(())
 }
 
-async fn load_all(authority: &Authority) -> Outcome<Vec<Algorithm>> {
+async fn load_all(authority: &Authority) -> Outcome<Arc<Keys>> {
     let keys = authority.load_keys().await.map_err(|error| {
         Refusal::new(format!(
             "the keys cannot be loaded: {error}. Is this the master key that the store was made \
              with? ('keystile key master list' shows which it needs.)"
         ))
     })?;
-    Ok(keys.missing())
+    Ok(keys)
 }
 
 /// Of nodes that start together one makes the key. False: another did.
@@ -109,7 +114,8 @@ async fn look_after(authority: &Authority) -> Outcome {
 }
 
 async fn make_missing(authority: &Authority) {
-    for algorithm in authority.keys().missing() {
+    // RS256 first, which ID tokens are signed with where a client says nothing.
+    for algorithm in authority.keys().missing().into_iter().rev() {
         if let Err(problem) = make(authority, algorithm).await {
             tracing::error!("no {algorithm} key could be made: {}", problem.words());
         }

@@ -85,8 +85,10 @@ pub fn redeem(
 fn same_redirect_uri(code: &Code, redirect_uri: Option<&str>) -> Result<(), &'static str> {
     match redirect_uri {
         None if code.challenge.is_some() => Ok(()),
-        None => Err("redirect_uri is missing; a client without PKCE sends the one that the code was \
-                     sent to (RFC 6749 section 4.1.3)"),
+        None => {
+            Err("redirect_uri is missing; a client without PKCE sends the one that the code was \
+                     sent to (RFC 6749 section 4.1.3)")
+        }
         Some(uri) if sha256(uri) == code.redirect_uri => Ok(()),
         Some(_) => Err("redirect_uri differs from the authorization request's"),
     }

@@ -6,49 +6,45 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use keystile_authority::endpoints::Fault;
 use keystile_authority::policy::KEY_SET_MAX_AGE;
 
 use crate::face::{Face, SharedFace};
-use crate::respond;
 
-/// The first start makes RSA keys meanwhile; nobody waits longer for them than this.
-const KEYS_WITHIN: Duration = Duration::from_secs(10);
+/// The first start makes RSA keys meanwhile, which takes a moment; nobody waits longer than this.
+const KEYS_WITHIN: Duration = Duration::from_secs(2);
 
+/// It says what is on, and clients keep it for long: it is the same before the last key is made.
 pub(crate) async fn document(State(face): State<SharedFace>) -> Response {
-    if !all_keys_are_there(&face).await {
-        return no_keys(&face);
-    }
-    public(face.metadata.clone())
+    wait_for_keys(&face).await;
+    public(face.metadata.clone(), true)
 }
 
+/// A set that is not whole yet is for now alone.
 pub(crate) async fn keys(State(face): State<SharedFace>) -> Response {
-    if !all_keys_are_there(&face).await {
-        return no_keys(&face);
-    }
+    wait_for_keys(&face).await;
     let keys = face.authority.keys();
-    public(serde_json::to_vec(keys.published()).unwrap_or_default().into())
+    let body = serde_json::to_vec(keys.published()).unwrap_or_default();
+    public(body.into(), keys.are_complete())
 }
 
-/// What is advertised works: the documents wait until there is a key for every algorithm.
-async fn all_keys_are_there(face: &Face) -> bool {
+/// What is advertised works, but for the first moment of the first start.
+async fn wait_for_keys(face: &Face) {
     let complete = async {
         while !face.authority.keys().are_complete() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(KEYS_WITHIN, complete).await.is_ok()
+    let _whole_or_not = tokio::time::timeout(KEYS_WITHIN, complete).await;
 }
 
-fn no_keys(face: &SharedFace) -> Response {
-    let fault = Fault::Unavailable("the keys are not ready".to_owned());
-    respond::json::fault(face, &fault, true)
-}
-
-fn public(body: Bytes) -> Response {
+fn public(body: Bytes, may_be_kept: bool) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
-    let kept = format!("public, max-age={}", KEY_SET_MAX_AGE.as_secs());
+    let kept = if may_be_kept {
+        format!("public, max-age={}", KEY_SET_MAX_AGE.as_secs())
+    } else {
+        "no-cache".to_owned()
+    };
     headers.extend(HeaderValue::try_from(kept).ok().map(|kept| (header::CACHE_CONTROL, kept)));
     for (name, value) in [
         (header::CONTENT_TYPE, "application/json"),

@@ -247,10 +247,7 @@ async fn many_nodes_start_at_once_on_an_empty_database_and_agree_on_keys_and_use
     // One key of each algorithm, also of those that are made in the background.
     let mut published = Vec::new();
     for node in &cluster.nodes {
-        super::wait_until("the keys are there", async || {
-            reqwest::get(node.url("/jwks")).await.unwrap().status() == 200
-        })
-        .await;
+        node.wait_for_keys().await;
         let keys: Value = reqwest::get(node.url("/jwks")).await.unwrap().json().await.unwrap();
         published.push(keys);
     }

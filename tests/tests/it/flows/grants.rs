@@ -195,9 +195,7 @@ async fn what_was_answered_survives_a_kill_and_pages_go_on_after_a_restart() {
 
 #[tokio::test]
 async fn id_tokens_are_signed_as_the_client_says_and_rs256_where_it_says_nothing() {
-    let server = Keystile::start().await;
-    // The key set waits for the RSA keys of a first start.
-    reqwest::get(server.url("/jwks")).await.unwrap();
+    let server = Keystile::start().await.with_all_keys().await;
     let mut browser = Browser::new();
     for (app, algorithm) in
         [(server.app(), "ES256"), (server.other_app(), "RS256"), (server.native_app(), "EdDSA")]

@@ -1,10 +1,10 @@
 //! Introspection as a signed answer (RFC 9701).
 
 use keystile_protocol::encoding::from_base64url;
-use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SignedToken};
+use keystile_protocol::jose::{Algorithm, KeySet, SignedToken};
 use serde_json::{Value, json};
 
-use crate::harness::{App, Browser, Keystile, now};
+use crate::harness::{App, Browser, Keystile, now, published};
 
 const SECRET: &str = "the secret of an API, which is forty characters";
 const PHOTOS: &str = "https://photos.example";
@@ -31,8 +31,7 @@ fn api(server: &Keystile, id: &str) -> App {
 }
 
 async fn keys(server: &Keystile) -> KeySet {
-    let set: JwkSet = reqwest::get(server.url("/jwks")).await.unwrap().json().await.unwrap();
-    KeySet::from_jwks(&set)
+    KeySet::from_jwks(&published(server).await)
 }
 
 /// Header and claims of a signed answer, which is verified.

@@ -27,7 +27,7 @@ async fn both_well_known_documents_are_there_and_alike_rfc_8414() {
 
 #[tokio::test]
 async fn the_key_set_has_a_key_for_each_algorithm_and_nothing_private() {
-    let server = Keystile::start().await;
+    let server = Keystile::start().await.with_all_keys().await;
     let metadata = json(server.url("/.well-known/openid-configuration")).await;
     let keys = json(server.url("/jwks")).await;
     let keys = keys["keys"].as_array().unwrap();

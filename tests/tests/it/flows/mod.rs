@@ -21,6 +21,7 @@ mod encrypted_requests;
 mod errors;
 mod experience;
 mod fapi2;
+mod first_start;
 mod granted_details;
 mod grants;
 mod https;

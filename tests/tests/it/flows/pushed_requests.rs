@@ -60,9 +60,8 @@ async fn a_pushed_request_goes_through_login_and_consent_to_tokens_rfc_9126_4() 
 
 #[tokio::test]
 async fn every_kind_of_client_may_push_rfc_9126_2_1() {
-    let server = Keystile::start().await;
     // One of them has its ID tokens signed with the RSA key, which the first start makes.
-    while reqwest::get(server.url("/jwks")).await.unwrap().status() != 200 {}
+    let server = Keystile::start().await.with_all_keys().await;
     for app in [server.other_app(), server.native_app()] {
         let page = app.callback_by(&mut Browser::new(), "alice", &pushed(&app).await).await;
         assert!(app.redeem(&page.query("code").expect("a code")).await.is_ok());

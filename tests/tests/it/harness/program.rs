@@ -115,10 +115,19 @@ impl Keystile {
 
     /// Waits for the RSA keys too, which the first start makes in the background.
     pub(crate) async fn with_all_keys(self) -> Self {
-        while reqwest::get(self.url("/jwks")).await.unwrap().status() != 200 {
+        self.wait_for_keys().await;
+        self
+    }
+
+    /// The same: a set that is not whole is not to be kept.
+    pub(crate) async fn wait_for_keys(&self) {
+        loop {
+            let keys = reqwest::get(self.url("/jwks")).await.unwrap();
+            if keys.status() == 200 && keys.headers()["cache-control"] != "no-cache" {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self
     }
 
     /// Another process that serves the same issuer from the same store, at a port of its own.

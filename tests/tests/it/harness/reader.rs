@@ -46,9 +46,8 @@ pub(crate) fn header(token: &str) -> Value {
 
 /// What the server publishes, once it has all its keys.
 pub(crate) async fn published(server: &Keystile) -> JwkSet {
-    let keys = reqwest::get(server.url("/jwks")).await.unwrap();
-    assert_eq!(keys.status(), 200);
-    keys.json().await.unwrap()
+    server.wait_for_keys().await;
+    reqwest::get(server.url("/jwks")).await.unwrap().json().await.unwrap()
 }
 
 /// The claims of a token, verified with the server's published keys.
