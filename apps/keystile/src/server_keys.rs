@@ -107,7 +107,13 @@ async fn look_after(authority: &Authority) -> Outcome {
         make_for_decryption(authority, key_type).await?;
     }
     if !change.is_nothing() {
-        tracing::info!(kids = ?change.removed, "keys that nothing needs any more are gone");
+        for (kid, since) in &change.unused_since {
+            let what = if since.is_some() { "off: it goes by itself" } else { "on again" };
+            tracing::info!(kid, "the algorithm of a signing key is {what}");
+        }
+        if !change.removed.is_empty() {
+            tracing::info!(kids = ?change.removed, "keys that nothing needs any more are gone");
+        }
         authority.change_keys(change).await?;
     }
     Ok(())

@@ -243,24 +243,27 @@ pub enum Parked {
 pub struct KeyChange {
     /// Keys that are used from another time on.
     pub used_from: Vec<(String, Timestamp)>,
-    /// Keys that go. Never the last of an algorithm.
+    /// Keys that go. Never the last of an algorithm that is on.
     pub removed: Vec<String>,
+    /// Keys whose algorithm was switched off, or on again, and since when they are not used.
+    pub unused_since: Vec<(String, Option<Timestamp>)>,
 }
 
 impl KeyChange {
     pub(crate) fn nothing() -> Self {
-        Self { used_from: Vec::new(), removed: Vec::new() }
+        Self { used_from: Vec::new(), removed: Vec::new(), unused_since: Vec::new() }
     }
 
     /// Whether nothing changes.
     pub fn is_nothing(&self) -> bool {
-        self.used_from.is_empty() && self.removed.is_empty()
+        self.used_from.is_empty() && self.removed.is_empty() && self.unused_since.is_empty()
     }
 
     /// Both changes.
     pub(crate) fn and(mut self, more: Self) -> Self {
         self.used_from.extend(more.used_from);
         self.removed.extend(more.removed);
+        self.unused_since.extend(more.unused_since);
         self
     }
 }

@@ -63,7 +63,7 @@ pub trait Kind {
     /// Of which sort it is.
     fn sort(&self) -> Self::Sort;
     /// Its times.
-    fn times(&self) -> KeyTimes<'_>;
+    fn times(&self, policy: &Policy) -> KeyTimes<'_>;
     /// How long its stages last.
     fn schedule(policy: &Policy) -> Schedule;
 }
@@ -75,8 +75,15 @@ impl Kind for StoredKey {
         self.algorithm
     }
 
-    fn times(&self) -> KeyTimes<'_> {
-        KeyTimes { used_from: self.used_from, created_at: self.created_at, kid: &self.kid }
+    /// What was noted while its algorithm was off counts no more when it is on again.
+    fn times(&self, policy: &Policy) -> KeyTimes<'_> {
+        let is_on = policy.signing_algorithms.contains(&self.algorithm);
+        KeyTimes {
+            used_from: self.used_from,
+            created_at: self.created_at,
+            kid: &self.kid,
+            unused_since: self.unused_since.filter(|_| !is_on),
+        }
     }
 
     fn schedule(policy: &Policy) -> Schedule {
@@ -91,8 +98,9 @@ impl Kind for StoredDecryptionKey {
         self.key_type
     }
 
-    fn times(&self) -> KeyTimes<'_> {
-        KeyTimes { used_from: self.used_from, created_at: self.created_at, kid: &self.kid }
+    fn times(&self, _: &Policy) -> KeyTimes<'_> {
+        let (used_from, created_at) = (self.used_from, self.created_at);
+        KeyTimes { used_from, created_at, kid: &self.kid, unused_since: None }
     }
 
     fn schedule(policy: &Policy) -> Schedule {
@@ -101,20 +109,23 @@ impl Kind for StoredDecryptionKey {
 }
 
 /// The keys of one sort, in the order in which they relieve each other.
-pub fn of_sort<K: Kind>(keys: &[K], sort: K::Sort) -> Vec<KeyTimes<'_>> {
-    let mut times: Vec<_> = keys.iter().filter(|key| key.sort() == sort).map(Kind::times).collect();
+pub fn of_sort<'k, K: Kind>(keys: &'k [K], sort: K::Sort, policy: &Policy) -> Vec<KeyTimes<'k>> {
+    let of_sort = keys.iter().filter(|key| key.sort() == sort);
+    let mut times: Vec<_> = of_sort.map(|key| key.times(policy)).collect();
     times.sort_unstable();
     times
 }
 
 /// Each key with its stage now, those of one sort together and in their order.
 pub fn placed<K: Kind>(mut keys: Vec<K>, policy: &Policy, now: Timestamp) -> Vec<Placed<K>> {
-    keys.sort_by(|one, other| (one.sort(), one.times()).cmp(&(other.sort(), other.times())));
+    keys.sort_by(|one, other| {
+        (one.sort(), one.times(policy)).cmp(&(other.sort(), other.times(policy)))
+    });
     let schedule = K::schedule(policy);
     let stages: Vec<Stage> = keys
         .chunk_by(|one, other| one.sort() == other.sort())
         .flat_map(|chunk| {
-            let times: Vec<_> = chunk.iter().map(Kind::times).collect();
+            let times: Vec<_> = chunk.iter().map(|key| key.times(policy)).collect();
             stages(&times, &schedule, now)
         })
         .collect();
@@ -188,7 +199,8 @@ impl Keys {
         self.change_at
     }
 
-    /// From now on these alone sign. Keys of others stay published, for what they signed before.
+    /// From now on these alone sign. Keys of others stay published for a while, for what they signed
+    /// before.
     #[must_use]
     pub fn signing_with(mut self, on: &[Algorithm]) -> Self {
         self.signing.retain(|algorithm, _| on.contains(algorithm));
@@ -270,6 +282,7 @@ pub fn to_store(
         sealed: at_rest.seal(PURPOSE, generated.pkcs8, now, nonce),
         created_at: now,
         used_from,
+        unused_since: None,
     }
 }
 
@@ -407,6 +420,7 @@ mod tests {
             sealed: stored[0].sealed.clone(),
             created_at: Timestamp::default(),
             used_from: Timestamp::default(),
+            unused_since: None,
         };
         let mixed = Keys::open(vec![as_signing], Vec::new(), &at_rest(7), &policy(), at(0));
         assert!(mixed.is_err(), "sealed apart");
@@ -424,6 +438,6 @@ mod tests {
             placed.iter().map(|placed| (placed.key.kid.clone(), placed.stage)).collect();
         let stages = [Stage::Used, Stage::Waiting(at(3600)), Stage::Used];
         assert_eq!(got, kids.into_iter().zip(stages).collect::<Vec<_>>());
-        assert_eq!(of_sort(&stored, Algorithm::ES256).len(), 2);
+        assert_eq!(of_sort(&stored, Algorithm::ES256, &policy()).len(), 2);
     }
 }

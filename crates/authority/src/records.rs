@@ -609,6 +609,8 @@ pub struct StoredKey {
     pub algorithm: Algorithm,
     /// PKCS #8, sealed.
     pub sealed: Vec<u8>,
+    /// Since when it signs nothing, where its algorithm is switched off.
+    pub unused_since: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is the one that is used.

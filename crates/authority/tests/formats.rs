@@ -245,6 +245,7 @@ fn finding_30_keys_at_rest_of_the_version_before_are_opened() {
         sealed: bytes("signing-key"),
         created_at: NOW,
         used_from: NOW,
+        unused_since: None,
     };
     let decrypting = StoredDecryptionKey {
         kid: sample("decryption-key-id").to_owned(),

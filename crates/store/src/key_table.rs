@@ -24,14 +24,15 @@ pub(crate) struct KeyTable {
     reseal: &'static str,
 }
 
-/// A table's name, and the column that says what a key is for.
+/// A table's name, the column that says what a key is for, and the one that says since when it is
+/// not used although no other took its place.
 #[rustfmt::skip]
 macro_rules! key_table {
-    ($table:literal, $kind:literal) => {
+    ($table:literal, $kind:literal, $unused:literal) => {
         KeyTable {
             all: concat!(
-                "SELECT kid, ", $kind, ", sealed, created_at, COALESCE(used_from, created_at) FROM ",
-                $table, " ORDER BY created_at, kid"
+                "SELECT kid, ", $kind, ", sealed, created_at, COALESCE(used_from, created_at), ",
+                $unused, " FROM ", $table, " ORDER BY created_at, kid"
             ),
             insert: concat!(
                 "INSERT INTO ", $table, " (kid, ", $kind, ", sealed, created_at, used_from)
@@ -46,8 +47,9 @@ macro_rules! key_table {
             ),
             remove: concat!(
                 "DELETE FROM ", $table, " WHERE kid = $1
-                 AND EXISTS (SELECT 1 FROM ", $table, " o
-                             WHERE o.", $kind, " = ", $table, ".", $kind, " AND o.kid <> $1)"
+                 AND (", $unused, " IS NOT NULL
+                      OR EXISTS (SELECT 1 FROM ", $table, " o
+                                 WHERE o.", $kind, " = ", $table, ".", $kind, " AND o.kid <> $1))"
             ),
             count: concat!("SELECT COUNT(*) FROM ", $table, " WHERE kid = $1"),
             use_from: concat!("UPDATE ", $table, " SET used_from = $2 WHERE kid = $1"),
@@ -56,8 +58,8 @@ macro_rules! key_table {
     };
 }
 
-pub(crate) const SIGNING: KeyTable = key_table!("signing_keys", "algorithm");
-pub(crate) const DECRYPTION: KeyTable = key_table!("decryption_keys", "key_type");
+pub(crate) const SIGNING: KeyTable = key_table!("signing_keys", "algorithm", "unused_since");
+pub(crate) const DECRYPTION: KeyTable = key_table!("decryption_keys", "key_type", "NULL");
 
 /// A row, as both tables have it.
 pub(crate) struct KeyRow<'a> {
@@ -96,7 +98,7 @@ impl KeyTable {
         meta::note_change(db).await.map(|()| true)
     }
 
-    /// Takes a key away, unless it is the last of its kind. False: it is still there.
+    /// Takes a key away, unless it is the last of its kind that is used. False: it is still there.
     pub(crate) async fn remove(&self, db: &mut impl Statements, kid: &str) -> Stored<bool> {
         db.execute(self.remove, params![kid]).await?;
         Ok(db.row(self.count, params![kid], only_number::<i64>).await? == Some(0))

@@ -2,10 +2,11 @@
 
 use keystile_authority::ports::{StoreError, Stored};
 use keystile_authority::records::StoredKey;
+use keystile_protocol::Timestamp;
 use keystile_protocol::jose::Algorithm;
 
 use crate::key_table::{KeyRow, SIGNING};
-use crate::statements::{Fields, Statements};
+use crate::statements::{Fields, Statements, params};
 
 pub(crate) async fn all(db: &mut impl Statements) -> Stored<Vec<StoredKey>> {
     SIGNING.all(db, read).await
@@ -16,13 +17,24 @@ fn read(row: &mut Fields<'_>) -> Stored<StoredKey> {
     let algorithm = Algorithm::from_name(&row.text()?)
         .ok_or_else(|| StoreError::Broken("a key's algorithm is unknown".into()))?;
     let (sealed, created_at) = (row.bytes()?.to_vec(), row.time()?);
-    Ok(StoredKey { kid, algorithm, sealed, created_at, used_from: row.time()? })
+    let (used_from, unused_since) = (row.time()?, row.maybe_int()?.map(Timestamp::from_millis));
+    Ok(StoredKey { kid, algorithm, sealed, created_at, used_from, unused_since })
 }
 
 fn row(key: &StoredKey) -> KeyRow<'_> {
-    let StoredKey { kid, algorithm, sealed, created_at, used_from } = key;
+    let StoredKey { kid, algorithm, sealed, created_at, used_from, .. } = key;
     let kind = algorithm.as_str();
     KeyRow { kid, kind, sealed, created_at: *created_at, used_from: *used_from }
+}
+
+/// Notes since when a key is not used; nothing: it is used again.
+pub(crate) async fn note_unused(
+    db: &mut impl Statements,
+    kid: &str,
+    since: Option<Timestamp>,
+) -> Stored<()> {
+    let sql = "UPDATE signing_keys SET unused_since = $2 WHERE kid = $1";
+    db.execute(sql, params![kid, since]).await.map(drop)
 }
 
 pub(crate) async fn rotate(db: &mut impl Statements, key: &StoredKey) -> Stored<()> {

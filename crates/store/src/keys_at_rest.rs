@@ -4,8 +4,8 @@ use keystile_authority::decisions::KeyChange;
 use keystile_authority::ports::{Kept, Resealed, StoreError, Stored};
 
 use crate::key_table::{DECRYPTION, SIGNING};
-use crate::meta;
 use crate::statements::{Statements, Turn, params};
+use crate::{keys, meta};
 
 pub(crate) async fn kept(db: &mut impl Statements, what: Kept) -> Stored<Option<Vec<u8>>> {
     let sql = "SELECT value FROM kept WHERE name = $1";
@@ -27,6 +27,9 @@ pub(crate) async fn change(db: &mut impl Statements, change: &KeyChange) -> Stor
         if !found {
             return Err(StoreError::Conflict(format!("the key {kid} is not there any more")));
         }
+    }
+    for (kid, since) in &change.unused_since {
+        keys::note_unused(db, kid, *since).await?;
     }
     for kid in &change.removed {
         if !SIGNING.remove(db, kid).await? || !DECRYPTION.remove(db, kid).await? {

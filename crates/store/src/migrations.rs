@@ -9,7 +9,7 @@ use refinery::Migration;
 use crate::statements::{Statements, only_number, params};
 
 /// The last migration that this program knows, on either backend.
-pub(crate) const KNOWN: i64 = 22;
+pub(crate) const KNOWN: i64 = 23;
 
 /// How a migration says which programs can work on the result.
 const SAYS: &str = "UPDATE meta SET value = ";

@@ -21,7 +21,7 @@ pub(crate) const TABLES: &[Table] = &[
          dpop_key, approval, certificate, authorization_details, predecessor, successor",
     ),
     ("revoked_tokens", "jti, expires_at"),
-    ("signing_keys", "kid, algorithm, sealed, created_at, used_from"),
+    ("signing_keys", "kid, algorithm, sealed, created_at, used_from, unused_since"),
     ("incidents", "slot, reference, record"),
     ("used_once", "key, used_by, expires_at"),
     (

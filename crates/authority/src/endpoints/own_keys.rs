@@ -14,7 +14,8 @@ use crate::at_rest::AtRest;
 use crate::decisions::KeyChange;
 use crate::keys::{self, KeyUnreadable, Keys, Kind};
 use crate::ports::{Kept, StoreError, Stored};
-use crate::rules::key_schedule::{is_due, sweep, used_from};
+use crate::records::StoredKey;
+use crate::rules::key_schedule::{is_due, sweep, switched, used_from};
 use crate::rules::master_key::{KnownMasterKey, NOTED_EVERY};
 
 /// For how long one process looks after the keys: making them takes a second.
@@ -27,7 +28,7 @@ pub struct KeyWork {
     pub sign: Vec<Algorithm>,
     /// Decrypting keys to be made.
     pub decrypt: Vec<KeyType>,
-    /// Keys that go.
+    /// Keys that go, or whose algorithm was switched off or on.
     pub change: KeyChange,
 }
 
@@ -83,7 +84,7 @@ impl Authority {
     }
 
     fn begins<K: Kind>(&self, keys: &[K], sort: K::Sort, now: Timestamp) -> Timestamp {
-        used_from(&keys::of_sort(keys, sort), &K::schedule(&self.policy), now)
+        used_from(&keys::of_sort(keys, sort, &self.policy), &K::schedule(&self.policy), now)
     }
 
     /// Whether the keys that are loaded come to another stage by now.
@@ -112,8 +113,14 @@ impl Authority {
         let (signing, decrypting) = (self.store.keys().await?, self.store.decryption_keys().await?);
         let (mut sign, gone) = self.work_on(&signing, &Algorithm::ALL, now);
         let (decrypt, gone_too) = self.work_on(&decrypting, &KeyType::ALL, now);
-        sign.retain(|algorithm| self.policy.signing_algorithms.contains(algorithm));
-        Ok(KeyWork { sign, decrypt, change: gone.and(gone_too) })
+        let on = &self.policy.signing_algorithms;
+        sign.retain(|algorithm| on.contains(algorithm));
+        let noted = keys::placed(signing, &self.policy, now).into_iter().map(|placed| {
+            let StoredKey { kid, algorithm, unused_since, .. } = placed.key;
+            switched(&kid, placed.stage, unused_since, on.contains(&algorithm), now)
+        });
+        let change = noted.fold(gone.and(gone_too), KeyChange::and);
+        Ok(KeyWork { sign, decrypt, change })
     }
 
     fn work_on<K: Kind>(
@@ -125,7 +132,7 @@ impl Authority {
         let (schedule, mut due, mut change) =
             (K::schedule(&self.policy), Vec::new(), KeyChange::nothing());
         for &sort in sorts {
-            let times = keys::of_sort(keys, sort);
+            let times = keys::of_sort(keys, sort, &self.policy);
             if is_due(&times, &schedule, now) {
                 due.push(sort);
             }

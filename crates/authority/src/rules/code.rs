@@ -220,7 +220,7 @@ mod tests {
         ];
         for (name, challenged, redirect_uri, good) in table {
             let change = |code: &mut Code, _: &mut Client| {
-                code.challenge = code.challenge.clone().filter(|_| *challenged);
+                code.challenge = code.challenge.filter(|_| *challenged);
             };
             let verifier = challenged.then(fixtures::verifier);
             let redeemed = redeem_with(change, *redirect_uri, verifier, NOW);

@@ -70,6 +70,8 @@ pub struct KeyTimes<'a> {
     pub created_at: Timestamp,
     /// Its name.
     pub kid: &'a str,
+    /// Since when it is not used although no other took its place: its algorithm is off.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// Where a key is in its life.
@@ -120,7 +122,7 @@ pub fn stages(keys: &[KeyTimes<'_>], schedule: &Schedule, now: Timestamp) -> Vec
     let stage = |(at, key): (usize, &KeyTimes<'_>)| match keys.get(at + 1) {
         _ if at > used => Stage::Waiting(key.used_from),
         Some(next) if at < used => after(next.used_from, schedule, now),
-        _ => Stage::Used,
+        _ => key.unused_since.map_or(Stage::Used, |since| after(since, schedule, now)),
     };
     keys.iter().enumerate().map(stage).collect()
 }
@@ -161,6 +163,24 @@ pub fn sweep(keys: &[KeyTimes<'_>], schedule: &Schedule, now: Timestamp) -> KeyC
     let stages = stages(keys, schedule, now).into_iter();
     let over = keys.iter().zip(stages).filter(|(_, stage)| *stage == Stage::Over);
     KeyChange { removed: over.map(|(key, _)| key.kid.to_owned()).collect(), ..KeyChange::nothing() }
+}
+
+/// What is to be noted of a key whose algorithm the operator has switched off, or on again. A server
+/// reads that once, when it starts: whoever finds the algorithm off signs nothing with the key. Where
+/// two servers differ, the time is noted anew until they agree.
+pub fn switched(
+    kid: &str,
+    stage: Stage,
+    noted: Option<Timestamp>,
+    is_on: bool,
+    now: Timestamp,
+) -> KeyChange {
+    let unused_since = match noted {
+        Some(_) if is_on => None,
+        None if !is_on && stage == Stage::Used => Some(now),
+        _ => return KeyChange::nothing(),
+    };
+    KeyChange { unused_since: vec![(kid.to_owned(), unused_since)], ..KeyChange::nothing() }
 }
 
 /// What becomes of a key that the operator retires.
@@ -242,6 +262,7 @@ mod tests {
             used_from: at(from),
             created_at: at(from).minus(Duration::from_secs(3600)),
             kid,
+            unused_since: None,
         };
         from.iter().zip(names).map(key).collect()
     }
@@ -276,6 +297,43 @@ mod tests {
         ];
         for (name, from, now, expected) in table {
             assert_eq!(stages(&keys(from), &SCHEDULE, at(*now)), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_whose_algorithm_is_off_goes_when_nothing_that_it_signed_is_left() {
+        use Stage::{Good, Over, Published, Used, Waiting};
+        let end = at(1000 + 14 * DAY);
+        let table: &[(&str, &[u64], u64, &[Stage])] = &[
+            ("switched off just now", &[0], 1000, &[Published(at(1900))]),
+            ("what it signed is still out", &[0], 1899, &[Published(at(1900))]),
+            ("it has expired", &[0], 1900, &[Good(end)]),
+            ("sessions too", &[0], 1000 + 14 * DAY, &[Over]),
+            ("with one that waited", &[0, 3600], 1500, &[Published(at(1900)), Waiting(at(3600))]),
+        ];
+        for (name, from, now, expected) in table {
+            let mut keys = keys(from);
+            keys[0].unused_since = Some(at(1000));
+            assert_eq!(stages(&keys, &SCHEDULE, at(*now)), *expected, "{name}");
+        }
+        let mut last = keys(&[0]);
+        last[0].unused_since = Some(at(1000));
+        assert_eq!(sweep(&last, &SCHEDULE, at(1000 + 14 * DAY)).removed, ["a"]);
+        // Stage, what was noted, whether the algorithm is on, and what is noted now.
+        let table = [
+            ("on, as ever", Used, None, true, None),
+            ("switched off", Used, None, false, Some(Some(at(5)))),
+            ("off for a while", Published(at(900)), Some(at(1)), false, None),
+            ("off, and over", Over, Some(at(1)), false, None),
+            ("on again", Used, Some(at(1)), true, Some(None)),
+            ("off, and relieved before that", Published(at(900)), None, false, None),
+            ("off, and waiting", Waiting(at(900)), None, false, None),
+        ];
+        for (name, stage, noted, is_on, expected) in table {
+            let change = switched("a", stage, noted, is_on, at(5));
+            let expected: Vec<_> =
+                expected.map(|since| ("a".to_owned(), since)).into_iter().collect();
+            assert_eq!(change.unused_since, expected, "{name}");
         }
     }
 
@@ -326,6 +384,7 @@ mod tests {
         let change = |used_from: Option<&str>, removed: &[&str], now: u64| KeyChange {
             used_from: used_from.map(|kid| (kid.to_owned(), at(now))).into_iter().collect(),
             removed: removed.iter().map(|&kid| kid.to_owned()).collect(),
+            ..KeyChange::nothing()
         };
         let end = 3600 + 14 * DAY;
         let table: &[Retiring<'_>] = &[

@@ -65,7 +65,8 @@ fn incident() -> Incident {
 
 fn signing_key() -> StoredKey {
     let (kid, sealed) = ("key".to_owned(), vec![1, 2, 3]);
-    StoredKey { kid, algorithm: Algorithm::ES256, sealed, created_at: NOW, used_from: NOW }
+    let (algorithm, created_at, used_from) = (Algorithm::ES256, NOW, NOW);
+    StoredKey { kid, algorithm, sealed, created_at, used_from, unused_since: None }
 }
 
 fn decryption_key() -> StoredDecryptionKey {

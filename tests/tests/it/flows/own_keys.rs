@@ -64,6 +64,8 @@ fn let_pass(server: &Keystile, seconds: i64) {
         );
         database.execute(&sql, ()).unwrap();
     }
+    let unused = "UPDATE signing_keys SET unused_since = unused_since - ?1";
+    database.execute(unused, [seconds * 1000]).unwrap();
     database.execute("UPDATE meta SET value = value + 1 WHERE name = 'changes'", ()).unwrap();
 }
 
@@ -249,4 +251,26 @@ async fn core_10_2_1_the_old_and_the_new_key_decrypt_for_a_while() {
     until("gone by itself", async || stage(&server, &kid).is_none()).await;
     until("read no more", async || encrypted_to(&app, &signs, &old).await.is_none()).await;
     assert!(encrypted_to(&app, &signs, &new).await.is_some());
+}
+
+#[tokio::test]
+async fn a_key_whose_algorithm_is_off_is_withdrawn_when_nothing_that_it_signed_is_left() {
+    let server = Keystile::start().await.with_all_keys().await;
+    let key = listed(&server).into_iter().find(|key| key["alg"] == "PS256").unwrap();
+    let kid = key["kid"].as_str().unwrap().to_owned();
+    let path = server.directory.join("keystile.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let off = "[keys]\nalgorithms = [\"ES256\", \"EdDSA\", \"RS256\"]\n";
+    std::fs::write(&path, format!("{config}\n{off}")).unwrap();
+    let server = server.restart().await;
+    until("noted", async || stage(&server, &kid).as_deref() == Some("published")).await;
+    assert!(kids(server.url("/jwks")).await.contains(&kid), "what it signed is still out");
+    let_pass(&server, HOUR);
+    until("withdrawn", async || !kids(server.url("/jwks")).await.contains(&kid)).await;
+    let_pass(&server, 15 * 24 * HOUR);
+    until("gone", async || stage(&server, &kid).is_none()).await;
+    // On again there is a new one.
+    std::fs::write(&path, config).unwrap();
+    let server = server.restart().await.with_all_keys().await;
+    assert!(listed(&server).iter().any(|key| key["alg"] == "PS256" && key["kid"] != kid));
 }

@@ -54,8 +54,9 @@ impl Retire {
         now: Timestamp,
         which: &str,
     ) -> Outcome<Retirement> {
-        let sort = keys.iter().find(|key| key.times().kid == self.kid).map(Kind::sort);
-        let times: Vec<KeyTimes<'_>> = sort.map(|sort| of_sort(keys, sort)).unwrap_or_default();
+        let named = keys.iter().find(|key| key.times(policy).kid == self.kid);
+        let times: Vec<KeyTimes<'_>> =
+            named.map(|key| of_sort(keys, key.sort(), policy)).unwrap_or_default();
         let schedule = K::schedule(policy);
         retire(&times, &self.kid, self.compromised, &schedule, now).map_err(|error| match error {
             RetireError::Unknown => Refusal::new(format!("{error}: see 'keystile key list'")),

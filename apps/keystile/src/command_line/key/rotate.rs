@@ -104,7 +104,7 @@ impl Rotate {
         settings: &Settings,
         now: Timestamp,
     ) -> Outcome<Timestamp> {
-        let times = of_sort(keys, sort);
+        let times = of_sort(keys, sort, &settings.policy);
         if !has_room(&times) {
             return refuse(
                 "there are too many keys of one algorithm already; they go by themselves when what \

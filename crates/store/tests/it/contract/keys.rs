@@ -35,7 +35,7 @@ pub(crate) async fn core_10_1_1_a_key_is_used_from_its_time_on_and_goes_when_it_
     let [first, second] = two(&*store).await;
     let keys = other.keys().await.expect("there");
     assert_eq!(keys, [first, second.clone()]);
-    let times = of_sort(&keys, Algorithm::ES256);
+    let times = of_sort(&keys, Algorithm::ES256, &fixtures::policy());
     let over = sweep(&times, &schedule(), later(100 * 86_400));
     assert_eq!(over.removed, ["first"]);
     store.change_keys(over.clone()).await.expect("gone");
@@ -48,7 +48,7 @@ pub(crate) async fn the_last_key_of_an_algorithm_is_never_taken_away(backend: &i
     two(&*store).await;
     store.add_key(key("rsa", Algorithm::RS256, NOW)).await.expect("of another algorithm");
     let keys = store.keys().await.expect("there");
-    let times = of_sort(&keys, Algorithm::ES256);
+    let times = of_sort(&keys, Algorithm::ES256, &fixtures::policy());
     let retired = |kid, at| match retire(&times, kid, true, &schedule(), later(at)) {
         Ok(Retirement::Gone(change, _) | Retirement::NeverUsed(change)) => change,
         other => panic!("{other:?}"),
@@ -62,7 +62,7 @@ pub(crate) async fn the_last_key_of_an_algorithm_is_never_taken_away(backend: &i
         store.add_decryption_key(added).await.expect("added");
     }
     let keys = store.decryption_keys().await.expect("there");
-    let times = of_sort(&keys, KeyType::Ec);
+    let times = of_sort(&keys, KeyType::Ec, &fixtures::policy());
     let over = sweep(&times, &schedule(), later(100 * 86_400));
     store.change_keys(over).await.expect("gone");
     assert_eq!(store.decryption_keys().await.expect("there").len(), 1);
@@ -72,7 +72,7 @@ pub(crate) async fn of_parallel_retirements_one_key_is_left(backend: &impl Backe
     let (store, other) = (backend.store(), backend.another_process().await);
     two(&*store).await;
     let keys = store.keys().await.expect("there");
-    let times = of_sort(&keys, Algorithm::ES256);
+    let times = of_sort(&keys, Algorithm::ES256, &fixtures::policy());
     let of = |kid, at| match retire(&times, kid, true, &schedule(), later(at)) {
         Ok(Retirement::Gone(change, _) | Retirement::NeverUsed(change)) => change,
         other => panic!("{other:?}"),
@@ -89,7 +89,7 @@ pub(crate) async fn a_compromised_key_goes_with_its_successor_in_use_or_not_at_a
     let store = backend.store();
     two(&*store).await;
     let keys = store.keys().await.expect("there");
-    let times = of_sort(&keys, Algorithm::ES256);
+    let times = of_sort(&keys, Algorithm::ES256, &fixtures::policy());
     let change = match retire(&times, "first", true, &schedule(), later(2000)) {
         Ok(Retirement::Gone(change, _)) => change,
         other => panic!("{other:?}"),

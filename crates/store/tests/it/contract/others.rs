@@ -49,6 +49,7 @@ pub(super) fn key(kid: &str, algorithm: Algorithm, created_at: Timestamp) -> Sto
         sealed: vec![1, 2, 3],
         created_at,
         used_from: created_at,
+        unused_since: None,
     }
 }
 
