@@ -26,6 +26,7 @@ mod memory;
 mod meta;
 mod migrations;
 mod parked;
+mod passing_clients;
 mod pending;
 mod pings;
 mod ports;

@@ -4,10 +4,10 @@ use keystile_authority::ports::Stored;
 use keystile_authority::registered::{
     Admission, ChangedRegistration, NewRegistration, Registered, Registration,
 };
-use keystile_protocol::{ClientId, Timestamp};
+use keystile_protocol::ClientId;
 
-use crate::statements::{Fields, Statements, Turn, Value, only_number, params, to_json};
-use crate::{clients, initial_access_tokens, logos, meta};
+use crate::statements::{Fields, Statements, Turn, only_number, params, to_json};
+use crate::{clients, initial_access_tokens, logos};
 
 const OF_NETWORK: &str = "
     SELECT COUNT(*) FROM (SELECT 1 AS one FROM registrations
@@ -126,61 +126,4 @@ pub(crate) async fn remove(
 pub(crate) async fn forget(db: &mut impl Statements, client: &ClientId) -> Stored<()> {
     let sql = "DELETE FROM registrations WHERE client = $1";
     db.execute(sql, params![client]).await.map(drop)
-}
-
-const NEVER_USED: &str = "
-    SELECT COUNT(*) FROM registrations
-    WHERE client = $1 AND network IS NOT NULL AND used_at IS NULL";
-
-/// Asked of a reader: nearly always there is nothing to note.
-pub(crate) async fn never_used(db: &mut impl Statements, client: &ClientId) -> Stored<bool> {
-    let found: Option<u32> = db.row(NEVER_USED, params![client], only_number).await?;
-    Ok(found.unwrap_or(0) > 0)
-}
-
-pub(crate) async fn note_first_use(
-    db: &mut impl Statements,
-    client: &ClientId,
-    now: Timestamp,
-) -> Stored<()> {
-    let sql = "UPDATE registrations SET used_at = $2 WHERE client = $1 AND used_at IS NULL";
-    db.execute(sql, params![client, now]).await.map(drop)
-}
-
-/// The open registrations that nobody has used and that are older than `$1`.
-macro_rules! abandoned {
-    ($before:literal, $after:literal) => {
-        concat!(
-            $before,
-            "(SELECT client FROM registrations
-              WHERE network IS NOT NULL AND used_at IS NULL AND created_at < $1
-              ORDER BY created_at LIMIT $2)",
-            $after
-        )
-    };
-}
-
-pub(crate) async fn abandoned(
-    db: &mut impl Statements,
-    before: Timestamp,
-    limit: u32,
-) -> Stored<u32> {
-    let sql = abandoned!("SELECT COUNT(*) FROM ", " t");
-    Ok(db.row(sql, params![before, limit], only_number).await?.unwrap_or(0))
-}
-
-/// Removes them as [`clients::remove`] does, many at once.
-pub(crate) async fn sweep(
-    db: &mut impl Statements,
-    before: Timestamp,
-    limit: u32,
-) -> Stored<usize> {
-    let which: &[Value<'_>] = params![before, limit];
-    db.execute(abandoned!("DELETE FROM consents WHERE client IN ", ""), which).await?;
-    db.execute(abandoned!("DELETE FROM logos WHERE client IN ", ""), which).await?;
-    db.execute(abandoned!("DELETE FROM clients WHERE id IN ", ""), which).await?;
-    let gone = db.execute(abandoned!("DELETE FROM registrations WHERE client IN ", ""), which);
-    let gone = gone.await?;
-    meta::note_change(db).await?;
-    Ok(gone)
 }

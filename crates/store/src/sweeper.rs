@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::database::{Database, Db, Inner};
 use crate::leases::{self, Work};
+use crate::passing_clients::{APPROVED, REGISTERED};
 use crate::sweep::{self, Cursor, Sweeping, Swept};
-use crate::{approved_clients, initial_access_tokens, parked, pending, registrations, used_once};
+use crate::{initial_access_tokens, parked, pending, used_once};
 
 /// Rows that one step looks at.
 const STEP: u32 = 500;
@@ -36,8 +37,8 @@ impl Database {
                     used_once::expired(db, now, limit).await?,
                     parked::expired(db, now, limit).await?,
                     pending::ended(db, now, limit).await?,
-                    registrations::abandoned(db, abandoned_before, limit).await?,
-                    approved_clients::abandoned(db, abandoned_before, limit).await?,
+                    REGISTERED.abandoned(db, abandoned_before, limit).await?,
+                    APPROVED.abandoned(db, abandoned_before, limit).await?,
                     initial_access_tokens::any_spent(db, now).await?,
                 ))
             })
@@ -69,16 +70,14 @@ impl Database {
                 self.write(async move |db| pending::delete(db, now, limit).await).await?;
         }
         if approved > 0 {
-            let sweep = async move |db: &mut Db<'_>| {
-                approved_clients::sweep(db, abandoned_before, limit).await
-            };
+            let sweep =
+                async move |db: &mut Db<'_>| APPROVED.sweep(db, abandoned_before, limit).await;
             swept.registrations += self.write(sweep).await?;
             self.look().await;
         }
         if registrations > 0 {
-            let sweep = async move |db: &mut Db<'_>| {
-                registrations::sweep(db, abandoned_before, limit).await
-            };
+            let sweep =
+                async move |db: &mut Db<'_>| REGISTERED.sweep(db, abandoned_before, limit).await;
             swept.registrations += self.write(sweep).await?;
             self.look().await;
         }

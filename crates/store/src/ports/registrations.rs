@@ -9,6 +9,7 @@ use keystile_authority::registered::{
 use keystile_protocol::{ClientId, Timestamp};
 
 use crate::database::{Database, Db};
+use crate::passing_clients::{APPROVED, REGISTERED};
 use crate::{approved_clients, clients, initial_access_tokens, registrations};
 
 #[async_trait]
@@ -53,16 +54,15 @@ impl Registrations for Database {
 
     async fn note_first_use(&self, client: &ClientId, now: Timestamp) -> Stored<()> {
         let never_used = self.read(async |db| {
-            Ok(registrations::never_used(db, client).await?
-                || approved_clients::never_used(db, client).await?)
+            Ok(REGISTERED.never_used(db, client).await? || APPROVED.never_used(db, client).await?)
         });
         if !never_used.await? {
             return Ok(());
         }
         let client = client.clone();
         let note = async move |db: &mut Db<'_>| {
-            registrations::note_first_use(db, &client, now).await?;
-            approved_clients::note_first_use(db, &client, now).await
+            REGISTERED.note_first_use(db, &client, now).await?;
+            APPROVED.note_first_use(db, &client, now).await
         };
         self.write(note).await
     }
