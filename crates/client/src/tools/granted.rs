@@ -1,7 +1,10 @@
 use std::path::Path;
 
 use http::HeaderMap;
-use keystile_protocol::{ClientId, ErrorCode, Issuer, Scope, Secret, Timestamp};
+use keystile_protocol::messages::TokenResponse;
+use keystile_protocol::{
+    AuthorizationDetails, ClientId, ErrorCode, Issuer, Scope, Secret, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -58,6 +61,11 @@ impl Granted {
         &self.tokens.scope
     }
 
+    /// What was granted beside it (RFC 9396).
+    pub fn authorization_details(&self) -> &AuthorizationDetails {
+        &self.tokens.details
+    }
+
     /// Whether the access token is good for the next seconds.
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.tokens.access_expires_at.is_none_or(|expires_at| now.plus(SPARE) < expires_at)
@@ -74,6 +82,15 @@ impl Granted {
         crate::private_file::read(path.as_ref(), FORMAT)
             .map_err(|error| ToolError::local("the grant could not be read", error))
     }
+}
+
+/// The tokens of a refresh. Silence means that nothing changed (RFC 6749 section 6, RFC 9396 section 7).
+fn after(before: &Tokens, response: &TokenResponse, now: Timestamp) -> Tokens {
+    let mut tokens = Tokens::from_response(response, &before.scope, before.refresh.as_ref(), now);
+    if tokens.details.is_empty() {
+        tokens.details.clone_from(&before.details);
+    }
+    tokens
 }
 
 impl Client {
@@ -102,9 +119,7 @@ impl Client {
             other => other.into(),
         })?;
         check_refreshed(inner, &response, granted.subject()).await?;
-        let before = (&granted.tokens.scope, Some(token));
-        let tokens = Tokens::from_response(&response, before.0, before.1, inner.now());
-        Ok(Granted { tokens, ..granted.clone() })
+        Ok(Granted { tokens: after(&granted.tokens, &response, inner.now()), ..granted.clone() })
     }
 
     /// Gives the grant back (RFC 7009): what `logout` of a tool does, beside removing the file.
@@ -138,5 +153,28 @@ impl Client {
         let headers =
             self.inner().authorization(key.as_ref(), granted.access_token(), (method, url));
         headers.map_err(ToolError::Local)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_refresh_is_silent_about_stays_rfc_9396_7() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let read = |more: &str| -> TokenResponse {
+            let answer = format!(r#"{{"access_token":"a","token_type":"Bearer"{more}}}"#);
+            serde_json::from_str(&answer).expect("a token response")
+        };
+        let details = r#","authorization_details":[{"type":"payment"}],"refresh_token":"r""#;
+        let asked = Scope::try_from("openid").expect("tokens");
+        let first = Tokens::from_response(&read(details), &asked, None, now);
+        assert!(!first.details.is_empty());
+        let silent = after(&first, &read(""), now);
+        assert_eq!((&silent.details, &silent.scope), (&first.details, &first.scope));
+        assert_eq!(silent.refresh, first.refresh);
+        let other = r#","authorization_details":[{"type":"account"}]"#;
+        assert_ne!(after(&first, &read(other), now).details, first.details);
     }
 }
