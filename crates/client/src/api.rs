@@ -6,18 +6,20 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use keystile_protocol::Secret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::call::kept_key;
-use crate::flow::ProofKey;
-use crate::observe::{Event, Party, Step, shown};
 use crate::outbound::words;
-use crate::refresh::fresh_token;
-use crate::session::{Session, SessionError};
-use crate::web::{Demand, LoginRequired};
+use crate::session::Session;
+use crate::web::LoginRequired;
+
+mod body;
+mod send;
+mod service;
+
+pub(crate) use body::Repeatable;
+pub(crate) use send::{Outgoing, token_of};
 
 /// The longest answer that is read into memory, in bytes, unless the request says otherwise.
 const ANSWER_AT_MOST: usize = 10 * 1024 * 1024;
@@ -27,6 +29,19 @@ const TIME_IN_ALL: Duration = Duration::from_secs(30);
 /// Calls APIs with the session's access token: those named with [`crate::ClientBuilder::api`], and
 /// no others. The token is refreshed before it expires, and once when an API answers 401. No
 /// redirect is followed.
+///
+/// It is a [`tower::Service`] of HTTP requests too, for whoever has requests or layers of that kind:
+///
+/// ```
+/// # use axum::{body::Body, http::Request, response::Response};
+/// # use keystile_client::{ApiError, User};
+/// use tower::ServiceExt;
+///
+/// async fn photo(user: User) -> Result<Response, ApiError> {
+///     let request = Request::get("/photos/7").body(Body::empty()).expect("well-formed");
+///     user.api().oneshot(request).await
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ApiClient {
     session: Session,
@@ -66,6 +81,10 @@ pub enum ApiError {
     /// The authorization server or the API cannot be reached right now.
     #[error("not reachable: {0}")]
     Unreachable(String),
+    /// The API refused the token when the body had begun to stream and too much of it was gone to
+    /// be sent again. There is a new token now: the request may be made once more.
+    #[error("the API refused the token in the middle of a long body; there is a new one now")]
+    SendAgain,
     /// The authorization server refuses the app itself.
     #[error("no access token: {0}")]
     Refused(String),
@@ -173,88 +192,19 @@ impl ApiRequest {
     /// Sends it. Any status of the API is an answer; a 401 is one after the token was refreshed
     /// and the request repeated.
     pub async fn send(self) -> Result<ApiResponse, ApiError> {
-        if let Some(problem) = &self.problem {
-            return Err(ApiError::Malformed(problem.clone()));
+        if let Some(problem) = self.problem {
+            return Err(ApiError::Malformed(problem));
         }
-        let url = self.url.clone()?;
-        let token = token_of(&self.session, None).await?;
-        let answer = self.send_with(&url, &token).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let answer = self.if_content(answer)?;
-        match token_of(&self.session, Some(&token)).await {
-            Ok(token) => self.if_content(self.send_with(&url, &token).await?),
-            Err(ApiError::SessionEnded(again)) => Err(ApiError::SessionEnded(again)),
-            Err(_) => Ok(answer),
-        }
-    }
-
-    /// The answer, unless it is about how the user signed in: a new token changes nothing then.
-    fn if_content(&self, answer: ApiResponse) -> Result<ApiResponse, ApiError> {
-        match self.session.demand(answer.status(), answer.headers()) {
-            Demand::Nothing => Ok(answer),
-            Demand::Login(again) => Err(ApiError::StepUp(again)),
-            Demand::InVain => Err(ApiError::StepUpInVain),
-        }
-    }
-
-    /// Sends it with that token, and once more if the API asks for a proof with its nonce.
-    async fn send_with(&self, url: &Url, token: &Secret) -> Result<ApiResponse, ApiError> {
-        let inner = self.session.client.inner();
-        let kept = self.session.record.proof_key.as_ref();
-        let key = kept_key(kept).map_err(|error| ApiError::Refused(error.to_string()))?;
-        let mut answer = self.send_once(url, token, key.as_ref()).await?;
-        let (status, headers) = (answer.status(), answer.headers());
-        if inner.asks_for_nonce(key.as_ref(), url.as_str(), status, headers) {
-            answer = self.send_once(url, token, key.as_ref()).await?;
-            inner.nonces.learn(url.as_str(), answer.headers());
-        }
-        Ok(answer)
-    }
-
-    async fn send_once(
-        &self,
-        url: &Url,
-        token: &Secret,
-        key: Option<&ProofKey>,
-    ) -> Result<ApiResponse, ApiError> {
-        let inner = self.session.client.inner();
-        let about = |event: Event| {
-            event.in_login(&self.session.record.login).in_session(&self.session.record.id())
+        let request = Outgoing {
+            method: self.method,
+            url: self.url?,
+            headers: self.headers,
+            body: Repeatable::Whole(self.body),
+            time_in_all: Some(self.timeout),
         };
-        inner.tell(Step::ApiRequest, Party::App, Party::Api, |event| {
-            let query = url.query_pairs().map(|(name, value)| shown(&name, &value));
-            let event = about(event).request(self.method.as_str(), url.as_str()).all(query);
-            event.all([shown("authorization", token.expose())])
-        });
-        let mut headers = self.headers.clone();
-        let own = inner.authorization(key, token, (self.method.as_str(), url.as_str()));
-        for (name, value) in &own.map_err(ApiError::Malformed)? {
-            headers.insert(name, value.clone());
-        }
-        let request = inner.http.request(self.method.clone(), url.clone()).headers(headers);
-        let request = request.timeout(self.timeout).body(self.body.clone());
-        let sent = request.send().await;
-        inner.tell(Step::ApiResponse, Party::Api, Party::App, |event| match &sent {
-            Ok(response) => about(event).status(response.status().as_u16()),
-            Err(_) => about(event).plain("lost", "no answer"),
-        });
-        let response = sent.map_err(|error| ApiError::Unreachable(words(error)))?;
+        let response = self.session.send(&request).await?;
         Ok(ApiResponse { response, at_most: self.at_most })
     }
-}
-
-/// A token that the session can send now: see [`fresh_token`].
-pub(crate) async fn token_of(
-    session: &Session,
-    refused: Option<&Secret>,
-) -> Result<Secret, ApiError> {
-    fresh_token(session, refused).await.map_err(|error| match error {
-        SessionError::Ended => ApiError::SessionEnded(session.again.clone()),
-        SessionError::Temporary(why) => ApiError::Unreachable(why),
-        SessionError::Refused(why) => ApiError::Refused(why),
-    })
 }
 
 /// What an API answered.
@@ -315,7 +265,7 @@ impl IntoResponse for ApiError {
                 (StatusCode::FORBIDDEN, "This needs a stronger way to sign in than you have.")
                     .into_response()
             }
-            Self::Unreachable(_) => {
+            Self::Unreachable(_) | Self::SendAgain => {
                 (StatusCode::SERVICE_UNAVAILABLE, "This does not work right now. Please try again.")
                     .into_response()
             }

@@ -13,7 +13,7 @@ use crate::flow::{ProofKey, Proven, wants_nonce};
 use crate::outbound::secret_header;
 
 /// The header that a proof travels in (section 4.1).
-const DPOP: HeaderName = HeaderName::from_static("dpop");
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// The header that a nonce comes in (section 8.1).
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// Servers whose nonces are remembered; more are no app's.

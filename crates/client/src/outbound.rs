@@ -13,7 +13,12 @@ const ANSWER_AT_MOST: usize = 512 * 1024;
 
 /// Speaks HTTP.
 #[derive(Clone, Debug)]
-pub(crate) struct Http(reqwest::Client);
+pub(crate) struct Http {
+    /// With the authorization server.
+    asking: reqwest::Client,
+    /// With APIs: how long an answer may take and how long it may be is said for each call.
+    calling: reqwest::Client,
+}
 
 /// An answer, read to its end.
 pub(crate) struct Answer {
@@ -34,26 +39,32 @@ impl Http {
         for pem in root_certificates {
             trusted.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(words)?);
         }
-        let mut client = reqwest::Client::builder();
-        if on_this_machine {
-            client = client.no_proxy();
-        }
-        if let Some(pem) = own_certificate {
-            client = client.identity(reqwest::Identity::from_pem(pem).map_err(words)?);
-        }
-        client
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(TIME_TO_CONNECT)
-            .timeout(TIME_IN_ALL)
-            .user_agent(concat!("keystile-client/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_merge(trusted)
-            .build()
-            .map(Self)
-            .map_err(words)
+        let common = || {
+            let mut client = reqwest::Client::builder();
+            if on_this_machine {
+                client = client.no_proxy();
+            }
+            if let Some(pem) = own_certificate {
+                client = client.identity(reqwest::Identity::from_pem(pem)?);
+            }
+            Ok(client
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(TIME_TO_CONNECT)
+                .user_agent(concat!("keystile-client/", env!("CARGO_PKG_VERSION")))
+                .tls_certs_merge(trusted.clone()))
+        };
+        let asking = common().map_err(words)?.timeout(TIME_IN_ALL);
+        // As the answer comes it goes on, and only in HTTP/1.1 a connection becomes a WebSocket.
+        let calling = common().map_err(words)?.http1_only();
+        let calling = calling.no_gzip().no_brotli().no_zstd().no_deflate();
+        Ok(Self {
+            asking: asking.build().map_err(words)?,
+            calling: calling.build().map_err(words)?,
+        })
     }
 
     pub(crate) async fn get(&self, url: &str, headers: HeaderMap) -> Result<Answer, String> {
-        read(self.0.get(url).headers(headers)).await
+        read(self.asking.get(url).headers(headers)).await
     }
 
     pub(crate) async fn post_form(
@@ -69,7 +80,7 @@ impl Http {
         if let Some(value) = authorization {
             headers.insert(header::AUTHORIZATION, secret_header(value.expose())?);
         }
-        read(self.0.post(url).headers(headers).body(body.expose().to_owned())).await
+        read(self.asking.post(url).headers(headers).body(body.expose().to_owned())).await
     }
 
     /// A request with JSON, or with nothing, in the name of whoever has the token.
@@ -80,7 +91,7 @@ impl Http {
         bearer: Option<&Secret>,
         body: Option<&serde_json::Value>,
     ) -> Result<Answer, String> {
-        let mut request = self.0.request(method, url);
+        let mut request = self.asking.request(method, url);
         if let Some(token) = bearer {
             let text = Secret::new(format!("Bearer {}", token.expose()));
             request = request.header(header::AUTHORIZATION, secret_header(text.expose())?);
@@ -93,7 +104,7 @@ impl Http {
 
     /// For calls to an API, whose answers the app reads itself.
     pub(crate) fn request(&self, method: http::Method, url: url::Url) -> reqwest::RequestBuilder {
-        self.0.request(method, url)
+        self.calling.request(method, url)
     }
 }
 
