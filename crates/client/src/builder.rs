@@ -68,6 +68,7 @@ pub struct ClientBuilder {
     claims: Option<serde_json::Value>,
     details: Option<serde_json::Value>,
     taints: Taints,
+    anti_forgery_header: String,
 }
 
 enum Key {
@@ -136,6 +137,7 @@ impl ClientBuilder {
             claims: None,
             details: None,
             taints: Taints::default(),
+            anti_forgery_header: "x-csrf".into(),
         }
     }
 
@@ -329,6 +331,13 @@ impl ClientBuilder {
     /// different ones, for cookies know no ports.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = name.into();
+        self
+    }
+
+    /// The header by which the app's own scripts show that they are that; its value is `1`. By
+    /// default it is `X-CSRF`. See [`Client::proxy`] and [`Client::user_endpoint`].
+    pub fn anti_forgery_header(mut self, name: impl Into<String>) -> Self {
+        self.anti_forgery_header = name.into();
         self
     }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use http::HeaderMap;
+use axum::routing::MethodRouter;
+use http::{HeaderMap, HeaderName};
 use keystile_protocol::jose::{Algorithm, JwkSet};
 use keystile_protocol::messages::Metadata;
 use keystile_protocol::seal::{Sealable, Sealed};
 use keystile_protocol::{AuthorizationDetails, ClientId, Issuer, Scope, Timestamp};
 use url::Url;
 
-use crate::builder::{ClientBuilder, Clock, OnFailure};
+use crate::builder::{BuildError, ClientBuilder, Clock, OnFailure};
 use crate::call::LeftAlone;
 use crate::discovery::Provider;
 use crate::dpop::Nonces;
@@ -22,6 +23,7 @@ use crate::failure::Cause;
 use crate::flow::{ClientKey, Credential, EncryptionKey, Features, Prompt};
 use crate::observe::{Event, Observer, Party, Step};
 use crate::outbound::Http;
+use crate::proxy::Proxy;
 use crate::retire::GivingBack;
 use crate::session::Sessions;
 use crate::taint::Taints;
@@ -74,6 +76,7 @@ pub(crate) struct App {
     pub(crate) acr_required: bool,
     pub(crate) claims: Option<String>,
     pub(crate) details: Option<AuthorizationDetails>,
+    pub(crate) anti_forgery: HeaderName,
 }
 
 /// Paths of the app.
@@ -124,6 +127,23 @@ impl Client {
     /// handlers do not ask for [`crate::User`] themselves.
     pub fn require_login(&self) -> SessionLayer {
         SessionLayer::new(self.clone(), true)
+    }
+
+    /// A way for the app's own scripts to an API, at `base` and below: a service to be nested below
+    /// a path of the app, such as `/api`. The browser's requests carry the session's cookie and an
+    /// anti-forgery header; the access token is added here. [`Proxy`] says what goes through.
+    ///
+    /// The API's origin has to be named with [`ClientBuilder::api`].
+    pub fn proxy(&self, base: impl AsRef<str>) -> Result<Proxy, BuildError> {
+        Proxy::new(self, base.as_ref())
+    }
+
+    /// `GET` of who is signed in, for the app's own scripts:
+    /// `{"claims": {"sub": …, "name": …}, "session_ends_in": 3600, "login": "/login", "logout": "/logout"}`.
+    /// Where nobody is, 401 with the address of the `login`. It wants the header of
+    /// [`ClientBuilder::anti_forgery_header`].
+    pub fn user_endpoint<S: Clone + Send + Sync + 'static>(&self) -> MethodRouter<S> {
+        crate::web::user_endpoint(self)
     }
 
     /// Starts a login that asks for more than the configured one, such as the consent to one

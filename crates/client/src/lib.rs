@@ -117,6 +117,7 @@ pub mod leak_proof;
 mod observe;
 mod outbound;
 mod private_file;
+mod proxy;
 mod refresh;
 pub mod registration;
 mod resource;
@@ -137,6 +138,7 @@ pub use keystile_protocol as protocol;
 #[cfg(feature = "leak-proof")]
 pub use leak_proof::LeakProof;
 pub use observe::{Event, Observer, Party, Shown, Step};
+pub use proxy::Proxy;
 pub use registration::{Registrar, Registration};
 pub use resource::ProtectedResource;
 #[cfg(feature = "postgres")]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use keystile_protocol::jose::Algorithm;
 use keystile_protocol::redirect_uri::is_loopback;
 use keystile_protocol::seal::{MasterKey, MasterKeys, Seals};
@@ -69,6 +70,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
             acr_required: builder.acr_required,
             claims: builder.claims.map(|claims| claims.to_string()),
             details,
+            anti_forgery: anti_forgery(&builder.anti_forgery_header)?,
         },
         paths,
         cookies,
@@ -176,6 +178,18 @@ fn paths(builder: &ClientBuilder) -> Result<Paths, BuildError> {
         ));
     }
     Ok(paths)
+}
+
+/// Any header that a script can add and a form cannot will do.
+fn anti_forgery(name: &str) -> Result<HeaderName, BuildError> {
+    let wrong = |problem| BuildError::new("anti_forgery_header", problem);
+    let parsed = HeaderName::try_from(name).map_err(|_| wrong("it is no name of a header"))?;
+    if !parsed.as_str().starts_with("x-") {
+        return Err(wrong(
+            "choose a name that begins with 'x-': others mean something to browsers",
+        ));
+    }
+    Ok(parsed)
 }
 
 fn apis(builder: &ClientBuilder) -> Result<Vec<Url>, BuildError> {
@@ -288,6 +302,9 @@ mod tests {
         assert_eq!(refused(builder().callback_path("/login")), "callback_path");
         assert_eq!(refused(builder().backchannel_logout_path("/logout")), "callback_path");
         assert_eq!(refused(builder().frontchannel_logout_path("/callback")), "callback_path");
+        for name in ["", "a b", "accept", "cookie"] {
+            assert_eq!(refused(builder().anti_forgery_header(name)), "anti_forgery_header");
+        }
         assert_eq!(refused(builder().post_logout("//evil.example")), "post_logout");
         assert_eq!(refused(builder().cookie_name("a=b")), "cookie_name");
         assert_eq!(refused(builder().api("http://api.example")), "api");

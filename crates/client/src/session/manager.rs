@@ -128,6 +128,15 @@ impl Sessions {
         Ok(Some(Loaded { record: Arc::new(record), generation, claimed_until }))
     }
 
+    /// Whether a session goes on. To ask is no use of it.
+    pub(crate) async fn is_alive(
+        &self,
+        key: &SessionKey,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.store.load(key, now).await?.is_some_and(|session| session.is_alive(now)))
+    }
+
     /// Replaces what a session knows, unless somebody else did first.
     pub(crate) async fn replace(
         &self,

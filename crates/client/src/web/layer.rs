@@ -53,7 +53,7 @@ impl RequestSession {
     }
 
     /// The one that a layer further out has made, or a new one.
-    fn of(client: &Client, parts: &mut Parts) -> Arc<Self> {
+    pub(super) fn of(client: &Client, parts: &mut Parts) -> Arc<Self> {
         let all = Self::all(parts);
         if let Some(known) = all.iter().find(|known| known.client.is(client)) {
             return Arc::clone(known);

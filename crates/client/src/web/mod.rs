@@ -19,7 +19,11 @@ mod login_request;
 mod logout;
 mod pages;
 mod required;
+mod same_origin;
+mod script;
 mod step_up;
+mod told;
+mod user_endpoint;
 
 pub(crate) use callback::verified;
 pub(crate) use cookies::Cookies;
@@ -29,7 +33,10 @@ pub(crate) use login::begin_for;
 pub use login_request::LoginRequest;
 pub(crate) use login_request::login;
 pub use required::LoginRequired;
+pub(crate) use same_origin::Proof;
 pub(crate) use step_up::Demand;
+pub(crate) use told::Told;
+pub(crate) use user_endpoint::user_endpoint;
 
 /// Bytes of a message of the authorization server.
 const LOGOUT_MESSAGE_AT_MOST: usize = 32 * 1024;

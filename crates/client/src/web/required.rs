@@ -1,56 +1,87 @@
 use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode};
 use keystile_protocol::params::with_query;
 
 use super::pages;
+use super::told::Told;
 use crate::flow::ReturnTo;
 
 /// The answer to a request that needs a user and has none: a page load is sent to the login and
-/// comes back; anything else is told 401.
+/// comes back; anything else is told 401, in JSON with the address of the `login`.
 #[derive(Clone, Debug)]
-pub struct LoginRequired(Answer);
+pub struct LoginRequired {
+    answer: Answer,
+    /// The path that starts a login.
+    login: String,
+    /// What it is to ask for, sealed.
+    step_up: Option<String>,
+}
 
 #[derive(Clone, Debug)]
 enum Answer {
-    Redirect(String),
+    Redirect(ReturnTo),
     Unauthorized,
-    /// The user is signed in, and not strongly enough.
-    Insufficient,
     Unavailable,
     NoLayer,
 }
 
 impl LoginRequired {
     pub(super) fn new(login_path: &str, parts: &Parts) -> Self {
-        if !is_page_load(&parts.method, &parts.headers) {
-            return Self(Answer::Unauthorized);
+        let answer = if is_page_load(&parts.method, &parts.headers) {
+            // Below a nested router the request's own URI has lost its beginning.
+            let original = parts.extensions.get::<OriginalUri>();
+            let uri = original.map_or(&parts.uri, |original| &original.0);
+            let path = uri.path_and_query().map_or("/", |path| path.as_str());
+            Answer::Redirect(ReturnTo::or_root(path))
+        } else {
+            Answer::Unauthorized
+        };
+        Self { answer, login: login_path.to_owned(), step_up: None }
+    }
+
+    /// The same for a script, whatever the request looks like.
+    pub(crate) fn for_a_script(self) -> Self {
+        match self.answer {
+            Answer::Redirect(_) => Self { answer: Answer::Unauthorized, ..self },
+            _ => self,
         }
-        // Below a nested router the request's own URI has lost its beginning.
-        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let return_to = ReturnTo::or_root(path);
-        Self(Answer::Redirect(with_query(login_path, &[("return_to", return_to.as_str())])))
     }
 
     /// The same way to the login, with what it is to ask for.
     pub(super) fn stepping_up(&self, sealed: &str) -> Self {
-        Self(match &self.0 {
-            Answer::Redirect(location) => {
-                Answer::Redirect(with_query(location, &[("step_up", sealed)]))
-            }
-            Answer::Unauthorized => Answer::Insufficient,
-            other => other.clone(),
-        })
+        Self { step_up: Some(sealed.to_owned()), ..self.clone() }
     }
 
     pub(super) fn unavailable() -> Self {
-        Self(Answer::Unavailable)
+        Self::without_login(Answer::Unavailable)
     }
 
     pub(super) fn no_layer() -> Self {
-        Self(Answer::NoLayer)
+        Self::without_login(Answer::NoLayer)
+    }
+
+    fn without_login(answer: Answer) -> Self {
+        Self { answer, login: String::new(), step_up: None }
+    }
+
+    fn address(&self, return_to: Option<&ReturnTo>) -> String {
+        let return_to = return_to.map(|it| ("return_to", it.as_str()));
+        let step_up = self.step_up.as_deref().map(|it| ("step_up", it));
+        let query: Vec<_> = return_to.into_iter().chain(step_up).collect();
+        if query.is_empty() { self.login.clone() } else { with_query(&self.login, &query) }
+    }
+
+    /// For a script: its author adds `return_to`.
+    pub(crate) fn told(&self) -> Told {
+        let (error, words) = if self.step_up.is_some() {
+            ("insufficient_user_authentication", "the user has to sign in again, as the API wants")
+        } else {
+            ("login_required", "nobody is signed in")
+        };
+        let words = format!("{words}: send the browser to 'login', with return_to=/the/way/back");
+        Told::new(StatusCode::UNAUTHORIZED, error, words).login(self.address(None))
     }
 }
 
@@ -66,10 +97,9 @@ fn is_page_load(method: &Method, headers: &HeaderMap) -> bool {
 
 impl IntoResponse for LoginRequired {
     fn into_response(self) -> Response {
-        match self.0 {
-            Answer::Redirect(location) => pages::redirect(&location),
-            Answer::Unauthorized => unauthorized(r#"{"error":"login_required"}"#),
-            Answer::Insufficient => unauthorized(r#"{"error":"insufficient_user_authentication"}"#),
+        match &self.answer {
+            Answer::Redirect(return_to) => pages::redirect(&self.address(Some(return_to))),
+            Answer::Unauthorized => self.told().into_response(),
             Answer::Unavailable => pages::unavailable(),
             Answer::NoLayer => {
                 tracing::error!("User is extracted where client.layer() is missing");
@@ -77,16 +107,6 @@ impl IntoResponse for LoginRequired {
             }
         }
     }
-}
-
-fn unauthorized(body: &'static str) -> Response {
-    let mut response = (StatusCode::UNAUTHORIZED, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // RFC 9110 section 15.5.2 wants a challenge; there is none for a cookie.
-    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Session"));
-    response
 }
 
 #[cfg(test)]
@@ -108,7 +128,7 @@ mod tests {
         for (method, headers, expected) in cases {
             let pairs = headers.iter().map(|(name, value)| {
                 let name = http::HeaderName::from_static(name);
-                (name, HeaderValue::from_static(value))
+                (name, http::HeaderValue::from_static(value))
             });
             let found = is_page_load(&method, &pairs.collect());
             assert_eq!(found, expected, "{method} {headers:?}");

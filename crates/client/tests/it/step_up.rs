@@ -55,7 +55,11 @@ async fn a_script_is_told_and_a_stranger_chooses_nothing() {
     setup.server.facts().api_challenge = Some(STRONGER);
     let fetched = browser.send(Method::GET, "/photos", &[("sec-fetch-mode", "cors")]).await;
     assert_eq!(fetched.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(fetched.body, r#"{"error":"insufficient_user_authentication"}"#);
+    let told: serde_json::Value = serde_json::from_str(&fetched.body).expect("json");
+    assert_eq!(told["error"], "insufficient_user_authentication");
+    let login = told["login"].as_str().expect("an address").to_owned();
+    let address = browser.get(&login).await.location().to_owned();
+    assert_eq!(query_of(&address)["acr_values"], "phr mfa", "which asks for it");
     for forged in ["x", "AAAA", ""] {
         let address = browser.get(&format!("/login?step_up={forged}")).await.location().to_owned();
         assert!(!query_of(&address).contains_key("acr_values"), "{forged}");
