@@ -10,6 +10,7 @@ mod ciba_signed;
 mod client_assertions;
 mod client_documents;
 mod client_keys;
+mod client_nodes;
 mod client_profiles;
 mod code_grant;
 mod demo;

@@ -17,7 +17,9 @@ use super::{Browser, PASSWORD, Page};
 /// Where the app says that it is.
 pub(crate) const APP: &str = "https://app.example";
 
-/// The app, and what a browser keeps of it.
+/// The app, and what a browser keeps of it. A clone is the same app with another browser that has
+/// the same cookies.
+#[derive(Clone)]
 pub(crate) struct RelyingParty {
     pub(crate) client: Client,
     pub(crate) events: Arc<Events>,
@@ -38,6 +40,12 @@ impl Observer for Events {
 impl Events {
     pub(crate) fn count(&self, step: Step) -> usize {
         self.0.lock().unwrap().iter().filter(|event| event.step == step).count()
+    }
+
+    /// What was answered in that step.
+    pub(crate) fn statuses(&self, step: Step) -> Vec<Option<u16>> {
+        let events = self.0.lock().unwrap();
+        events.iter().filter(|event| event.step == step).map(|event| event.status).collect()
     }
 }
 
@@ -92,6 +100,23 @@ impl RelyingParty {
     /// A page load.
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
         let request = Request::get(path).header("sec-fetch-mode", "navigate");
+        self.send(request, Body::empty()).await
+    }
+
+    /// The browser that has been to another node comes here.
+    pub(crate) fn take_cookies_of(&mut self, other: &Self) {
+        self.cookies.clone_from(&other.cookies);
+    }
+
+    /// Another browser, or a frame in a page of another site.
+    pub(crate) fn without_cookies(mut self) -> Self {
+        self.cookies.clear();
+        self
+    }
+
+    /// A form without fields that one of the app's own pages posts.
+    pub(crate) async fn post_same_origin(&mut self, path: &str) -> Reply {
+        let request = Request::post(path).header("sec-fetch-site", "same-origin");
         self.send(request, Body::empty()).await
     }
 
