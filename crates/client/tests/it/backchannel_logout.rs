@@ -59,6 +59,24 @@ async fn back_channel_logout_2_7_the_sessions_of_the_sid_or_of_the_user_end() {
 }
 
 #[tokio::test]
+async fn more_sessions_than_one_batch_end_and_each_gives_its_token_back() {
+    let setup = Setup::new().await;
+    let mut browsers = Vec::new();
+    for _ in 0..101 {
+        browsers.push(setup.signed_in().await);
+    }
+    let of_the_user = |claims: &mut Value| {
+        claims.as_object_mut().expect("an object").remove("sid");
+    };
+    assert_eq!(tell(&setup, &token(&setup, "all", of_the_user)).await, 200);
+    for browser in &mut browsers {
+        assert_eq!(browser.get("/").await.body, "hello stranger");
+    }
+    setup.revoked(101).await;
+    assert!(setup.server.facts().refresh_tokens.is_empty());
+}
+
+#[tokio::test]
 async fn back_channel_logout_2_6_what_is_not_believed_ends_nothing() {
     let setup = Setup::new().await;
     let once = token(&setup, "once", |_| ());
