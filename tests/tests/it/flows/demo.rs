@@ -2,7 +2,7 @@
 
 use keystile_protocol::encoding::base64url;
 
-use crate::harness::{Browser, Demo, PASSWORD, Page};
+use crate::harness::{Browser, Demo, PASSWORD, Page, free_ports, new_directory};
 
 /// From the front page to the photos.
 async fn print_my_photos(browser: &mut Browser, demo: &Demo) -> Page {
@@ -65,7 +65,8 @@ async fn a_second_start_goes_on_with_the_state_of_the_first() {
 
 #[tokio::test]
 async fn a_taken_port_is_named_with_the_way_out() {
-    let demo = Demo::start().await;
+    // The two ports below are for nobody else, so that it is the demo's that is taken.
+    let demo = Demo::start_in(new_directory(), free_ports(5) + 2).await;
     for base in [demo.base, demo.base - 2] {
         let arguments = ["demo", "--port-base", &base.to_string(), "--state", "other"];
         let output = crate::harness::command_in(&demo.directory, &arguments);
