@@ -44,8 +44,9 @@ impl Authority {
         now: Timestamp,
     ) -> Result<AuthenticatedClient, EndpointError> {
         let client = self.proved(request, now).await?;
-        let by = self.entropy.bytes();
-        self.use_up(client.once().into_iter().collect(), by).await?;
+        if let Some(once) = client.once() {
+            self.use_up(vec![once], self.entropy.bytes()).await?;
+        }
         Ok(client)
     }
 
