@@ -62,8 +62,8 @@ impl Node {
                 "public clients may register without PKCE: this is for a test bench alone"
             );
         }
-        server_keys::load(&authority).await?;
-        server_keys::keep_up(&authority, &store);
+        let seen = server_keys::load(&authority, &store).await?;
+        server_keys::keep_up(&authority, &store, seen);
         logout_worker::start(&authority);
         ping_worker::start(&authority);
         sector_check::start(&authority, &settings.clients);

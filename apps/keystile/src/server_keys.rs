@@ -19,8 +19,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two looks whether there is something to do.
 const WORK_EVERY: Duration = Duration::from_secs(5);
 
-/// Loads the keys. Those that are made in microseconds are made here, if they are missing.
-pub async fn load(authority: &Authority) -> Outcome {
+/// What tells that keys have changed: the store's count of changes, and the master keys' round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen(i64, u32);
+
+impl Seen {
+    fn now(authority: &Authority, store: &Database) -> Self {
+        Self(store.changes(), authority.masters().round())
+    }
+}
+
+/// Loads the keys, and says what they were loaded by. Those that are made in microseconds are made
+/// here, if they are missing.
+pub async fn load(authority: &Authority, store: &Database) -> Outcome<Seen> {
+    let seen = Seen::now(authority, store);
     authority.note_master_keys().await?;
     let keys = load_all(authority).await?;
     let mut made = false;
@@ -35,7 +47,7 @@ pub async fn load(authority: &Authority) -> Outcome {
     if made {
         load_all(authority).await?;
     }
-    Ok(())
+    Ok(seen)
 }
 
 async fn load_all(authority: &Authority) -> Outcome<Arc<Keys>> {
@@ -58,19 +70,19 @@ fn is_added(added: Result<(), StoreError>) -> Result<bool, StoreError> {
 
 /// In the background: makes the other keys if they are missing, RSA keys in a tenth of a second
 /// each; loads the keys again whenever another process has changed something or one comes to
-/// another stage of its life; and looks after them.
-pub fn keep_up(authority: &Arc<Authority>, store: &Database) {
+/// another stage of its life; and looks after them. `seen`: what the keys are loaded by.
+pub fn keep_up(authority: &Arc<Authority>, store: &Database, seen: Seen) {
     let (authority, store) = (Arc::clone(authority), store.clone());
     tokio::spawn(async move {
         make_missing(&authority).await;
-        let (mut seen, mut trouble) = (None, None);
+        let (mut seen, mut trouble) = (seen, None);
         let mut worked_at = Instant::now();
         loop {
             authority.masters().reread();
-            let found = (store.changes(), authority.masters().round());
-            if seen != Some(found) || authority.keys_are_due() {
+            let found = Seen::now(&authority, &store);
+            if seen != found || authority.keys_are_due() {
                 match authority.load_keys().await {
-                    Ok(_) => (seen, trouble) = (Some(found), None),
+                    Ok(_) => (seen, trouble) = (found, None),
                     Err(error) => complain(&mut trouble, &error.to_string()),
                 }
             }

@@ -81,7 +81,8 @@ impl Dictionary {
     /// Takes the texts of an override in place of ours, if `ours` has their keys and placeholders.
     fn replace(&mut self, ours: &Self, file: &Path, source: &str) -> Result<(), PagesError> {
         for found in read(file, source)? {
-            let at = |message: String| PagesError::new(file, message).at(Some(found.line));
+            let line = || line_of(source, found.offset);
+            let at = |message: String| PagesError::new(file, message).at(Some(line()));
             let known = ours.texts.get(&found.key).ok_or_else(|| {
                 let nearest = suggestion(&found.key, ours.texts.keys().map(String::as_str));
                 at(format!("unknown word `{}`; {nearest}", found.key))
@@ -169,7 +170,8 @@ impl Text {
 struct Found {
     key: String,
     text: Text,
-    line: usize,
+    /// Where it stands in its file.
+    offset: usize,
 }
 
 /// Reads a file of words; tables become keys with dots.
@@ -192,14 +194,15 @@ fn collect(
 ) -> Result<(), PagesError> {
     for (key, value) in table {
         let name = format!("{prefix}{}", key.get_ref());
-        let line = line_of(source, key.span().start);
-        let wrong = |message: String| PagesError::new(file, message).at(Some(line));
+        let offset = key.span().start;
+        let line = || line_of(source, offset);
+        let wrong = |message: String| PagesError::new(file, message).at(Some(line()));
         match Spanned::get_ref(value) {
             DeValue::Table(inner) => collect(file, source, &format!("{name}."), inner, found)?,
             DeValue::String(text) => {
                 let text = Text::parse(text)
                     .ok_or_else(|| wrong(format!("`{name}` has a `{{` without its `}}`")))?;
-                found.push(Found { key: name, text, line });
+                found.push(Found { key: name, text, offset });
             }
             other => {
                 let kind = other.type_str();

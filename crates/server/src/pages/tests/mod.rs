@@ -76,6 +76,15 @@ fn every_page_shows_in_both_languages() {
 }
 
 #[test]
+fn the_built_in_pages_keep_the_contract_that_overrides_are_tried_by() {
+    for base in ["", "/tenant"] {
+        let brand = Brand { base: base.to_owned(), ..Brand::default() };
+        let pages = Pages::load(None, brand).unwrap();
+        pages.try_out(&Overrides::default()).unwrap();
+    }
+}
+
+#[test]
 fn every_template_is_part_of_an_example() {
     let shown: Vec<_> = examples::all().iter().map(|example| example.template).collect();
     for name in templates::names() {
