@@ -2,12 +2,13 @@
 //!
 //! A hash costs 15 milliseconds and 19 MiB on purpose. So at most two run at once, in memory that
 //! is used again, and about a second's worth may wait; more is refused at once, before it has
-//! cost anything.
+//! cost anything. The threads stand back for all others: apps get their tokens while half the
+//! world signs in.
 
 mod argon;
 mod queue;
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use async_trait::async_trait;
@@ -57,9 +58,15 @@ impl PasswordPool {
     pub fn start(settings: HashSettings) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new(settings.queue));
         for _ in 0..settings.workers.max(1) {
-            let queue = Arc::clone(&queue);
-            let worker = move || work(&queue, Workbench::new(settings.cost));
+            let has_stood_back = Arc::new(Barrier::new(2));
+            let (queue, ready) = (Arc::clone(&queue), Arc::clone(&has_stood_back));
+            let worker = move || {
+                stand_back();
+                ready.wait();
+                work(&queue, Workbench::new(settings.cost));
+            };
             thread::Builder::new().name("password-hash".to_owned()).spawn(worker)?;
+            has_stood_back.wait();
         }
         Ok(Self { queue })
     }
@@ -91,6 +98,19 @@ impl Passwords for PasswordPool {
         self.ask(|reply| Job::Hash { password, reply }).await
     }
 }
+
+/// Lets all other threads go first from now on: where they want all of a core, this one gets a tenth
+/// of it. On Linux each thread has a niceness of its own; elsewhere it would be the whole process's.
+#[cfg(target_os = "linux")]
+fn stand_back() {
+    const NICENESS: i32 = 10;
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "password hashing does not stand back for other requests");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stand_back() {}
 
 fn work(queue: &Queue<Job>, mut workbench: Workbench) {
     while let Some(job) = queue.pop(|| workbench.put_away()) {

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::harness::Keystile;
+use crate::harness::{Browser, Keystile};
 
 async fn connect(server: &Keystile) -> TcpStream {
     TcpStream::connect(server.issuer.trim_start_matches("http://")).await.unwrap()
@@ -70,4 +70,38 @@ async fn bodies_that_do_not_come_leave_room_for_those_that_do() {
     for _ in 0..20 {
         app.token(&[("grant_type", "client_credentials")]).await.expect("its body is there");
     }
+}
+
+/// A login flood takes no more than its own: where cores are scarce, the kernel gives them to whoever
+/// answers requests.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn threads_that_hash_passwords_stand_back_for_all_others() {
+    let server = Keystile::start().await;
+    let (hashing, others): (Vec<_>, Vec<_>) =
+        server.threads().into_iter().partition(|(name, _)| name == "password-hash");
+    assert!(!hashing.is_empty() && !others.is_empty());
+    assert!(hashing.iter().all(|(_, niceness)| *niceness >= 10), "{hashing:?}");
+    assert!(others.iter().all(|(_, niceness)| *niceness == 0), "{others:?}");
+}
+
+#[tokio::test]
+async fn tokens_come_while_every_thread_that_hashes_is_busy_and_logins_wait() {
+    // The hash is of no password, and to find that out takes many seconds.
+    let server = Keystile::start_with(
+        "[[users]]\nusername = \"slow\"\npassword_hash = \"$argon2id$v=19$m=65536,t=100,p=1\
+         $c29tZSBzYWx0IGZvciBpdA$b3V0cHV0IG9mIG5vIHBhc3N3b3JkIGF0IGFsbCwgMzI\"\n",
+    )
+    .await;
+    let app = server.app();
+    let mut logins = JoinSet::new();
+    for _ in 0..4 {
+        let mut browser = Browser::new();
+        let page = browser.open(app.authorize_url()).await;
+        logins.spawn(async move { browser.sign_in(&page, "slow", "wrong").await.status });
+    }
+    for _ in 0..20 {
+        app.token(&[("grant_type", "client_credentials")]).await.expect("no login is in its way");
+    }
+    assert!(logins.try_join_next().is_none(), "they wait for their hashes");
 }

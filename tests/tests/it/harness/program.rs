@@ -171,6 +171,19 @@ impl Keystile {
         assert!(prlimit.status().unwrap().success(), "prlimit, of Debian's util-linux");
     }
 
+    /// The threads of the process by name, and how nice each is to the others (Linux).
+    pub(crate) fn threads(&self) -> Vec<(String, i32)> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.0.id())).unwrap();
+        // One may end while it is looked at.
+        let stats =
+            tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        let thread = |stat: String| {
+            let (name, rest) = stat.split_once('(').unwrap().1.rsplit_once(") ").unwrap();
+            (name.to_owned(), rest.split(' ').nth(16).unwrap().parse().unwrap())
+        };
+        stats.map(thread).collect()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }
