@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SECRET = "bench-secret-bench-secret-bench-secret"
 PASSWORD = "a password for measuring"
 USERS = 50
+# Seconds after the other scenario.
+FLOOD_BEGINS = 4
 OFFLINE = ["--scope", "openid offline_access"]
 # Name, what the driver is told, what it is told of the peer besides.
 SCENARIOS = [
@@ -136,17 +138,23 @@ class Peer:
         return Server(["node_modules/node/bin/node", "server.js"], self.folder, self.port, env)
 
 
-def drive(options, server, scenario, *more, users=USERS, concurrency=16):
-    """One run of the driver; its report, with bytes written."""
-    report = options.work / "report.json"
-    command = [options.oidc_load, scenario, "--issuer", f"http://127.0.0.1:{server.port}", "--client-id", "bench"]
-    command += ["--client-secret", SECRET, "--password", PASSWORD, "--pin-driver", "1", "--users", str(users)]
-    command += ["--server-pid", str(server.process.pid), "--concurrency", str(concurrency), "--json", str(report)]
-    command += ["--duration", str(options.duration), "--warm-up", str(options.warm_up), "--set-up-limit", "1800", *more]
+def command(options, server, scenario, *more, users=USERS, concurrency=16, report=None):
+    """The driver's command line, and where it writes its report."""
+    report = options.work / (report or "report.json")
+    line = [options.oidc_load, scenario, "--issuer", f"http://127.0.0.1:{server.port}", "--client-id", "bench"]
+    line += ["--client-secret", SECRET, "--password", PASSWORD, "--pin-driver", "1", "--users", str(users)]
+    line += ["--server-pid", str(server.process.pid), "--concurrency", str(concurrency), "--json", str(report)]
+    line += ["--duration", str(options.duration), "--warm-up", str(options.warm_up), "--set-up-limit", "1800", *more]
     for pid in options.database_pid:
-        command += ["--database-pid", str(pid)]
+        line += ["--database-pid", str(pid)]
+    return line, report
+
+
+def drive(options, server, scenario, *more, **how):
+    """One run of the driver; its report, with bytes written."""
+    line, report = command(options, server, scenario, *more, **how)
     before = server.written()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(line, check=True, stderr=subprocess.DEVNULL)
     result = json.loads(report.read_text())
     result["written"] = server.written() - before
     if result["failed_flows"]:
@@ -222,6 +230,44 @@ def half_rate(options, kind, greatest):
         ["`sso-code-flow` at half of its greatest rate", ""],
         [[f"{concurrency} connections, {result['flows_per_second']:,.0f} a second: p99", f"{flow_latency(result)['p99_ms']:.1f} ms"]],
     )
+
+
+def flood(options, kind):
+    """Whether tokens come as quickly as ever while more people sign in than passwords can be hashed."""
+    say("A login flood")
+    rows = []
+    for scenario, more in (("client-credentials", []), ("refresh", OFFLINE)):
+        for connections in (4, 16):
+            calm = one(options, kind, scenario, *more, concurrency=connections)
+            beside, logins = in_a_flood(options, kind, scenario, more, connections)
+            row = [f"`{scenario}`, {connections} connections"]
+            for result in (calm, beside):
+                latency = flow_latency(result)
+                row += [f"{result['flows_per_second']:,.0f}", f"{latency['p50_ms']:.1f} / {latency['p99_ms']:.1f}"]
+            rows.append(row + [f"{logins['flows_per_second']:,.0f}"])
+    header = ["", "a second", "p50 / p99 ms", "in the flood, a second", "p50 / p99 ms", "logins a second beside"]
+    table(header, rows)
+
+
+def in_a_flood(options, kind, scenario, more, connections):
+    """The scenario on `connections`, and from its warm-up on 64 more that do nothing but sign in."""
+    server = kind.start()
+    server.first_token()
+    try:
+        long = argparse.Namespace(**{**vars(options), "warm_up": options.warm_up + FLOOD_BEGINS})
+        line, report = command(long, server, scenario, *more, concurrency=connections)
+        tokens = subprocess.Popen(line, stderr=subprocess.DEVNULL)
+        time.sleep(FLOOD_BEGINS)  # The users of `refresh` have signed in by then.
+        refused = ["--max-errors", "100000000"]  # What there is no room for is refused at once.
+        line, of_flood = command(options, server, "full-login", *refused, concurrency=64, report="flood.json")
+        logins = subprocess.Popen(line, stderr=subprocess.DEVNULL)
+        if tokens.wait() or logins.wait():
+            raise SystemExit("the driver failed")
+    finally:
+        server.stop()
+    result = json.loads(report.read_text())
+    say(f"  in a flood, {scenario}: {result['flows_per_second']:,.0f} a second")
+    return result, json.loads(of_flood.read_text())
 
 
 def cold(options, work):
@@ -318,6 +364,9 @@ def sizes(options, kind, counts):
     table(header + ["written a flow", "p99 ms", "resident memory"], rows)
 
 
+PARTS = ["scenarios", "half-rate", "flood", "cold", "start", "sizes"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--driver", type=Path, required=True, help="the folder of the driver (oidc-load)")
@@ -330,14 +379,14 @@ def main():
     parser.add_argument("--duration", type=int, default=10, help="seconds of each measurement")
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--sizes", default="1000,100000,1000000", help="numbers of grants and sessions")
-    parser.add_argument("--only", choices=["scenarios", "half-rate", "cold", "start", "sizes"], action="append")
+    parser.add_argument("--only", choices=PARTS, action="append")
     options = parser.parse_args()
     options.keystile = options.keystile.resolve()
     target = ROOT / "target"
     build = ["cargo", "build", "--release", "--locked", "--target-dir", target]
     subprocess.run(build, cwd=options.driver, check=True)
     options.oidc_load = target / "release/oidc-load"
-    wanted = options.only or ["scenarios", "half-rate", "cold", "start", "sizes"]
+    wanted = options.only or PARTS
     # Beside the program, so that the disk is the one that counts and not one in memory.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=target) as work:
         options.work = work = Path(work)
@@ -348,6 +397,8 @@ def main():
             greatest = scenarios(options, kinds)["flows_per_second"]
         if "half-rate" in wanted:
             half_rate(options, ours, greatest or one(options, ours, "sso-code-flow")["flows_per_second"])
+        if "flood" in wanted:
+            flood(options, ours)
         if "cold" in wanted:
             cold(options, work)
         if "start" in wanted:
