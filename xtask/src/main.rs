@@ -1,10 +1,11 @@
-//! Project tasks: `cargo xtask test` runs every test, `cargo xtask check` formatting and lints, and
+//! Project tasks: `cargo xtask test` runs every test, `cargo xtask check` formatting, lints and docs, and
 //! `cargo xtask previous` builds what the upgrade test needs.
 
 #![allow(clippy::print_stdout, reason = "what a task does is what it prints")]
 
 mod previous;
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -38,10 +39,15 @@ fn test() -> Result<(), String> {
     run("cargo", &["test", "--workspace", "--no-fail-fast"])
 }
 
-/// Formatting and lints, with warnings refused.
+/// Formatting, lints and documentation, with warnings refused.
 fn check() -> Result<(), String> {
     run("cargo", &["fmt", "--all", "--check"])?;
-    run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    // What documentation is read most, with every feature that is documented.
+    let features = "keystile-client/leak-proof,keystile-client/native,keystile-client/postgres,keystile-client/qr";
+    let mut doc = Command::new("cargo");
+    doc.args(["doc", "--workspace", "--no-deps", "--features", features]);
+    told(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// The browser tests need Debian's chromium and chromium-driver.
@@ -86,10 +92,17 @@ fn install(packages: &[&str]) -> Result<(), String> {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    println!("xtask: {program} {}", arguments.join(" "));
-    match Command::new(program).args(arguments).status() {
+    told(Command::new(program).args(arguments))
+}
+
+/// Runs it, and says so.
+fn told(command: &mut Command) -> Result<(), String> {
+    let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    let line = format!("{} {}", command.get_program().to_string_lossy(), arguments.join(" "));
+    println!("xtask: {line}");
+    match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("'{program} {}' failed: {status}", arguments.join(" "))),
-        Err(error) => Err(format!("'{program}' cannot be started: {error}")),
+        Ok(status) => Err(format!("'{line}' failed: {status}")),
+        Err(error) => Err(format!("'{line}' cannot be started: {error}")),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every error names file, line and column, what is wrong, and what would be right. A key that is
 //! not known is an error that names the nearest one that is. The keys themselves and what they
-//! mean are in [`file`].
+//! mean are in [`mod@file`].
 
 mod addresses;
 mod bounds;

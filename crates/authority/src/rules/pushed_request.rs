@@ -96,7 +96,7 @@ pub fn may_go_on(
     }
 }
 
-/// "The request_uri value [is] used only once" (section 4): its grant says whether it was.
+/// "The request_uri value \[is\] used only once" (section 4): its grant says whether it was.
 pub fn unused(grant_exists: bool) -> Result<(), ProtocolError> {
     if !grant_exists {
         return Ok(());
