@@ -125,6 +125,21 @@ impl Client {
 
     /// As [`Self::layer`], and lets nobody through who is not signed in: for a router whose
     /// handlers do not ask for [`crate::User`] themselves.
+    ///
+    /// ```
+    /// # use axum::{Router, routing::get};
+    /// # use keystile_client::Client;
+    /// # let client = Client::builder("https://login.example", "app").public().app_url("https://app.example").build()?;
+    /// let members = Router::new()
+    ///     .route("/members", get(async || "for members"))
+    ///     .layer(client.require_login());
+    /// let app: Router = Router::new()
+    ///     .route("/", get(async || "for everybody"))
+    ///     .merge(members)
+    ///     .merge(client.routes())
+    ///     .layer(client.layer());
+    /// # Ok::<(), keystile_client::BuildError>(())
+    /// ```
     pub fn require_login(&self) -> SessionLayer {
         SessionLayer::new(self.clone(), true)
     }
@@ -162,6 +177,21 @@ impl Client {
             inner.provider.keys(None, inner.now()).await.map_err(Cause::Unreachable)?;
         }
         Ok(())
+    }
+
+    /// Whether a page of the app itself sent a form: what a handler of the app asks before it does what
+    /// a `POST` wants. The session's cookie comes with the forms of other ports and sister domains too.
+    ///
+    /// ```
+    /// # use keystile_client::Client;
+    /// # let client = Client::builder("https://login.example", "app").public().app_url("https://app.example").build()?;
+    /// let headers = |site| [(http::HeaderName::from_static("sec-fetch-site"), site)].into_iter().collect();
+    /// assert!(client.is_own_form(&headers("same-origin".parse()?)));
+    /// assert!(!client.is_own_form(&headers("same-site".parse()?)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_own_form(&self, headers: &HeaderMap) -> bool {
+        crate::web::is_own_form(headers, &self.0.app.origin)
     }
 
     /// The public halves of the app's own keys, to be registered (`jwks`); the same are published

@@ -98,8 +98,8 @@
 //!
 //! - A page with a sign-out form whose `Content-Security-Policy` has `form-action` must allow the
 //!   authorization server's origin: browsers apply it to the redirect that follows.
-//! - `POST` routes of the app need a check against cross-site requests of their own; `SameSite=Lax`
-//!   on the session cookie keeps other *sites* out, not other ports of `localhost`.
+//! - `POST` routes of the app ask whether a page of its own sent the form ([`Client::is_own_form`]):
+//!   `SameSite=Lax` on the session cookie keeps other *sites* out, not other ports of `localhost`.
 
 mod api;
 mod builder;

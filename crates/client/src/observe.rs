@@ -5,6 +5,23 @@ use keystile_protocol::{Secret, Timestamp};
 
 /// Is told each step. Called in the middle of requests, so it returns at once: what takes time
 /// belongs into a queue.
+///
+/// ```
+/// # use keystile_client::{Event, Observer, Shown, Step};
+/// struct Audit;
+///
+/// impl Observer for Audit {
+///     fn event(&self, event: &Event) {
+///         if matches!(event.step, Step::SessionStarted | Step::SessionEnded) {
+///             println!("{:?} of session {:?}", event.step, event.session);
+///         }
+///     }
+/// }
+/// # let client = keystile_client::Client::builder("https://login.example", "app")
+/// #     .public().app_url("https://app.example");
+/// let client = client.observer(std::sync::Arc::new(Audit)).build()?;
+/// # Ok::<(), keystile_client::BuildError>(())
+/// ```
 pub trait Observer: Send + Sync {
     /// One message between two parties, or one change of a session.
     fn event(&self, event: &Event);

@@ -24,6 +24,19 @@ const UNTOLD: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Access tokens in the client's own name. Cheap to clone; all clones share one token.
+///
+/// ```no_run
+/// # use keystile_client::{Client, tools::ServiceTokens};
+/// # async fn run(client: Client, http: reqwest::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// // Once, at the start.
+/// let tokens: ServiceTokens = client.service_tokens();
+/// // For each request.
+/// let url = "https://api.example/photos";
+/// let headers = tokens.authorization("GET", url).await?;
+/// let answer = http.get(url).headers(headers).send().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ServiceTokens(Arc<Shared>);
 

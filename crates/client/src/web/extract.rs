@@ -15,6 +15,25 @@ use crate::session::Session;
 /// `Option<User>` lets both through. Where an app has several clients, one for each issuer, and the
 /// layers of all, it is the user of the one where somebody is signed in; [`Self::issuer`] says
 /// which. The innermost layer's counts first, and its login is where nobody is.
+///
+/// ```
+/// # use keystile_client::User;
+/// async fn hello(user: Option<User>) -> String {
+///     match &user {
+///         Some(user) => format!("Hello {}", user.name().unwrap_or("whoever you are")),
+///         None => "Hello stranger".to_owned(),
+///     }
+/// }
+///
+/// async fn account(user: User) -> String {
+///     // What to keep a user by: addresses change hands.
+///     let (issuer, subject) = (user.issuer(), user.subject());
+///     format!("{subject} at {issuer}")
+/// }
+/// # let _: axum::Router = axum::Router::new()
+/// #     .route("/", axum::routing::get(hello))
+/// #     .route("/account", axum::routing::get(account));
+/// ```
 #[derive(Clone)]
 pub struct User {
     session: Session,

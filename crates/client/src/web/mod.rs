@@ -33,7 +33,7 @@ pub(crate) use login::begin_for;
 pub use login_request::LoginRequest;
 pub(crate) use login_request::login;
 pub use required::LoginRequired;
-pub(crate) use same_origin::Proof;
+pub(crate) use same_origin::{Proof, is_own_form};
 pub(crate) use step_up::Demand;
 pub(crate) use told::Told;
 pub(crate) use user_endpoint::user_endpoint;
