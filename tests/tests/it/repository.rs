@@ -89,6 +89,23 @@ fn the_architecture_page_names_only_what_is_there() {
 }
 
 #[test]
+fn every_setting_that_the_app_guide_names_is_there() {
+    let guide = read("docs/app-guide.md");
+    let (_, table) = guide.split_once("## Configure").unwrap();
+    let rows = table.lines().take_while(|line| !line.starts_with("## "));
+    let calls: Vec<_> = rows.filter_map(|row| row.split(" | ").nth(1)).collect();
+    let words = calls.iter().flat_map(|calls| calls.split('`').skip(1).step_by(2));
+    let settings = ["builder.rs", "builder/profiles.rs"];
+    let settings = settings.map(|file| read(&format!("crates/client/src/{file}"))).concat();
+    let names: Vec<_> = words.map(|word| word.split('(').next().unwrap()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        let is_there = ["(", "<"].iter().any(|next| settings.contains(&format!("fn {name}{next}")));
+        assert!(is_there, "docs/app-guide.md names {name}, which is no setting");
+    }
+}
+
+#[test]
 fn every_row_of_the_mission_stands_in_the_readme_with_a_test_that_is_there() {
     let readme = read("README.md");
     let tests = all_rust_files(&root())

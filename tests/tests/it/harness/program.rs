@@ -13,7 +13,7 @@ use super::{App, free_port};
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// A hash of [`PASSWORD`] that is quick to check: what these tests are about is not the hash.
-const QUICK_HASH: &str = "[password_hash]\nmemory_kib = 256\niterations = 1\n";
+pub(crate) const QUICK_HASH: &str = "[password_hash]\nmemory_kib = 256\niterations = 1\n";
 
 /// A process that ends with its owner.
 pub(crate) struct Process(pub(crate) Child);
@@ -271,16 +271,30 @@ pub(crate) fn program() -> &'static Path {
 
 /// A program of this workspace, which has its package's name.
 pub(crate) fn built(package: &str) -> PathBuf {
+    built_program(package, package)
+}
+
+/// A program of a package that has several.
+pub(crate) fn built_program(package: &str, program: &str) -> PathBuf {
+    build(package, &["--bin", program], program)
+}
+
+/// An example of a package.
+pub(crate) fn built_example(package: &str, example: &str) -> PathBuf {
+    build(package, &["--example", example], &format!("examples/{example}"))
+}
+
+fn build(package: &str, target: &[&str], program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", package]);
+    build.args(["build", "--quiet", "--package", package]).args(target);
     if profile.ends_with("release") {
         build.arg("--release");
     }
     build.env("CARGO_TARGET_DIR", profile.parent().unwrap());
     assert!(build.status().unwrap().success(), "{package} does not build");
-    profile.join(package)
+    profile.join(program)
 }
 
 const APP_SECRET: &str = "the secret of the app, forty characters long";
