@@ -48,18 +48,27 @@ impl Browser {
 
     /// Loads a page of the app, and goes where that leads.
     pub(crate) async fn visit(&self, path: &str) -> Result<Page, Box<dyn Error>> {
-        let mut page = load(self.http.get(format!("{}{path}", self.app_url))).await?;
+        let page = load(self.http.get(format!("{}{path}", self.app_url))).await?;
+        self.settle(page).await
+    }
+
+    /// Presses the button of the page's form, and goes where that leads.
+    pub(crate) async fn press(&self, page: Page) -> Result<Page, Box<dyn Error>> {
+        let page = self.send(&page).await?;
+        self.settle(page).await
+    }
+
+    async fn settle(&self, mut page: Page) -> Result<Page, Box<dyn Error>> {
         for _ in 0..PAGES_AT_MOST {
             if !page.sends_itself() {
                 return Ok(page);
             }
-            page = self.press(page).await?;
+            page = self.send(&page).await?;
         }
         Err("pages without end".into())
     }
 
-    /// Presses the button of the page's form.
-    pub(crate) async fn press(&self, page: Page) -> Result<Page, Box<dyn Error>> {
+    async fn send(&self, page: &Page) -> Result<Page, Box<dyn Error>> {
         let form = Form::first_of(&page.html).ok_or("there is no form on the page")?;
         let at = Url::parse(&page.url)?;
         let origin = at.origin().ascii_serialization();

@@ -96,6 +96,7 @@ impl Settings {
             .scope(self.scope())
             .userinfo(!self.is_fapi())
             .api(&self.issuer)
+            .id_token_hint()
             .root_certificates(self.root_certificate.clone().unwrap_or_default())
     }
 

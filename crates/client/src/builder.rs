@@ -42,6 +42,7 @@ pub struct ClientBuilder {
     extra: Vec<(String, String)>,
     prompt: Option<Prompt>,
     max_age: Option<Duration>,
+    id_token_hint: bool,
     userinfo: bool,
     userinfo_algorithms: Vec<Algorithm>,
     algorithms: Vec<Algorithm>,
@@ -111,6 +112,7 @@ impl ClientBuilder {
             extra: Vec::new(),
             prompt: None,
             max_age: None,
+            id_token_hint: false,
             userinfo: false,
             userinfo_algorithms: Vec::new(),
             algorithms: Vec::new(),
@@ -211,6 +213,15 @@ impl ClientBuilder {
     /// register is the app's URL with this path.
     pub fn post_logout(mut self, path: impl Into<String>) -> Self {
         self.post_logout = path.into();
+        self
+    }
+
+    /// The sign-out names the session by the ID token of its login (`id_token_hint`, OpenID Connect
+    /// RP-Initiated Logout 1.0 section 2): for servers that ask the user, or do nothing, without it.
+    /// Not by default, since it is the one token that the browser gets to see: in a form that it
+    /// posts, and in no address.
+    pub fn id_token_hint(mut self) -> Self {
+        self.id_token_hint = true;
         self
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct App {
     pub(crate) prompt: Option<Prompt>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) userinfo: bool,
+    /// Whether the sign-out names the session's ID token.
+    pub(crate) id_token_hint: bool,
     /// What signs userinfo responses; nothing has to, where there are none.
     pub(crate) userinfo_algorithms: Vec<Algorithm>,
     pub(crate) algorithms: Vec<Algorithm>,

@@ -43,6 +43,8 @@ impl About<'_> {
 pub(crate) struct SignedIn {
     pub(crate) subject: Option<String>,
     pub(crate) sid: Option<String>,
+    /// Kept for [`crate::ClientBuilder::id_token_hint`] alone.
+    pub(crate) id_token: Option<Secret>,
     pub(crate) auth_time: Option<i64>,
     pub(crate) claims: Map<String, Value>,
     pub(crate) tokens: Tokens,
@@ -75,6 +77,7 @@ pub(crate) async fn redeem(
     let mut signed_in = SignedIn {
         subject: None,
         sid: None,
+        id_token: response.id_token.clone().filter(|_| app.id_token_hint),
         auth_time: None,
         claims: Map::new(),
         tokens: Tokens::from_response(&response, &app.scope, None, inner.now()),

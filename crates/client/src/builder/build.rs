@@ -56,6 +56,7 @@ pub(super) fn build(builder: ClientBuilder) -> Result<Client, BuildError> {
             extra: builder.extra,
             prompt: builder.prompt,
             max_age: builder.max_age,
+            id_token_hint: builder.id_token_hint,
             userinfo: builder.userinfo,
             userinfo_algorithms: builder.userinfo_algorithms,
             algorithms: id_token_algorithms(builder.algorithms, &features),

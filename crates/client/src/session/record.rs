@@ -26,6 +26,9 @@ pub(crate) struct SessionRecord {
     /// What the tokens are bound to: see [`crate::flow::ProofKey`].
     #[serde(default)]
     pub(crate) proof_key: Option<Secret>,
+    /// The ID token of the login, where the sign-out names it.
+    #[serde(default)]
+    pub(crate) id_token: Option<Secret>,
     /// What an API had asked for, if the login was for that.
     #[serde(default)]
     pub(crate) step_up: Option<StepUp>,

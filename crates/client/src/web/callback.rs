@@ -122,6 +122,7 @@ impl<'a> Arrival<'a> {
             expires_at,
             tokens: user.tokens,
             proof_key: pending.proof_key.clone(),
+            id_token: user.id_token,
             step_up: pending.step_up.clone(),
         };
         let begun = inner.sessions.begin(record, now).await.map_err(store_failed)?;

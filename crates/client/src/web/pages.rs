@@ -25,20 +25,33 @@ font:1rem/1.5 system-ui,sans-serif;background:Canvas;color:CanvasText}\
 main{box-sizing:border-box;max-width:28rem;width:100%;padding:1.5rem}\
 h1{font-size:1.4rem;line-height:1.25;margin:0 0 .75rem}\
 p{margin:0 0 1.25rem}\
-a{display:inline-block;padding:.65rem 1.1rem;margin:0 .5rem .5rem 0;border:1px solid;\
+a,button{display:inline-block;padding:.65rem 1.1rem;margin:0 .5rem .5rem 0;border:1px solid;\
 border-radius:.5rem;color:inherit;text-decoration:none;min-height:1.5rem}\
+button{font:inherit;background:none}\
 a.main{background:CanvasText;color:Canvas;border-color:CanvasText}\
-a:focus-visible{outline:3px solid Highlight;outline-offset:2px}\
+a:focus-visible,button:focus-visible{outline:3px solid Highlight;outline-offset:2px}\
 small{display:block;opacity:.7;margin-top:1rem}";
 
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+/// Sends the one form of a page.
+const SEND: &str = "document.forms[0].submit()";
+
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("form-action 'none'"));
+
+/// Browsers hold `form-action` against every redirect that follows, and where a sign-out leads is
+/// the server's to say: the page's one form goes where this crate says.
+static POSTING_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let digest = STANDARD.encode(sha256(SEND));
+    policy(&format!("script-src 'sha256-{digest}'"))
+});
+
+fn policy(more: &str) -> HeaderValue {
     let digest = STANDARD.encode(sha256(STYLE));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; \
+        "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; {more}; \
          frame-ancestors 'none'"
     );
     HeaderValue::from_str(&policy).expect("base64 fits a header")
-});
+}
 
 /// A cause on its way to a page.
 pub(super) struct Fault {
@@ -108,6 +121,17 @@ pub(super) fn redirect(to: &str) -> Response {
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(name, value);
     harden(response.headers_mut());
+    response
+}
+
+/// A page that posts these fields to there: at once, or by its button where scripts are off.
+pub(super) fn posting<'a>(
+    title: &str,
+    to: &str,
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Response {
+    let mut response = page(StatusCode::OK, &words::posting(title, to, fields));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POSTING_POLICY.clone());
     response
 }
 

@@ -2,6 +2,8 @@
 
 use http::{Method, StatusCode};
 
+use keystile_client::LeakProof;
+
 use crate::bench::{APP, Browser, Setup, query_of};
 
 async fn post(browser: &mut Browser, headers: &[(&str, &str)]) -> crate::bench::Answer {
@@ -24,6 +26,33 @@ async fn a_logout_ends_the_session_here_and_goes_on_to_the_server() {
     assert!(!browser.cookies.contains_key("app"));
     assert_eq!(before.get("/").await.body, "hello stranger", "ended on the server");
     setup.revoked(1).await;
+}
+
+#[tokio::test]
+async fn an_id_token_as_a_hint_is_posted_and_stands_in_no_address_rp_initiated_logout_2() {
+    let proof = LeakProof::new();
+    let mut setup = Setup::with(|b| b.id_token_hint().leak_proof(&proof)).await;
+    setup.app = setup.app.layer(proof.layer());
+    let mut browser = setup.signed_in().await;
+    let id_token = setup.server.facts().secrets.iter().find(|it| it.contains('.')).cloned();
+    let id_token = id_token.expect("one was issued");
+    let answer = post(&mut browser, &[("sec-fetch-site", "same-origin")]).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let end_session = format!("{}/logout", setup.server.url);
+    for field in [
+        format!("<form method=\"post\" action=\"{end_session}\">"),
+        format!("name=\"id_token_hint\" value=\"{id_token}\""),
+        "name=\"client_id\" value=\"photo-printer\"".to_owned(),
+        format!("name=\"post_logout_redirect_uri\" value=\"{APP}/\""),
+    ] {
+        assert!(answer.body.contains(&field), "{field}: {}", answer.body);
+    }
+    let policy = answer.headers["content-security-policy"].to_str().expect("text");
+    assert!(policy.contains("script-src 'sha256-") && !policy.contains("form-action"), "{policy}");
+    assert!(!browser.cookies.contains_key("app"));
+    let again = post(&mut browser, &[("origin", APP)]).await;
+    assert!(again.location().contains("/logout?"), "without a session there is no hint");
+    proof.assert_nothing_leaked();
 }
 
 #[tokio::test]

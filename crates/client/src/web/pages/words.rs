@@ -1,7 +1,7 @@
 use http::StatusCode;
 use keystile_protocol::ErrorCode;
 
-use super::STYLE;
+use super::{SEND, STYLE};
 use crate::failure::{Cause, LoginFailure};
 use crate::flow::IdTokenError;
 
@@ -31,6 +31,25 @@ impl Page<'_> {
              <h1>{title}</h1><p>{text}</p><nav>{links}</nav>{reference}</main></body></html>"
         )
     }
+}
+
+/// A form that a script sends, or its button.
+pub(super) fn posting<'a>(
+    title: &str,
+    to: &str,
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    let (title, to) = (escape(title), escape(to));
+    let field = |(name, value)| {
+        let (name, value) = (escape(name), escape(value));
+        format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">")
+    };
+    let fields: String = fields.map(field).collect();
+    format!(
+        "<title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>\
+         <form method=\"post\" action=\"{to}\">{fields}<button>Go on</button></form></main>\
+         <script>{SEND}</script></body></html>"
+    )
 }
 
 /// What the user is told. Causes that the user can do nothing about share their words; the log
