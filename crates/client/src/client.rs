@@ -90,6 +90,8 @@ pub(crate) struct Paths {
     pub(crate) frontchannel: String,
     pub(crate) post_logout: String,
     pub(crate) jwks: Option<String>,
+    /// Above the addresses of requests that the server fetches.
+    pub(crate) requests: Option<String>,
 }
 
 impl Client {

@@ -128,6 +128,7 @@ mod taint;
 pub mod tools;
 mod userinfo;
 mod web;
+mod webfinger;
 
 pub use api::{ApiClient, ApiError, ApiRequest, ApiResponse};
 pub use builder::{BuildError, ClientBuilder};
@@ -148,3 +149,4 @@ pub use session::SqliteSessions;
 pub use session::{MemorySessions, Session, SessionStore};
 pub use tools::{Granted, ToolError};
 pub use web::{LoginRequest, LoginRequired, SessionLayer, SessionService, User};
+pub use webfinger::{issuer_of, issuer_of_with};

@@ -168,14 +168,24 @@ fn paths(builder: &ClientBuilder) -> Result<Paths, BuildError> {
         frontchannel: checked("frontchannel_logout_path", &builder.frontchannel_logout_path)?,
         post_logout: checked("post_logout", &builder.post_logout)?,
         jwks: builder.jwks_path.as_ref().map(|it| checked("jwks_path", it)).transpose()?,
+        requests: builder
+            .requests_path
+            .as_ref()
+            .map(|it| checked("requests_by_reference", it))
+            .transpose()?,
     };
+    if builder.without_routes && paths.requests.is_some() {
+        let problem = "the server fetches them from the app, which has no routes";
+        return Err(BuildError::new("requests_by_reference", problem));
+    }
     let Paths { login, callback, logout, backchannel, frontchannel, .. } = &paths;
     let all = [login, callback, logout, backchannel, frontchannel];
-    let all: Vec<_> = all.into_iter().chain(&paths.jwks).collect();
+    let all: Vec<_> = all.into_iter().chain(&paths.jwks).chain(&paths.requests).collect();
     if all.iter().enumerate().any(|(at, path)| all[..at].contains(path)) {
         return Err(BuildError::new(
             "callback_path",
-            "login, callback, logout, back-channel and front-channel logout, and keys need a path each",
+            "login, callback, logout, back-channel and front-channel logout, keys and requests need \
+             a path each",
         ));
     }
     Ok(paths)
@@ -312,6 +322,11 @@ mod tests {
         assert!(builder().api_over_plain_http("http://api.example").build().is_ok());
         assert_eq!(refused(builder().jwks_path("/login")), "callback_path");
         assert_eq!(refused(builder().jwks_path("keys")), "jwks_path");
+        assert_eq!(refused(builder().requests_by_reference("/login")), "callback_path");
+        let tool = builder().requests_by_reference("/requests").without_routes();
+        assert_eq!(refused(tool), "requests_by_reference");
+        let both = builder().requests_by_reference("/requests").pushed_requests();
+        assert_eq!(refused(both), "profile");
         assert_eq!(refused(builder().tls_client_auth()), "certificate");
         assert_eq!(refused(builder().certificate_bound_tokens()), "certificate");
         assert_eq!(refused(builder().certificate("no PEM")), "root_certificates or certificate");

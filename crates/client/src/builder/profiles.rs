@@ -81,6 +81,16 @@ impl ClientBuilder {
         self
     }
 
+    /// Requests are fetched by the server from below this path of the app, such as `/requests`
+    /// (`request_uri`, RFC 9101 section 5.2), at an address of its own for each login: so the server
+    /// must not ask for these to be registered. Signed where [`Self::signed_requests`] says so; not
+    /// otherwise, and then https is what protects them (OpenID Connect Core 1.0 section 6.2).
+    pub fn requests_by_reference(mut self, path: impl Into<String>) -> Self {
+        self.features.by_reference = true;
+        self.requests_path = Some(path.into());
+        self
+    }
+
     /// The key that signs requests, for an app that proves itself in another way.
     pub fn signing_key(mut self, key: ClientKey) -> Self {
         self.signing_key = Some(key);

@@ -32,6 +32,7 @@ mod signed_response;
 mod token_request;
 mod token_response;
 mod userinfo;
+mod webfinger;
 
 #[cfg(test)]
 mod test_values;
@@ -62,7 +63,7 @@ pub use request::{
     AuthorizationRequest, LOGIN_LIFETIME, Parameters, PendingLogin, Prompt, Started,
     authorization_url, login_id,
 };
-pub use request_object::signed_request;
+pub use request_object::{referred_request, request_object, signed_request};
 pub(crate) use resource_metadata::is_safe;
 pub use resource_metadata::{
     ResourceMetadata, ResourceMetadataError, metadata_url, read_resource_metadata, well_known_url,
@@ -77,3 +78,4 @@ pub use token_response::{
     TokenError, read_bound_token_response, read_revocation_response, read_token_response,
 };
 pub use userinfo::{UserinfoError, UserinfoRules, read_signed_userinfo, read_userinfo};
+pub use webfinger::{WebFingerError, WebFingerQuery, read_webfinger, webfinger_query};

@@ -28,6 +28,8 @@ pub struct Features {
     pub pushed: bool,
     /// Requests are signed (RFC 9101).
     pub signed_requests: bool,
+    /// Requests are fetched by the server from the app (RFC 9101 section 5.2).
+    pub by_reference: bool,
     /// Responses are signed (JARM).
     pub signed_responses: bool,
     /// Responses are posted by the browser, and stand in no address (OAuth 2.0 Form Post Response
@@ -92,6 +94,9 @@ impl Features {
         if self.signed_requests && signing.is_none() {
             return unfit("requests cannot be signed without a key: call .signing_key(..)");
         }
+        if self.by_reference && self.pushed {
+            return unfit("requests are pushed or fetched: choose one");
+        }
         if self.profile.is_none() {
             return Ok(());
         }
@@ -145,6 +150,9 @@ impl Features {
                  (request_object_signing_alg_values_supported)",
             );
         }
+        if self.by_reference {
+            self.check_reference(metadata)?;
+        }
         if let Some(mode) = self.response_mode()
             && !offers(&metadata.response_modes_supported, mode)
         {
@@ -160,6 +168,30 @@ impl Features {
             return unfit("it has no PKCE with S256 (code_challenge_methods_supported)");
         }
         self.check_profile(id_token, metadata)
+    }
+
+    /// Each login's request has an address of its own.
+    fn check_reference(&self, metadata: &Metadata) -> Result<(), Unfit> {
+        if !metadata.request_uri_parameter_supported {
+            return unfit("it fetches no requests (request_uri_parameter_supported)");
+        }
+        if metadata.require_request_uri_registration {
+            return unfit(
+                "it fetches requests from registered addresses alone, and theirs are new for each \
+                 login: push them instead (require_request_uri_registration)",
+            );
+        }
+        if metadata.require_pushed_authorization_requests {
+            return unfit("it takes pushed requests alone (require_pushed_authorization_requests)");
+        }
+        let algorithms = &metadata.request_object_signing_alg_values_supported;
+        if !self.signed_requests && !self.offers(algorithms, "none") {
+            return unfit(
+                "it takes signed requests alone: call .signed_requests() \
+                 (request_object_signing_alg_values_supported)",
+            );
+        }
+        Ok(())
     }
 
     fn check_authentication(
@@ -314,6 +346,34 @@ mod tests {
         let mut unbound = good();
         unbound["tls_client_certificate_bound_access_tokens"] = json!(false);
         assert!(fits(&bound, &unbound).is_err() && fits(&bound, &good()).is_ok());
+    }
+
+    #[test]
+    fn requests_are_fetched_by_servers_that_take_any_address_openid_core_6_2() {
+        let fetched = Features { by_reference: true, ..Features::default() };
+        let pushed = Features { pushed: true, ..fetched.clone() };
+        assert!(pushed.check(&Credential::Public, None, &[]).is_err());
+        assert!(fetched.check(&Credential::Public, None, &[]).is_ok());
+        let takes = |algorithms: Value| {
+            let mut metadata = good();
+            metadata["request_object_signing_alg_values_supported"] = algorithms;
+            metadata
+        };
+        assert_eq!(fits(&fetched, &takes(json!(["none"]))), Ok(()));
+        assert_eq!(fits(&fetched, &takes(json!([]))), Ok(()));
+        assert!(fits(&fetched, &takes(json!(["ES256"]))).is_err(), "it is not signed");
+        let signed = Features { signed_requests: true, ..fetched.clone() };
+        assert_eq!(fits(&signed, &takes(json!(["ES256"]))), Ok(()));
+        for (member, value) in [
+            ("request_uri_parameter_supported", false),
+            ("require_request_uri_registration", true),
+            ("require_pushed_authorization_requests", true),
+        ] {
+            let mut metadata = takes(json!(["none"]));
+            metadata[member] = json!(value);
+            let refused = fits(&fetched, &metadata).expect_err(member).to_string();
+            assert!(refused.contains(member), "{refused}");
+        }
     }
 
     #[test]

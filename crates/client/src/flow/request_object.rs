@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use keystile_protocol::encoding::base64url;
 use keystile_protocol::jose::JoseError;
 use keystile_protocol::{ClientId, Issuer, Timestamp};
 use serde_json::{Map, Value, json};
@@ -13,9 +14,6 @@ const TYPE: &str = "oauth-authz-req+jwt";
 
 /// The request as a signed object (RFC 9101 section 4): nobody on the way through the browser can
 /// change it. What comes back is to be sent instead of `parameters`.
-///
-/// `response_type` and `scope` stand beside it too, for servers that follow OpenID Connect Core 1.0
-/// section 6.1, which wants them there.
 pub fn signed_request(
     parameters: &Parameters,
     key: &ClientKey,
@@ -23,6 +21,33 @@ pub fn signed_request(
     issuer: &Issuer,
     now: Timestamp,
 ) -> Result<Parameters, JoseError> {
+    let object = request_object(parameters, Some(key), client_id, issuer, now)?;
+    Ok(with_object(parameters, "request", object))
+}
+
+/// The request as a reference to its object (RFC 9101 section 5.2, OpenID Connect Core 1.0 section
+/// 6.2), which the server fetches from `uri`: see [`request_object`].
+pub fn referred_request(parameters: &Parameters, uri: String) -> Parameters {
+    with_object(parameters, "request_uri", uri)
+}
+
+/// `response_type` and `scope` stand beside it too, for servers that follow OpenID Connect Core 1.0
+/// section 6.1, which wants them there.
+fn with_object(parameters: &Parameters, name: &str, value: String) -> Parameters {
+    let beside = ["client_id", "response_type", "scope"];
+    let beside = parameters.iter().filter(|(name, _)| beside.contains(&name.as_str())).cloned();
+    beside.chain([(name.to_owned(), value)]).collect()
+}
+
+/// The object itself. Without a key it is not signed (`none`, OpenID Connect Core 1.0 section 6.1):
+/// good for one that the server fetches from the app over https, and for no other.
+pub fn request_object(
+    parameters: &Parameters,
+    key: Option<&ClientKey>,
+    client_id: &ClientId,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<String, JoseError> {
     let mut claims = Map::new();
     for (name, value) in parameters {
         let value = in_json(name, value);
@@ -45,10 +70,14 @@ pub fn signed_request(
     if let Value::Object(members) = about_itself {
         claims.extend(members);
     }
-    let object = key.sign(TYPE, &Value::Object(claims))?;
-    let beside = ["client_id", "response_type", "scope"];
-    let beside = parameters.iter().filter(|(name, _)| beside.contains(&name.as_str())).cloned();
-    Ok(beside.chain([("request".to_owned(), object)]).collect())
+    let claims = Value::Object(claims);
+    match key {
+        Some(key) => key.sign(TYPE, &claims),
+        // RFC 7519 section 6.
+        None => Ok([json!({"alg": "none", "typ": TYPE}), claims]
+            .map(|part| base64url(part.to_string()) + ".")
+            .concat()),
+    }
 }
 
 /// What is JSON as a parameter is JSON in the object too (RFC 9101 section 4, RFC 9396 section 3),
@@ -61,10 +90,32 @@ fn in_json(name: &str, value: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use keystile_protocol::encoding::from_base64url;
     use keystile_protocol::jose::{Algorithm, JwkSet, KeySet, SignedToken};
 
     use super::*;
     use crate::flow::test_values::{NOW, issuer};
+
+    #[test]
+    fn an_object_that_the_server_fetches_may_go_unsigned_openid_core_6_1_and_6_2() {
+        let id = ClientId::new("app").expect("valid");
+        let parameters: Parameters =
+            [("response_type", "code"), ("client_id", "app"), ("state", "7")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        let object = request_object(&parameters, None, &id, &issuer(), NOW).expect("made");
+        let parts: Vec<_> = object.split('.').collect();
+        let read = |part: &str| -> Value {
+            serde_json::from_slice(&from_base64url(part).expect("base64url")).expect("json")
+        };
+        assert_eq!((parts.len(), parts[2]), (3, ""), "no signature");
+        assert_eq!(read(parts[0]), json!({"alg": "none", "typ": "oauth-authz-req+jwt"}));
+        assert_eq!(read(parts[1])["state"], "7");
+        let sent = referred_request(&parameters, "https://app.example/requests/1".into());
+        let pairs: Vec<_> = sent.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let uri = ("request_uri", "https://app.example/requests/1");
+        assert_eq!(pairs, [("response_type", "code"), ("client_id", "app"), uri]);
+    }
 
     #[test]
     fn an_object_says_all_of_it_in_its_own_types_rfc_9101_4() {

@@ -7,7 +7,7 @@ use keystile_protocol::messages::Metadata;
 use keystile_protocol::{AuthorizationDetails, Params, Secret};
 
 use super::pages::{self, Fault};
-use super::step_up;
+use super::{request_reference, step_up};
 use crate::call::Call;
 use crate::client::{App, Client, Inner};
 use crate::entropy::random;
@@ -16,7 +16,7 @@ use crate::failure::Cause;
 use crate::flow::{
     AuthorizationRequest, Parameters, PendingLogin, Prompt, ProofKey, ReturnTo, Started, StepUp,
     TokenError, authorization_url, pushed_request, pushed_url, read_pushed_response,
-    signed_request,
+    referred_request, signed_request,
 };
 use crate::observe::{Party, Step, shown};
 use crate::session::SessionKey;
@@ -102,6 +102,11 @@ async fn begin(inner: &Inner, wish: &Wish) -> Result<(String, PendingLogin), Cau
     inner.taints.secret("code_verifier", &Secret::new(pending.verifier.expose()));
     inner.taints.proof_key(pending.proof_key.as_ref());
     pending.of_its_own = wish.details.is_some();
+    let endpoint = &metadata.authorization_endpoint;
+    if let Some(uri) = request_reference::address(inner, &parameters) {
+        let referred = referred_request(&parameters, uri);
+        return Ok((authorization_url(endpoint, &referred), pending));
+    }
     let signing = app.signing_key.as_ref().filter(|_| app.features.signed_requests);
     let parameters = match signing {
         None => parameters,
@@ -112,7 +117,6 @@ async fn begin(inner: &Inner, wish: &Wish) -> Result<(String, PendingLogin), Cau
     if let Some((_, object)) = parameters.iter().find(|(name, _)| name == "request") {
         inner.taints.public(object);
     }
-    let endpoint = &metadata.authorization_endpoint;
     if !app.features.pushed && !metadata.require_pushed_authorization_requests {
         return Ok((authorization_url(endpoint, &parameters), pending));
     }

@@ -18,6 +18,7 @@ mod login;
 mod login_request;
 mod logout;
 mod pages;
+mod request_reference;
 mod required;
 mod same_origin;
 mod script;
@@ -58,6 +59,9 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(client: &Client) -> Route
         .route(&paths.frontchannel, get(frontchannel_logout::receive));
     if let Some(path) = &paths.jwks {
         routes = routes.route(path, get(keys));
+    }
+    if let Some(path) = &paths.requests {
+        routes = routes.route(&format!("{path}/{{request}}"), get(request_reference::fetch));
     }
     routes.with_state(client.clone())
 }

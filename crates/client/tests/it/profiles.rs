@@ -1,15 +1,16 @@
 //! Bound tokens, keys and pushed requests against a server that misbehaves. That each works with a
 //! good one is proved over the real server.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
-use keystile_client::protocol::jose::{Algorithm, SigningKey};
+use keystile_client::protocol::jose::{Algorithm, JwkSet, KeySet, SignedToken, SigningKey};
 use keystile_client::session::{MemorySessions, SessionStore};
 use keystile_client::{Client, ClientBuilder, ClientKey, Profile, User};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bench::{APP, Answering, Browser, Setup, query_of};
 
@@ -131,6 +132,64 @@ async fn a_pushed_request_is_retried_while_it_is_temporary_and_told_otherwise_rf
     let told = setup.browser().get("/login").await;
     assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(told.body.contains("try again"), "{}", told.body);
+}
+
+#[tokio::test]
+async fn the_server_fetches_a_request_from_any_process_of_the_app_openid_core_6_2() {
+    let key = ClientKey::generate(Algorithm::ES256).expect("a key");
+    let public = JwkSet { keys: vec![key.public().clone()] };
+    let setup = Setup::with(|b| {
+        let builder = b.encryption_key([7; 32]).requests_by_reference("/requests");
+        builder.signing_key(key.clone()).signed_requests().resource("https://api.example")
+    })
+    .await;
+    let mut browser = setup.browser();
+    let address = browser.get("/login?login_hint=ann").await.location().to_owned();
+    let query = query_of(&address);
+    let beside = ["client_id", "request_uri", "response_type", "scope"];
+    assert_eq!(query.keys().map(String::as_str).collect::<BTreeSet<_>>(), beside.into());
+    let uri = &query["request_uri"];
+    assert!(uri.starts_with(&format!("{APP}/requests/")) && uri.len() <= 512, "{}", uri.len());
+
+    // Another process: it knows the settings and the key, and no more.
+    let other = Setup::at(setup.server, |b| {
+        let builder = b.encryption_key([7; 32]).requests_by_reference("/requests");
+        builder.signing_key(key).signed_requests().resource("https://api.example")
+    });
+    let answer = other.browser().get(uri).await;
+    assert_eq!(answer.headers["content-type"], "application/oauth-authz-req+jwt");
+    let keys = KeySet::from_jwks(&public);
+    let object = SignedToken::parse(&answer.body).expect("a JWS");
+    let claims: Value = object.verify(&keys, &[Algorithm::ES256]).expect("signed");
+    for (name, value) in [
+        ("client_id", "photo-printer"),
+        ("redirect_uri", &format!("{APP}/callback")),
+        ("response_type", "code"),
+        ("code_challenge_method", "S256"),
+        ("scope", "openid profile photos:read"),
+        ("login_hint", "ann"),
+        ("resource", "https://api.example"),
+        ("iss", "photo-printer"),
+        ("aud", &other.server.url),
+    ] {
+        assert_eq!(claims[name], value, "{name}");
+    }
+    let parameters = ["state", "nonce", "code_challenge"];
+    let pairs = parameters.map(|name| (name, claims[name].as_str().expect("text")));
+    let fixed = [
+        ("client_id", "photo-printer"),
+        ("redirect_uri", claims["redirect_uri"].as_str().expect("text")),
+    ];
+    let endpoint = format!("{}/authorize", other.server.url);
+    let plain = url::Url::parse_with_params(&endpoint, pairs.iter().chain(&fixed)).expect("a URL");
+    let mut there = Browser::new(other.app.clone());
+    there.cookies = browser.cookies;
+    assert_eq!(there.get(&other.server.approve(plain.as_str())).await.location(), "/");
+
+    let nothing = other.browser().get(&format!("{APP}/requests/abc")).await;
+    assert_eq!(nothing.status, StatusCode::NOT_FOUND);
+    other.wait(301);
+    assert_eq!(other.browser().get(uri).await.status, StatusCode::NOT_FOUND, "it is over");
 }
 
 #[tokio::test]
