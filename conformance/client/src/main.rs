@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use browser::{Browser, Page};
 use keystile_client::Client;
 use settings::Settings;
-use steps::{Step, steps};
+use steps::{Start, Step, start, steps};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,14 +46,25 @@ async fn main() -> ExitCode {
 
 /// One module: the app starts, then its user comes.
 async fn run() -> Result<String, Box<dyn Error>> {
-    let settings = Settings::read()?;
-    let steps = steps(&settings.module);
+    let mut settings = Settings::read()?;
+    settings.find_issuer().await?;
+    match start(&settings.module) {
+        Start::Discovers => {
+            settings.unregistered()?.discover().await?;
+            return Ok("discovered".to_owned());
+        }
+        Start::Registers => {
+            drop(settings.registered().await?);
+            return Ok("registered".to_owned());
+        }
+        Start::Serves => {}
+    }
     let client = settings.client().await?;
     client.discover().await?;
     let certificate = app::serve(&client, &settings).await?;
     let browser = Browser::new(&settings, certificate)?;
     let mut done = vec!["started"];
-    for &step in steps {
+    for &step in steps(&settings.module) {
         take(step, &browser, &client, &settings).await?;
         done.push(step.words());
     }

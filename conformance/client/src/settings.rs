@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::env::{VarError, var};
 use std::error::Error;
 
-use keystile_client::protocol::jose::Algorithm;
-use keystile_client::{Client, ClientBuilder, ClientKey, Profile, Registrar};
+use keystile_client::protocol::jose::{Algorithm, JwkSet};
+use keystile_client::{Client, ClientBuilder, ClientKey, Profile, Registrar, issuer_of_with};
 use serde_json::{Value, json};
 
 /// What an operator of the app would have in its configuration.
@@ -79,7 +79,7 @@ impl Settings {
     }
 
     /// The client that this module is about, registered first where the plan wants that.
-    pub(crate) async fn client(&self) -> Result<Client, Box<dyn Error>> {
+    pub(crate) async fn client(&mut self) -> Result<Client, Box<dyn Error>> {
         let builder = if self.is("client_registration", "dynamic_client") {
             self.registered().await?
         } else {
@@ -87,6 +87,12 @@ impl Settings {
                 .id_token_algorithms(self.algorithms())
         };
         let builder = self.featured(builder)?;
+        Ok(self.common(builder).build()?)
+    }
+
+    /// A client that nobody knows yet: it can ask what the server says of itself.
+    pub(crate) fn unregistered(&self) -> Result<Client, Box<dyn Error>> {
+        let builder = Client::builder(&self.issuer, &self.client_id).public();
         Ok(self.common(builder).build()?)
     }
 
@@ -125,8 +131,11 @@ impl Settings {
         if self.is("response_mode", "form_post") {
             builder = builder.form_post();
         }
-        if self.is("request_type", "request_object") {
-            builder = builder.signing_key(self.request_key()?).signed_requests();
+        if self.is("request_type", "request_uri") {
+            builder = builder.requests_by_reference("/requests");
+        }
+        if let Some(key) = self.request_key()? {
+            builder = builder.signing_key(key).signed_requests();
         }
         if self.is_fapi() {
             builder = builder.profile(Profile::Fapi2);
@@ -140,20 +149,46 @@ impl Settings {
         Ok(builder)
     }
 
-    fn request_key(&self) -> Result<ClientKey, Box<dyn Error>> {
-        Ok(self.key.clone().ok_or("signed requests need CLIENT_KEY")?)
+    /// What signs requests, where they are objects: at the module that says so, nothing does.
+    fn request_key(&self) -> Result<Option<ClientKey>, Box<dyn Error>> {
+        let are_objects =
+            self.is("request_type", "request_object") || self.is("request_type", "request_uri");
+        if !are_objects || self.module.ends_with("request-uri-signed-none") {
+            return Ok(None);
+        }
+        Ok(Some(self.key.clone().ok_or("signed requests need CLIENT_KEY")?))
     }
 
-    /// Registers a client for this module alone (RFC 7591).
-    async fn registered(&self) -> Result<ClientBuilder, Box<dyn Error>> {
-        let certificates: Vec<_> = self.root_certificate.clone().into_iter().collect();
-        let registrar = Registrar::with_root_certificates(&self.issuer, &certificates)?;
-        Ok(registrar.register(&self.wanted()).await?.client())
+    /// The issuer, found by the user's address where the module is about that.
+    pub(crate) async fn find_issuer(&mut self) -> Result<(), Box<dyn Error>> {
+        let host = self.issuer.split('/').nth(2).unwrap_or_default();
+        let identifier = if self.module.ends_with("webfinger-acct") {
+            format!("acct:{}.{}@{host}", self.alias, self.module)
+        } else if self.module.ends_with("webfinger-url") {
+            format!("https://{host}/{}/{}", self.alias, self.module)
+        } else {
+            return Ok(());
+        };
+        let issuer = issuer_of_with(&identifier, &self.certificates()).await?;
+        issuer.as_str().clone_into(&mut self.issuer);
+        Ok(())
     }
 
-    fn wanted(&self) -> Value {
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        self.root_certificate.clone().into_iter().collect()
+    }
+
+    /// Registers a client for this module alone (RFC 7591), with a key that is gone with it.
+    pub(crate) async fn registered(&mut self) -> Result<ClientBuilder, Box<dyn Error>> {
+        self.key = Some(ClientKey::generate(Algorithm::RS256)?);
+        let registrar = Registrar::with_root_certificates(&self.issuer, &self.certificates())?;
+        Ok(registrar.register(&self.wanted()?).await?.client())
+    }
+
+    fn wanted(&self) -> Result<Value, Box<dyn Error>> {
+        let key = self.request_key()?;
         let client = |path: &str| format!("{}{path}", self.app_url);
-        json!({
+        let mut wanted = json!({
             "client_name": "Keystile",
             "application_type": "web",
             "contacts": ["operator@localhost"],
@@ -163,6 +198,11 @@ impl Settings {
             "post_logout_redirect_uris": [client("/")],
             "backchannel_logout_uri": client("/backchannel-logout"),
             "id_token_signed_response_alg": "RS256",
-        })
+            "request_object_signing_alg": key.as_ref().map_or("none", |it| it.algorithm().as_str()),
+        });
+        if let Some(key) = key {
+            wanted["jwks"] = serde_json::to_value(JwkSet { keys: vec![key.public().clone()] })?;
+        }
+        Ok(wanted)
     }
 }
