@@ -23,33 +23,25 @@ enum Escape {
 }
 
 impl Unescape {
-    /// The text that these symbols continue, as far as it is certain.
-    pub(super) fn undo(&mut self, text: &[Symbol]) -> Vec<Symbol> {
-        let mut plain = Vec::with_capacity(text.len());
-        for &symbol in text {
-            let symbol = Symbol { unescaped: false, ..symbol };
-            if self.pending.is_empty() && !begins(symbol.byte) {
-                plain.push(symbol);
-                continue;
-            }
-            self.pending.push(symbol);
-            self.settle(&mut plain);
+    /// Takes the next symbol, and gives what is certain by then.
+    pub(super) fn push(&mut self, symbol: Symbol, mut plain: impl FnMut(Symbol)) {
+        let symbol = Symbol { unescaped: false, ..symbol };
+        if self.pending.is_empty() && !begins(symbol.byte) {
+            plain(symbol);
+            return;
         }
-        plain
-    }
-
-    fn settle(&mut self, plain: &mut Vec<Symbol>) {
+        self.pending.push(symbol);
         while let Some(first) = self.pending.first().copied() {
             let bytes: Vec<u8> = self.pending.iter().map(|symbol| symbol.byte).collect();
             let unescaped = |byte| Symbol { byte, at: first.at, unescaped: true };
             match read(&bytes) {
                 Escape::Begun => return,
-                Escape::Byte(byte) => plain.push(unescaped(byte)),
+                Escape::Byte(byte) => plain(unescaped(byte)),
                 Escape::Char(char) => {
-                    plain.extend(char.encode_utf8(&mut [0; 4]).bytes().map(unescaped));
+                    char.encode_utf8(&mut [0; 4]).bytes().map(unescaped).for_each(&mut plain);
                 }
                 Escape::None => {
-                    plain.push(self.pending.remove(0));
+                    plain(self.pending.remove(0));
                     continue;
                 }
             }
@@ -137,14 +129,12 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn undone(text: &str) -> String {
-        let symbols: Vec<_> = text.bytes().map(|byte| Symbol::new(byte, 0)).collect();
-        let mut whole = Unescape::default();
-        let whole = whole.undo(&symbols);
-        let mut piecemeal = Unescape::default();
-        let pieces: Vec<_> = symbols.iter().flat_map(|it| piecemeal.undo(&[*it])).collect();
-        assert_eq!(whole, pieces, "{text}");
-        String::from_utf8(whole.iter().map(|symbol| symbol.byte).collect()).expect("UTF-8")
+    fn undone(text: &[u8]) -> Vec<Symbol> {
+        let (mut undo, mut plain) = (Unescape::default(), Vec::new());
+        for (at, &byte) in (10..).zip(text) {
+            undo.push(Symbol::new(byte, at), |symbol| plain.push(symbol));
+        }
+        plain
     }
 
     #[test]
@@ -164,14 +154,14 @@ mod tests {
             ("AT&T & &nbsp; &unknownname; &#xd800;.", "AT&T & &nbsp; &unknownname; &#xd800;."),
             ("%&amp;\\%41.", "%&%41."),
         ] {
-            assert_eq!(undone(escaped), plain, "{escaped}");
+            let bytes = undone(escaped.as_bytes()).iter().map(|symbol| symbol.byte).collect();
+            assert_eq!(String::from_utf8(bytes).as_deref(), Ok(plain), "{escaped}");
         }
     }
 
     #[test]
     fn a_byte_that_was_escaped_stands_where_its_escape_begins() {
-        let symbols: Vec<_> = (10..).zip(*b"a%2Bb").map(|(at, b)| Symbol::new(b, at)).collect();
-        let plain = Unescape::default().undo(&symbols);
+        let plain = undone(b"a%2Bb");
         let told: Vec<_> = plain.iter().map(|s| (s.byte, s.at, s.unescaped)).collect();
         assert_eq!(told, [(b'a', 10, false), (b'+', 11, true), (b'b', 14, false)]);
     }

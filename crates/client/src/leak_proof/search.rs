@@ -80,26 +80,23 @@ impl Search {
                 found(Found { secret, at, form });
             }
         };
-        let text: Vec<_> =
-            (self.length..).zip(piece).map(|(at, &byte)| Symbol::new(byte, at)).collect();
-        self.length += text.len() as u64;
-        for &symbol in &text {
+        let Self { undo: [once, twice], unescaped: [first, second], .. } = self;
+        for (at, &byte) in (self.length..).zip(piece) {
+            let symbol = Symbol::new(byte, at);
             tell(Form::Plain, self.plain.push(symbol));
+            once.push(symbol, |symbol| {
+                tell(Form::Escaped, first.push_unescaped(symbol));
+                twice.push(symbol, |symbol| {
+                    tell(Form::Escaped, second.push_unescaped(symbol));
+                    for run in self.base64.push(symbol) {
+                        tell(Form::Base64, run);
+                    }
+                    tell(Form::Hexadecimal, self.hexadecimal.push(symbol));
+                    tell(Form::Numbers, self.numbers.push(symbol));
+                });
+            });
         }
-        let mut text = text;
-        for (undo, bytes) in self.undo.iter_mut().zip(&mut self.unescaped) {
-            text = undo.undo(&text);
-            for &symbol in &text {
-                tell(Form::Escaped, bytes.push_unescaped(symbol));
-            }
-        }
-        for &symbol in &text {
-            for run in self.base64.push(symbol) {
-                tell(Form::Base64, Some(run));
-            }
-            tell(Form::Hexadecimal, self.hexadecimal.push(symbol));
-            tell(Form::Numbers, self.numbers.push(symbol));
-        }
+        self.length += piece.len() as u64;
     }
 }
 

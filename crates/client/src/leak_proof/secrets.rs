@@ -6,6 +6,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use keystile_protocol::encoding::{base64url, from_base64url};
 use serde_json::{Map, Value};
 
+use super::windows::low_half;
+
 /// A run this long would be worth something to an attacker, and is no chance.
 pub const RUN: usize = 8;
 
@@ -27,15 +29,16 @@ const BEGINNINGS: [&str; 8] = [
 /// eight bytes are not looked for.
 #[derive(Debug)]
 pub struct Secrets {
-    /// Each run, and whose it is; of several the first one's.
-    runs: HashMap<u64, usize, BuildHasherDefault<Mixed>>,
+    /// Each run, and whose it is; of several the first one's. Runs of text and others are apart:
+    /// what comes of text that is no base64 is mostly no text, and of those others there are few.
+    runs: [HashMap<u64, usize, BuildHasherDefault<Mixed>>; 2],
     public: HashSet<u64, BuildHasherDefault<Mixed>>,
     count: usize,
 }
 
 impl Default for Secrets {
     fn default() -> Self {
-        let mut secrets = Self { runs: HashMap::default(), public: HashSet::default(), count: 0 };
+        let mut secrets = Self { runs: Default::default(), public: HashSet::default(), count: 0 };
         for beginning in BEGINNINGS {
             // One more character may be the same, with four bits of what comes next: text has these.
             for next in (2..8).map(|upper| upper << 4) {
@@ -71,14 +74,19 @@ impl Secrets {
 
     fn insert(&mut self, number: usize, secret: &[u8]) {
         for run in runs(secret) {
-            self.runs.entry(run).or_insert(number);
+            self.runs[kind_of(run)].entry(run).or_insert(number);
         }
     }
 
     /// Whose it is.
     pub(super) fn with(&self, run: u64) -> Option<usize> {
-        self.runs.get(&run).copied().filter(|_| !self.public.contains(&run))
+        self.runs[kind_of(run)].get(&run).copied().filter(|_| !self.public.contains(&run))
     }
+}
+
+/// 0 where all eight bytes are ASCII, else 1.
+fn kind_of(run: u64) -> usize {
+    usize::from(run & 0x8080_8080_8080_8080 != 0)
 }
 
 fn runs(bytes: &[u8]) -> impl Iterator<Item = u64> {
@@ -113,8 +121,7 @@ impl Hasher for Mixed {
     fn write_u64(&mut self, run: u64) {
         // Multiplying carries upwards alone; folding brings it down again.
         let wide = u128::from(run ^ self.0) * 0x9e37_79b9_7f4a_7c15;
-        let bytes = wide.to_be_bytes();
-        self.0 = runs(&bytes[..8]).chain(runs(&bytes[8..])).fold(0, |mixed, half| mixed ^ half);
+        self.0 = low_half(wide >> 64) ^ low_half(wide);
     }
 }
 

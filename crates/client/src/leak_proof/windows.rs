@@ -75,28 +75,26 @@ impl Base64 {
     /// end with its last bit, two before or four before need so many characters.
     const ENDS: [(u32, usize); 3] = [(0, 11), (2, 11), (4, 12)];
 
-    pub(super) fn push(&mut self, symbol: Symbol) -> impl Iterator<Item = Run> + use<> {
-        match sextet(symbol.byte) {
-            Some(sextet) => {
-                self.register = self.register << 6 | u128::from(sextet);
-                self.starts.push(symbol.at);
+    pub(super) fn push(&mut self, symbol: Symbol) -> [Option<Run>; 3] {
+        let Some(sextet) = sextet(symbol.byte) else {
+            // Lines of PEM and of mail go on.
+            if !matches!(symbol.byte, b'\r' | b'\n') {
+                *self = Self::default();
             }
-            // Lines of PEM and of mail.
-            None if matches!(symbol.byte, b'\r' | b'\n') => {}
-            None => *self = Self::default(),
-        }
-        let Self { register, starts } = *self;
-        let new = sextet(symbol.byte).is_some();
-        Self::ENDS.into_iter().filter(move |_| new).filter_map(move |(unused, characters)| {
-            let run = low_half(register >> unused);
-            starts.before(characters).map(|at| (run, at))
+            return [None; 3];
+        };
+        self.register = self.register << 6 | u128::from(sextet);
+        self.starts.push(symbol.at);
+        Self::ENDS.map(|(unused, characters)| {
+            let run = low_half(self.register >> unused);
+            self.starts.before(characters).map(|at| (run, at))
         })
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the rest is older")]
-const fn low_half(register: u128) -> u64 {
-    register as u64
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+pub(super) const fn low_half(wide: u128) -> u64 {
+    wide as u64
 }
 
 const fn sextet(character: u8) -> Option<u8> {
