@@ -69,6 +69,8 @@
 //!   and further parameters, and the requests that it signs. A secret that shares characters with
 //!   one of these is looked for by the others alone. What else may be seen, such as a JWT of the
 //!   app's own for its browser, is named with [`LeakProof::public`].
+//! - **An ID token that the browser is given to sign out with**, where the app asks for that
+//!   ([`ClientBuilder::id_token_hint`](crate::ClientBuilder::id_token_hint)): from then on.
 //! - **A code on its way in**: it comes in a URL, and is worth nothing after its use. From then on
 //!   it is looked for, so that a log of whole URLs fails.
 //! - **`state`, `nonce`, `code_challenge`, a `request_uri`**: the browser carries them.

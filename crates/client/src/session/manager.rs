@@ -194,6 +194,9 @@ impl Sessions {
         let record = record.filter(|record| record.key == *key.as_bytes());
         if let Some(record) = &record {
             self.taints.tokens(&record.tokens, record.proof_key.as_ref());
+            if let Some(token) = &record.id_token {
+                self.taints.secret("id_token", token);
+            }
         } else {
             tracing::warn!(session = %key.digest(), "a session that no key here can open");
         }
