@@ -60,6 +60,9 @@
 //!   signs, where that is asked for.
 //! - An API that wants the user to be authenticated better (RFC 9470) sends them to the login, and
 //!   back.
+//! - A front end that runs in the browser calls an API through the app, which adds the token:
+//!   [`Client::proxy`], with streams and WebSockets; [`Client::user_endpoint`] tells it who is signed
+//!   in.
 //! - A login that fails is tried again where that is safe, and otherwise told in plain words
 //!   ([`Cause::what_to_do`]).
 //!

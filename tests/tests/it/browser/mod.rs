@@ -3,5 +3,6 @@
 mod demo;
 mod device;
 mod driver;
+mod noticeboard;
 mod pages;
 mod requests;

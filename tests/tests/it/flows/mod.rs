@@ -4,6 +4,7 @@ mod account;
 mod authorization_details;
 mod backup;
 mod bad_input;
+mod bff;
 mod ciba;
 mod ciba_page;
 mod ciba_signed;

@@ -9,7 +9,8 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use super::program::{Keystile, PASSWORD, Process, QUICK_HASH, new_directory};
+use super::free_port;
+use super::program::{Keystile, PASSWORD, Process, QUICK_HASH, built_program, new_directory};
 
 const DEMO: &str = include_str!("../../../../apps/keystile/src/demo/keystile.toml");
 
@@ -23,8 +24,17 @@ pub(crate) fn web_app_registered(url: &str) -> String {
 
 /// The notebook's, and its API's.
 pub(crate) fn notebook_registered(app: &str, api: &str) -> String {
+    notes_registered("notebook", app, api)
+}
+
+/// The noticeboard's, and its API's.
+pub(crate) fn noticeboard_registered(app: &str, api: &str) -> String {
+    notes_registered("noticeboard", app, api)
+}
+
+fn notes_registered(client_id: &str, app: &str, api: &str) -> String {
     let scope = "openid profile offline_access notes:read notes:write";
-    let client = registered("notebook", app, scope);
+    let client = registered(client_id, app, scope);
     format!(
         r#"{client}
 [[apis]]
@@ -74,6 +84,35 @@ pub(crate) async fn start_example(
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     process
+}
+
+/// The noticeboard as a user starts it: an app, its API, and their authorization server.
+pub(crate) struct Noticeboard {
+    pub(crate) app: String,
+    pub(crate) api: String,
+    _processes: [Process; 2],
+    _server: Keystile,
+}
+
+impl Noticeboard {
+    pub(crate) async fn start() -> Self {
+        let (app, api) = (localhost(free_port()), localhost(free_port()));
+        let server = Keystile::start_with(&noticeboard_registered(&app, &api)).await;
+        let settings = [
+            ("ISSUER", server.issuer.as_str()),
+            ("CLIENT_ID", "noticeboard"),
+            ("CLIENT_SECRET", EXAMPLE_SECRET),
+            ("APP", &app),
+            ("API", &api),
+        ];
+        let start = async |name, url| {
+            let program = built_program("keystile-example-bff", name);
+            start_example(program, &server.directory, &settings, url).await
+        };
+        let processes =
+            [start("noticeboard-api", &api).await, start("noticeboard-app", &app).await];
+        Self { app, api, _processes: processes, _server: server }
+    }
 }
 
 /// The address of a port of this machine.

@@ -19,6 +19,7 @@ mod previous;
 mod program;
 mod reader;
 mod relying_party;
+mod wire;
 
 pub(crate) use app::{App, ErrorAnswer, Tokens, claims, form, tokens};
 pub(crate) use browser::{Browser, Page};
@@ -29,7 +30,8 @@ pub(crate) use demo::Demo;
 pub(crate) use device::{DEVICE_CODE, DEVICES, Device, enter};
 pub(crate) use documents::{Document, Documents};
 pub(crate) use example::{
-    EXAMPLE_SECRET, Serving, localhost, notebook_registered, start_example, web_app_registered,
+    EXAMPLE_SECRET, Noticeboard, Serving, localhost, notebook_registered, noticeboard_registered,
+    start_example, web_app_registered,
 };
 pub(crate) use keys::{ClientKey, jwks, now};
 pub(crate) use keystile_test_postgres::{free_port, free_ports};
@@ -43,3 +45,4 @@ pub(crate) use program::{
 };
 pub(crate) use reader::{Reader, header, published, verified};
 pub(crate) use relying_party::{RelyingParty, approved};
+pub(crate) use wire::Wire;
