@@ -9,9 +9,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool prints")]
 
 mod app;
-mod browser;
 mod config;
-mod form;
 mod settings;
 mod steps;
 mod tls;
@@ -19,8 +17,8 @@ mod tls;
 use std::error::Error;
 use std::process::ExitCode;
 
-use browser::{Browser, Page};
 use keystile_client::Client;
+use keystile_test_browser::{Browser, Page};
 use settings::Settings;
 use steps::{Start, Step, start, steps};
 
@@ -62,7 +60,8 @@ async fn run() -> Result<String, Box<dyn Error>> {
     let client = settings.client().await?;
     client.discover().await?;
     let certificate = app::serve(&client, &settings).await?;
-    let browser = Browser::new(&settings, certificate)?;
+    let trusted: Vec<_> = settings.certificates().into_iter().chain([certificate]).collect();
+    let browser = Browser::new(&trusted)?;
     let mut done = vec!["started"];
     for &step in steps(&settings.module) {
         take(step, &browser, &client, &settings).await?;
@@ -77,13 +76,14 @@ async fn take(
     client: &Client,
     settings: &Settings,
 ) -> Result<(), Box<dyn Error>> {
+    let visit = async |path: &str| browser.visit(&format!("{}{path}", settings.app_url)).await;
     let page = match step {
-        Step::SignIn => browser.visit("/login?return_to=/me").await?,
-        Step::SignInAgain => browser.visit("/login?return_to=/me&prompt=login").await?,
-        Step::Refresh => browser.visit("/refresh").await?,
-        Step::AskAgain => browser.visit("/userinfo").await?,
-        Step::CallApi => browser.visit("/api").await?,
-        Step::SignOut => browser.press(browser.visit("/").await?).await?,
+        Step::SignIn => visit("/login?return_to=/me").await?,
+        Step::SignInAgain => visit("/login?return_to=/me&prompt=login").await?,
+        Step::Refresh => visit("/refresh").await?,
+        Step::AskAgain => visit("/userinfo").await?,
+        Step::CallApi => visit("/api").await?,
+        Step::SignOut => browser.fill(&visit("/").await?, &[]).await?,
     };
     expect(page, step, client, settings)
 }
@@ -99,10 +99,9 @@ fn expect(
         Step::SignOut => client.post_logout_redirect_uri(),
         other => format!("{}{}", settings.app_url, other.path()),
     };
-    // A code may stand behind it.
-    let address = page.url.split('?').next().unwrap_or_default();
-    if address == landing && page.status == 200 {
+    if page.address() == landing && page.status == 200 {
         return Ok(());
     }
-    Err(format!("instead of {}: {address} {} {}", step.words(), page.status, page.title()).into())
+    let (address, title) = (page.address(), page.title());
+    Err(format!("instead of {}: {address} {} {title}", step.words(), page.status).into())
 }

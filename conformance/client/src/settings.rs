@@ -174,7 +174,7 @@ impl Settings {
         Ok(())
     }
 
-    fn certificates(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn certificates(&self) -> Vec<Vec<u8>> {
         self.root_certificate.clone().into_iter().collect()
     }
 
