@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keystile_protocol::seal::{MasterKey, MasterKeySource, MasterKeys};
+use keystile_protocol::seal::{LastRead, MasterKey, MasterKeySource, MasterKeys, News};
 
 use crate::entropy::random;
 use crate::private_file;
@@ -90,48 +90,35 @@ impl Origin {
 /// A file of master keys that may change.
 struct Watched {
     path: PathBuf,
-    last: Mutex<Last>,
-}
-
-struct Last {
-    looked_at: Instant,
-    keys: Vec<MasterKey>,
-    trouble: Option<String>,
+    /// When it was looked at, and what was read.
+    last: Mutex<(Instant, LastRead)>,
 }
 
 impl Watched {
     fn new(path: PathBuf, keys: Vec<MasterKey>) -> Self {
-        let last = Last { looked_at: Instant::now(), keys, trouble: None };
-        Self { path, last: Mutex::new(last) }
+        Self { path, last: Mutex::new((Instant::now(), LastRead::of(keys))) }
     }
 }
 
 impl MasterKeySource for Watched {
     fn reread(&self) -> Option<Vec<MasterKey>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.looked_at.elapsed() < AGAIN_AFTER {
+        let (looked_at, last) = &mut *last;
+        if looked_at.elapsed() < AGAIN_AFTER {
             return None;
         }
-        last.looked_at = Instant::now();
+        *looked_at = Instant::now();
         let read = from_file(&self.path).and_then(|keys| {
             keys.ok_or_else(|| Refusal::new(format!("there is no {}", self.path.display())))
         });
-        match read {
-            Ok(keys) => {
-                last.trouble = None;
-                if keys == last.keys {
-                    return None;
-                }
+        match last.read_again(read.map_err(|problem| problem.words().to_owned())) {
+            News::None => None,
+            News::Keys(keys) => {
                 tracing::info!(keys = ?keys, "the master keys have changed");
-                last.keys.clone_from(&keys);
                 Some(keys)
             }
-            Err(problem) => {
-                if last.trouble.as_deref() != Some(problem.words()) {
-                    let problem = problem.words();
-                    tracing::error!("the master keys stay those that were read before: {problem}");
-                    last.trouble = Some(problem.to_owned());
-                }
+            News::Trouble(problem) => {
+                tracing::error!("the master keys stay those that were read before: {problem}");
                 None
             }
         }

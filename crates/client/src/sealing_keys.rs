@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use keystile_protocol::seal::{MasterKey, MasterKeySource, MasterKeys};
+use keystile_protocol::seal::{LastRead, MasterKey, MasterKeySource, MasterKeys, News};
 
 use crate::entropy::random;
 use crate::key_file;
@@ -31,7 +31,7 @@ pub(crate) fn of_file(path: &Path) -> io::Result<MasterKeys> {
         Ok(format!("{HEADER}{}\n", key.word()).into_bytes())
     };
     let keys = parse(key_file::read_or_make(path, AT_MOST, make)?)?;
-    let last = Mutex::new(Last { looked_at: Instant::now(), keys: keys.clone() });
+    let last = Mutex::new((Instant::now(), LastRead::of(keys.clone())));
     let watched = Watched { path: path.to_owned(), last };
     Ok(MasterKeys::with_source(keys, Box::new(watched)))
 }
@@ -54,30 +54,27 @@ fn parse(bytes: Vec<u8>) -> io::Result<Vec<MasterKey>> {
 /// A file that may change.
 struct Watched {
     path: PathBuf,
-    last: Mutex<Last>,
-}
-
-struct Last {
-    looked_at: Instant,
-    keys: Vec<MasterKey>,
+    /// When it was looked at, and what was read.
+    last: Mutex<(Instant, LastRead)>,
 }
 
 impl MasterKeySource for Watched {
     fn reread(&self) -> Option<Vec<MasterKey>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.looked_at.elapsed() < AGAIN_AFTER {
+        let (looked_at, last) = &mut *last;
+        if looked_at.elapsed() < AGAIN_AFTER {
             return None;
         }
-        last.looked_at = Instant::now();
+        *looked_at = Instant::now();
         let path = self.path.display();
-        match key_file::read(&self.path, AT_MOST).and_then(parse) {
-            Ok(keys) if keys == last.keys => None,
-            Ok(keys) => {
+        let read = key_file::read(&self.path, AT_MOST).and_then(parse);
+        match last.read_again(read.map_err(|error| error.to_string())) {
+            News::None => None,
+            News::Keys(keys) => {
                 tracing::info!(?keys, %path, "the keys of sessions have changed");
-                last.keys.clone_from(&keys);
                 Some(keys)
             }
-            Err(error) => {
+            News::Trouble(error) => {
                 let what = "the keys of sessions stay those that were read before";
                 tracing::error!(%error, %path, "{what}");
                 None

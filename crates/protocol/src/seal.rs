@@ -6,6 +6,7 @@
 //! epoch are authenticated with the text, so that a code cannot be opened as an interaction, at
 //! another issuer, or after the store went back in time.
 
+mod last_read;
 mod masters;
 mod written;
 
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::encoding::{base64url, from_base64url, hmac_of};
 use crate::time::Timestamp;
 
+pub use last_read::{LastRead, News};
 pub use masters::{MasterKey, MasterKeySource, MasterKeys};
 pub use written::NotMasterKeys;
 
