@@ -1,5 +1,5 @@
-//! Whole apps under the leak proof of the client crate: the demo and the examples, with everything
-//! that a user can do there. They run in the test's process, so that the proof knows their secrets
+//! Whole apps under the leak proof of the client crate: the demo and the examples (`bff.rs` has one
+//! more), with everything that a user can do there. They run in the test's process, so that the proof knows their secrets
 //! and sees their log.
 
 use std::future::Future;
@@ -29,7 +29,11 @@ mod notebook_app;
 mod notebook_api;
 
 /// Uses an app under a proof, which has to see as much as that at least: secrets and answers.
-async fn watched(proof: &LeakProof, at_least: (usize, u64), using: impl Future<Output = ()>) {
+pub(super) async fn watched(
+    proof: &LeakProof,
+    at_least: (usize, u64),
+    using: impl Future<Output = ()>,
+) {
     let log = fmt().with_max_level(tracing::Level::TRACE).with_writer(proof.log(std::io::sink));
     let log = tracing::subscriber::set_default(log.finish());
     tracing::info!("the log is watched");
