@@ -61,7 +61,6 @@ impl Authority {
                 *known = keys;
             }
         }
-        self.recognised.forget();
         Ok(self.keys())
     }
 

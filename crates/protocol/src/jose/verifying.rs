@@ -71,6 +71,30 @@ impl<'a> SignedToken<'a> {
         keys: &KeySet,
         allowed: &[Algorithm],
     ) -> Result<C, JoseError> {
+        let mut candidates = self.candidates(keys, allowed)?;
+        if !candidates.any(|key| key.verify(self.algorithm, self.signed, &self.signature)) {
+            return Err(JoseError::Signature);
+        }
+        self.claims()
+    }
+
+    /// Reads the claims of a token that was verified with these keys before, or signed with one of
+    /// them: the same but for the signature.
+    pub fn verified_before<C: DeserializeOwned>(
+        &self,
+        keys: &KeySet,
+        allowed: &[Algorithm],
+    ) -> Result<C, JoseError> {
+        self.candidates(keys, allowed).map(drop)?;
+        self.claims()
+    }
+
+    /// The keys of the set that may have signed; one at least.
+    fn candidates<'k>(
+        &self,
+        keys: &'k KeySet,
+        allowed: &[Algorithm],
+    ) -> Result<impl Iterator<Item = &'k VerifyingKey>, JoseError> {
         if !allowed.contains(&self.algorithm) {
             return Err(JoseError::Algorithm(self.algorithm.as_str().into()));
         }
@@ -82,10 +106,7 @@ impl<'a> SignedToken<'a> {
             let kid = self.header.kid.as_deref().unwrap_or("(none named)");
             return Err(JoseError::UnknownKey(shown(kid)));
         }
-        if !candidates.any(|key| key.verify(self.algorithm, self.signed, &self.signature)) {
-            return Err(JoseError::Signature);
-        }
-        self.claims()
+        Ok(candidates)
     }
 
     /// Verifies with one key and reads the claims.

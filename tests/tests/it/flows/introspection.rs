@@ -95,6 +95,27 @@ async fn a_signed_answer_is_no_access_token_and_no_id_token_rfc_9701_8_1() {
     assert_eq!(page.query("error").as_deref(), Some("invalid_request"));
 }
 
+/// Tokens that were signed by this very process are recognised, seen before or not.
+#[tokio::test]
+async fn an_altered_signature_is_refused_before_the_first_use_of_the_token_and_after() {
+    let server = server().await;
+    let (app, by) = (server.app(), api(&server, "plain-api"));
+    let machine = api(&server, "stranger");
+    let of_user = app.tokens(&mut Browser::new()).await;
+    let of_machine = machine.token(&[("grant_type", "client_credentials")]).await.unwrap();
+    for (token, asker) in [(of_user.access_token(), &by), (of_machine.access_token(), &machine)] {
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let first = if signature.starts_with('A') { "B" } else { "A" };
+        let altered = format!("{signed}.{first}{}", &signature[1..]);
+        for _ in 0..2 {
+            assert_eq!(asker.introspect(&altered).await, json!({ "active": false }));
+            assert_eq!(app.userinfo(&altered).await.0, 401);
+            assert_eq!(asker.introspect(token).await["active"], true);
+        }
+    }
+    assert_eq!(app.userinfo(of_user.access_token()).await.0, 200);
+}
+
 #[tokio::test]
 async fn errors_stay_json_and_the_metadata_say_what_works_rfc_9701_7() {
     let server = server().await;

@@ -132,6 +132,7 @@ async fn a_key_is_retired_when_it_has_a_successor() {
     let node = server.another_node().await;
     let app = server.app().with_scope("openid offline_access");
     let before = app.tokens(&mut Browser::new()).await;
+    let unused = app.tokens(&mut Browser::new()).await;
     let old = signer(&before);
     for more in [&[][..], &["--compromised"]] {
         let refused = run(&server, &[&["key", "retire", &old], more].concat()).unwrap_err();
@@ -160,6 +161,7 @@ async fn a_key_is_retired_when_it_has_a_successor() {
         until("unpublished", async || !kids(url.clone()).await.contains(&old)).await;
     }
     until("refused", async || app.userinfo(before.access_token()).await.0 == 401).await;
+    assert_eq!(app.userinfo(unused.access_token()).await.0, 401, "seen for the first time");
     let after = app.refresh(before.refresh_token()).await.expect("grants live on");
     assert_eq!(app.userinfo(after.access_token()).await.0, 200);
 }

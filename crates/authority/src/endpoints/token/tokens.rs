@@ -169,7 +169,12 @@ impl Authority {
     ) -> Result<String, EndpointError> {
         let claims = mint::access_token_claims(token, &self.policy.issuer, now);
         match self.policy.token_form(claims.aud.iter()) {
-            TokenForm::Jwt => Ok(mint::access_token(&claims, &self.keys())?),
+            TokenForm::Jwt => {
+                let keys = self.keys();
+                let token = mint::access_token(&claims, &keys)?;
+                self.recognised.note_signed(&token, keys.load());
+                Ok(token)
+            }
             TokenForm::Opaque => {
                 Ok(opaque_token::seal(&claims, &self.seals, now, self.entropy.bytes()))
             }
