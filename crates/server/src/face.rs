@@ -10,6 +10,7 @@ use crate::cookies::CookieNames;
 use crate::incidents::Incidents;
 use crate::pages::{Brand, Pages, PagesError};
 use crate::proxy::ProxySettings;
+use crate::turns::Turns;
 
 /// What every handler shares.
 pub(crate) struct Face {
@@ -20,6 +21,8 @@ pub(crate) struct Face {
     pub(crate) incidents: Incidents,
     /// Places for requests whose bodies do not come with their heads.
     pub(crate) slow_bodies: Semaphore,
+    /// Whose turn it is among pages.
+    pub(crate) turns: Turns,
     /// The metadata document, made once.
     pub(crate) metadata: axum::body::Bytes,
 }
@@ -41,6 +44,7 @@ impl Face {
             proxy: settings.proxy.clone(),
             incidents: Incidents::start(Arc::clone(&authority)),
             slow_bodies: Semaphore::new((settings.limits.concurrent_requests / 2).max(1)),
+            turns: Turns::here(),
             metadata: metadata.into(),
             pages,
             authority,

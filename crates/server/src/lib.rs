@@ -18,6 +18,7 @@ mod qr;
 mod received;
 mod respond;
 mod routes;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use crate::handlers::{
     pages, registration, requests, userinfo,
 };
 use crate::limits::{self, Bounded};
-use crate::{FaceLimits, Routers};
+use crate::{FaceLimits, Routers, turns};
 
 pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
     let (of_clients, of_browsers) =
@@ -21,7 +21,6 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
 
     let for_browsers = Router::new()
         .route("/", get(pages::home))
-        .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/login", get(pages::resume_sign_in).post(pages::sign_in))
         .route("/sign-up", get(pages::begin_sign_up).post(pages::sign_up))
         .route("/consent", get(pages::resume_consent).post(pages::consent))
@@ -33,6 +32,8 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
         .route("/logos/{name}", get(logos::get))
         .route("/requests", get(requests::get).post(requests::post))
         .route("/errors/{code}", get(errors::help))
+        .layer(from_fn_with_state(SharedFace::clone(&face), turns::in_turn))
+        .route("/authorize", get(authorize::get).post(authorize::post))
         .method_not_allowed_fallback(errors::page_method_not_allowed);
 
     let for_clients = Router::new()

@@ -9,7 +9,12 @@ use crate::received::{FromBrowser, PageForm};
 use crate::respond::{self, Place};
 
 pub(crate) async fn get(State(face): State<SharedFace>, from: FromBrowser) -> Response {
-    let answer = face.authority.authorize(from.params(), &from.browser).await;
+    let asked = || face.authority.authorize(from.params(), &from.browser);
+    let answer = match &from.browser.session {
+        // Likely without a page: an app waits for its code.
+        Some(_) => asked().await,
+        None => face.turns.take(asked()).await,
+    };
     respond::answer(&face, &from, answer, Place::Elsewhere)
 }
 
