@@ -20,13 +20,19 @@ use crate::memory::Memory;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Set on each connection, whatever the role or the database say. A stronger durability than `on`
-/// is left alone. The planner knows our statements by heart: compiling them costs more than it saves.
+/// is left alone. The planner knows our statements by heart: compiling them costs more than it saves,
+/// and so does planning them each time. Nearly all of them find rows by their keys, and a plan that
+/// is made while a table is small must do so too, since it is used when the table is large.
 const SET_UP: &str = "
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET statement_timeout = '10s';
     SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '10s';
     SET jit = off;
+    SET plan_cache_mode = force_generic_plan;
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
     SELECT set_config('synchronous_commit',
                       CASE current_setting('synchronous_commit')
                       WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false);
