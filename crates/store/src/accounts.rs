@@ -8,7 +8,7 @@ use keystile_protocol::Timestamp;
 use crate::statements::{Fields, Statements, params, to_json};
 use crate::{logout_messages, sessions};
 
-fn read(row: &mut Fields<'_>) -> Stored<Account> {
+pub(crate) fn read(row: &mut Fields<'_>) -> Stored<Account> {
     Ok(Account {
         id: AccountId::from_bytes(row.array()?),
         username: row.text()?,
@@ -22,9 +22,17 @@ fn read_credentials(row: &mut Fields<'_>) -> Stored<Credentials> {
     Ok(Credentials { account: read(row)?, password_hash: row.maybe_text()? })
 }
 
+/// An account, for [`read`].
+macro_rules! found {
+    ($id:literal) => {
+        concat!("SELECT id, username, enabled, valid_from, claims FROM accounts WHERE id = ", $id)
+    };
+}
+
+pub(crate) use found;
+
 pub(crate) async fn find(db: &mut impl Statements, id: &AccountId) -> Stored<Option<Account>> {
-    let sql = "SELECT id, username, enabled, valid_from, claims FROM accounts WHERE id = $1";
-    db.row(sql, params![id], read).await
+    db.row(found!("$1"), params![id], read).await
 }
 
 pub(crate) async fn credentials(

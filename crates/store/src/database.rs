@@ -3,19 +3,22 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use keystile_authority::decisions::{Redeemed, Redemption};
-use keystile_authority::ports::Stored;
-use keystile_protocol::Timestamp;
+use keystile_authority::decisions::{Redeemed, Redemption, Rotated, Rotation};
+use keystile_authority::ids::{AccountId, GrantId};
+use keystile_authority::ports::{SessionHandle, Stored};
+use keystile_authority::records::{Account, GrantNow, Situation};
+use keystile_protocol::{ClientId, Timestamp};
 use tokio::time::timeout_at;
 
-use crate::grants;
 use crate::memory::Memory;
 use crate::meta::{self, Marks};
+use crate::postgres::questions::{AccountAsked, GrantAsked, SituationAsked};
 use crate::postgres::tries::{Manner, Sent};
 use crate::postgres::{self, Postgres};
 use crate::sqlite::{self, Sqlite};
 use crate::statements::{Fields, Statements, Turn, Value};
 use crate::sweep::Cursor;
+use crate::{accounts, grants, sessions};
 
 /// `authority`'s store and registry in a database. Clones are the same store.
 #[derive(Clone)]
@@ -179,7 +182,59 @@ impl Database {
             Backend::Sqlite(_) => {
                 self.write_again(async move |db| grants::redeem(db, &redemption).await).await
             }
-            Backend::Postgres(postgres) => Box::pin(postgres.redeem(redemption)).await,
+            Backend::Postgres(postgres) => Box::pin(postgres.together(redemption)).await,
+        }
+    }
+
+    /// Moves a refresh token's counter, if it is still where it was.
+    pub(crate) async fn rotate_if_unmoved(&self, rotation: Rotation) -> Stored<Rotated> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => {
+                self.write_statement(async move |db| grants::rotate(db, rotation).await).await
+            }
+            Backend::Postgres(postgres) => Box::pin(postgres.together(rotation)).await,
+        }
+    }
+
+    /// A grant and its life.
+    pub(crate) async fn find_grant(
+        &self,
+        id: &GrantId,
+        jti: Option<&str>,
+        now: Timestamp,
+    ) -> Stored<Option<GrantNow>> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => self.read(async |db| grants::find(db, id, jti, now).await).await,
+            Backend::Postgres(postgres) => {
+                let jti = jti.map(str::to_owned);
+                Box::pin(postgres.together(GrantAsked { id: *id, jti, now })).await
+            }
+        }
+    }
+
+    /// An account.
+    pub(crate) async fn find_account(&self, id: &AccountId) -> Stored<Option<Account>> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => self.read(async |db| accounts::find(db, id).await).await,
+            Backend::Postgres(postgres) => Box::pin(postgres.together(AccountAsked(*id))).await,
+        }
+    }
+
+    /// Who is signed in, and what they allowed the client.
+    pub(crate) async fn find_situation(
+        &self,
+        handle: &SessionHandle,
+        client: Option<&ClientId>,
+        now: Timestamp,
+    ) -> Stored<Situation> {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => {
+                self.read(async |db| sessions::situation(db, handle, client, now).await).await
+            }
+            Backend::Postgres(postgres) => {
+                let (handle, client) = (handle.clone(), client.cloned());
+                Box::pin(postgres.together(SituationAsked { handle, client, now })).await
+            }
         }
     }
 

@@ -14,54 +14,101 @@ use crate::{sessions, used_once};
 /// Whether the grant `g`, which may be a row or about to become one, hangs on nothing that has
 /// ended. Logout, a changed password and a withdrawn consent are asked about here, at each use,
 /// and write nothing to grants.
+///
+/// `LIMIT 1 OFFSET 0` keeps PostgreSQL from reading a whole table for many grants: a plan that was
+/// made while the table was small is used when it is not any more.
 macro_rules! alive {
     ($now:literal) => {
         concat!(
             "EXISTS (SELECT 1 FROM accounts a
-                     WHERE a.id = g.account AND a.enabled = 1 AND a.valid_from <= g.approved_at)
+                     WHERE a.id = g.account AND a.enabled = 1 AND a.valid_from <= g.approved_at
+                     LIMIT 1 OFFSET 0)
              AND EXISTS (SELECT 1 FROM clients c
                          WHERE c.id = g.client AND c.enabled = 1
-                           AND c.registration = g.registration)
+                           AND c.registration = g.registration
+                         LIMIT 1 OFFSET 0)
              AND NOT EXISTS (SELECT 1 FROM consents k
                              WHERE k.account = g.account AND k.client = g.client
-                               AND k.valid_from > g.approved_at)
+                               AND k.valid_from > g.approved_at
+                             LIMIT 1 OFFSET 0)
              AND (g.offline = 1
                   OR EXISTS (SELECT 1 FROM sessions s
                              WHERE s.id = g.session AND s.ended_at IS NULL
                                AND s.expires_at > ",
             $now,
-            "))"
+            " LIMIT 1 OFFSET 0))"
         )
     };
 }
 
 pub(crate) use alive;
 
+/// Redeems what is in `from`, which names the columns of `g` that [`alive!`] asks for. `values` are
+/// those of the columns from `sid` on; `last` ends the `SELECT`. Answers with rows for
+/// [`read_redeemed`].
+///
 /// One statement, so that parallel redemptions cannot miss each other: whoever comes second sees
 /// the first one's `redemption` and has revoked the grant by the time it sees it. The epoch is
 /// asked here too: a code may have been opened just before a promotion and come here just after.
-const REDEEM: &str = concat!(
-    "INSERT INTO grants (id, redemption, account, client, registration, session, sid, offline,
-                         scope, resources, auth_time, methods, approved_at, created_at, expires_at,
-                         keep_until, salt, claims, dpop_key, approval, certificate,
-                         authorization_details, generation, rotated_at, last_used)
-     SELECT $1, $2, g.account, g.client, g.registration, g.session, $6, g.offline, $8, $9, $10,
-            $11, g.approved_at, $13, $14, $15, $16, $17, $18, $19, $20, $21, 0, $13, $13
-     FROM (SELECT $3 AS account, $4 AS client,
-                  (SELECT r.registration FROM clients r WHERE r.id = $4) AS registration,
-                  $5 AS session, $7 AS offline, $12 AS approved_at) g
-     WHERE (CAST($22 AS BIGINT) IS NULL
-            OR $22 = (SELECT e.value FROM meta e WHERE e.name = 'epoch')
-            OR EXISTS (SELECT 1 FROM grants o WHERE o.id = $1 AND o.redemption = $2))
-       AND ",
-    alive!("$13"),
-    " ON CONFLICT (id) DO UPDATE
-      SET revoked_at = CASE WHEN grants.redemption = excluded.redemption
-                              OR grants.approval IS DISTINCT FROM excluded.approval
-                       THEN grants.revoked_at
-                       ELSE COALESCE(grants.revoked_at, excluded.created_at) END
-      RETURNING redemption, revoked_at,
-                CASE WHEN approval IS DISTINCT FROM $19 THEN 1 ELSE 0 END"
+macro_rules! redeeming {
+    (
+        id: $id:literal, redemption: $redemption:literal, created_at: $created_at:literal,
+        epoch: $epoch:literal, values: $values:literal, from: $from:literal, last: $last:literal
+    ) => {
+        concat!(
+            "INSERT INTO grants (id, redemption, created_at, rotated_at, last_used, generation,
+                                 account, client, registration, session, offline, approved_at,
+                                 sid, scope, resources, auth_time, methods, expires_at, keep_until,
+                                 salt, claims, dpop_key, approval, certificate,
+                                 authorization_details)
+             SELECT ",
+            $id,
+            ", ",
+            $redemption,
+            ", ",
+            $created_at,
+            ", ",
+            $created_at,
+            ", ",
+            $created_at,
+            ", 0, g.account, g.client, g.registration, g.session, g.offline, g.approved_at, ",
+            $values,
+            " FROM ",
+            $from,
+            " WHERE (",
+            $epoch,
+            " IS NULL OR ",
+            $epoch,
+            " = (SELECT e.value FROM meta e WHERE e.name = 'epoch')
+                OR EXISTS (SELECT 1 FROM grants o WHERE o.id = ",
+            $id,
+            " AND o.redemption = ",
+            $redemption,
+            " LIMIT 1 OFFSET 0)) AND ",
+            $crate::grants::alive!($created_at),
+            $last,
+            " ON CONFLICT (id) DO UPDATE
+              SET revoked_at = CASE WHEN grants.redemption = excluded.redemption
+                                      OR grants.approval IS DISTINCT FROM excluded.approval
+                               THEN grants.revoked_at
+                               ELSE COALESCE(grants.revoked_at, excluded.created_at) END
+              RETURNING id, redemption, revoked_at, approval"
+        )
+    };
+}
+
+pub(crate) use redeeming;
+
+const REDEEM: &str = redeeming!(
+    id: "$1",
+    redemption: "$2",
+    created_at: "$13",
+    epoch: "CAST($22 AS BIGINT)",
+    values: "$6, $8, $9, $10, $11, $14, $15, $16, $17, $18, $19, $20, $21",
+    from: "(SELECT $3 AS account, $4 AS client,
+                   (SELECT r.registration FROM clients r WHERE r.id = $4) AS registration,
+                   $5 AS session, $7 AS offline, $12 AS approved_at) g",
+    last: ""
 );
 
 /// A commit in doubt may be sent again: the same `redemption` finds its own row and is Done.
@@ -71,9 +118,9 @@ pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored
     }
     let row = NewGrant::new(new)?;
     let found = db.row(REDEEM, &row.values(), read_redeemed).await?;
-    let redeemed = redeemed(new, found);
+    let redeemed = redeemed(new, found.as_ref());
     match redeemed {
-        Redeemed::Ended => revoke_redeemed(db, &new.grant, new.approval, new.created_at).await?,
+        Redeemed::Ended => revoke_born_dead(db, new).await?,
         Redeemed::Done if new.first_in_session => {
             sessions::list_client(db, &new.session, &new.client).await?;
         }
@@ -82,20 +129,36 @@ pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored
     Ok(redeemed)
 }
 
-/// Whose row there is, whether it is revoked, and whether it is of another approval.
-pub(crate) type Found = ([u8; 16], Option<i64>, bool);
+/// What was not born, since it would be dead, revokes what the same code gave before.
+pub(crate) async fn revoke_born_dead(db: &mut impl Statements, new: &Redemption) -> Stored<()> {
+    revoke_redeemed(db, &new.grant, new.approval, new.created_at).await
+}
 
-/// Reads the columns of [`Found`].
+/// A row of [`redeeming!`].
+pub(crate) struct Found {
+    pub(crate) grant: GrantId,
+    redemption: [u8; 16],
+    revoked_at: Option<i64>,
+    approval: Option<[u8; 16]>,
+}
+
 pub(crate) fn read_redeemed(row: &mut Fields<'_>) -> Stored<Found> {
-    Ok((row.array()?, row.maybe_int()?, row.flag()?))
+    Ok(Found {
+        grant: GrantId::from_bytes(row.array()?),
+        redemption: row.array()?,
+        revoked_at: row.maybe_int()?,
+        approval: row.maybe_array()?,
+    })
 }
 
 /// What a row means, or that there is none since it would be born dead.
-pub(crate) fn redeemed(new: &Redemption, found: Option<Found>) -> Redeemed {
+pub(crate) fn redeemed(new: &Redemption, found: Option<&Found>) -> Redeemed {
     match found {
         None => Redeemed::Ended,
-        Some((_, _, true)) => Redeemed::Taken,
-        Some((redemption, None, _)) if redemption == new.redemption => Redeemed::Done,
+        Some(found) if found.approval != new.approval => Redeemed::Taken,
+        Some(found) if found.redemption == new.redemption && found.revoked_at.is_none() => {
+            Redeemed::Done
+        }
         Some(_) => Redeemed::Replayed,
     }
 }
@@ -158,18 +221,29 @@ impl<'r> NewGrant<'r> {
     }
 }
 
-const FIND: &str = concat!(
-    "SELECT g.id, g.account, g.client, g.offline, g.session, g.sid, g.scope, g.resources,
-            g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used, g.salt,
-            COALESCE(g.claims, '{}'),
-            g.dpop_key, g.certificate, COALESCE(g.authorization_details, '[]'),
-            CASE WHEN g.successor = g.generation THEN g.predecessor ELSE g.generation - 1 END,
-            CASE WHEN g.revoked_at IS NULL AND ",
-    alive!("$2"),
-    " THEN 1 ELSE 0 END,
-            CASE WHEN EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti = $3) THEN 1 ELSE 0 END
-     FROM grants g WHERE g.id = $1"
-);
+/// A grant and its life, for [`read`].
+macro_rules! found {
+    ($id:literal, $now:literal, $jti:literal) => {
+        concat!(
+            "SELECT g.id, g.account, g.client, g.offline, g.session, g.sid, g.scope, g.resources,
+                    g.auth_time, g.methods, g.expires_at, g.generation, g.rotated_at, g.last_used,
+                    g.salt, COALESCE(g.claims, '{}'), g.dpop_key, g.certificate,
+                    COALESCE(g.authorization_details, '[]'),
+                    CASE WHEN g.successor = g.generation THEN g.predecessor
+                         ELSE g.generation - 1 END,
+                    CASE WHEN g.revoked_at IS NULL AND ",
+            $crate::grants::alive!($now),
+            " THEN 1 ELSE 0 END,
+                    CASE WHEN EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti = ",
+            $jti,
+            ") THEN 1 ELSE 0 END
+             FROM grants g WHERE g.id = ",
+            $id
+        )
+    };
+}
+
+pub(crate) use found;
 
 pub(crate) async fn find(
     db: &mut impl Statements,
@@ -177,10 +251,10 @@ pub(crate) async fn find(
     jti: Option<&str>,
     now: Timestamp,
 ) -> Stored<Option<GrantNow>> {
-    db.row(FIND, params![id, now, jti], read).await
+    db.row(found!("$1", "$2", "$3"), params![id, now, jti], read).await
 }
 
-fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
+pub(crate) fn read(row: &mut Fields<'_>) -> Stored<GrantNow> {
     let id = GrantId::from_bytes(row.array()?);
     let account = AccountId::from_bytes(row.array()?);
     let client = row.checked::<ClientId>()?;
@@ -234,12 +308,43 @@ pub(crate) async fn revoke_redeemed(
     db.execute(sql, params![id, now, approval.as_ref()]).await.map(drop)
 }
 
-pub(crate) async fn rotate(db: &mut impl Statements, rotation: Rotation) -> Stored<Rotated> {
-    let sql = "UPDATE grants SET generation = $3, rotated_at = $4, last_used = $4, \
-                                 predecessor = $5, successor = $3 \
-               WHERE id = $1 AND generation = $2 AND revoked_at IS NULL";
+/// Moves a counter that is still where it was.
+macro_rules! rotating {
+    (
+        from: $from:literal, to: $to:literal, at: $at:literal, presented: $presented:literal,
+        last: $last:literal
+    ) => {
+        concat!(
+            "UPDATE grants SET generation = ",
+            $to,
+            ", successor = ",
+            $to,
+            ", predecessor = ",
+            $presented,
+            ", rotated_at = ",
+            $at,
+            ", last_used = ",
+            $at,
+            " ",
+            $last,
+            " AND generation = ",
+            $from,
+            " AND revoked_at IS NULL"
+        )
+    };
+}
+
+pub(crate) use rotating;
+
+/// The parameters of [`rotating!`], behind the grant.
+pub(crate) fn rotation_values(rotation: &Rotation) -> [Value<'_>; 5] {
     let Rotation { grant, from, to, presented, at, .. } = rotation;
-    match db.execute(sql, params![&grant, from, to, at, presented]).await? {
+    *params![grant, *from, *to, *at, *presented]
+}
+
+pub(crate) async fn rotate(db: &mut impl Statements, rotation: Rotation) -> Stored<Rotated> {
+    let sql = rotating!(from: "$2", to: "$3", at: "$4", presented: "$5", last: "WHERE id = $1");
+    match db.execute(sql, &rotation_values(&rotation)).await? {
         0 => Ok(Rotated::Changed),
         _ => Ok(Rotated::Done),
     }

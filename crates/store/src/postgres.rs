@@ -12,13 +12,15 @@ mod connection;
 mod connector;
 pub(crate) mod db;
 mod epoch;
+mod gatherer;
 mod identity;
 mod lines;
 mod migrate;
 mod pool;
+pub(crate) mod questions;
 pub(crate) mod reading;
-mod redeemer;
 mod redemptions;
+mod rotations;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -29,7 +31,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keystile_authority::decisions::{Redeemed, Redemption};
 use keystile_authority::ports::{StoreError, Stored};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
@@ -38,10 +39,10 @@ use tokio::time::Instant;
 use crate::memory::Memory;
 use crate::migrations::MigrationPlan;
 use connector::Connector;
+use gatherer::{Gathered, Gatherers, Gathering};
 use lines::Lines;
 use pool::Connections;
 use reading::Reading;
-use redeemer::Redeemer;
 use tries::{Manner, Tries};
 
 pub use address::Address;
@@ -108,7 +109,7 @@ pub enum OpenError {
 
 pub(crate) struct Postgres {
     ways: Arc<Ways>,
-    redeemer: Redeemer,
+    gatherers: Gatherers,
     room: Arc<Semaphore>,
     size: usize,
     watch: AbortHandle,
@@ -147,10 +148,15 @@ impl Postgres {
         // The first connection learns what the store says of itself.
         ways.reading.take(ways.reading.next()).await.map_err(OpenError::Store)?;
         let watch = tokio::spawn(watch::watch(ways.clone(), memory.clone())).abort_handle();
-        let redeemer = Redeemer::start(ways.clone());
         let room = Arc::new(Semaphore::new(options.queue));
-        let (size, stopped) = (options.queue, AtomicBool::new(false));
-        Ok(Self { ways, redeemer, room, size, watch, stopped })
+        Ok(Self {
+            gatherers: Gatherers::start(&ways),
+            ways,
+            room,
+            size: options.queue,
+            watch,
+            stopped: AtomicBool::new(false),
+        })
     }
 
     /// A place to ask, if there is room for one more.
@@ -164,11 +170,13 @@ impl Postgres {
         Ok(Tries::new(&self.ways, manner, Some(self.place()?)))
     }
 
-    /// Redeems a code, together with whatever else is to be redeemed now.
-    pub(crate) async fn redeem(&self, redemption: Redemption) -> Stored<Redeemed> {
-        self.takes_writes()?;
+    /// Does it together with whatever else of its kind is to be done now.
+    pub(crate) async fn together<O: Gathered>(&self, operation: O) -> Stored<O::Answer> {
+        if O::MANNER == Gathering::Writing {
+            self.takes_writes()?;
+        }
         let end = Instant::now() + self.ways.patience;
-        self.redeemer.redeem(redemption, end, self.place()?).await
+        O::gatherer(&self.gatherers).ask(operation, end, self.place()?).await
     }
 
     #[cfg(test)]

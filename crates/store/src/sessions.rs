@@ -17,7 +17,7 @@ macro_rules! columns {
 }
 
 /// Over `sessions s` and `accounts a`: a session that still says who somebody is.
-macro_rules! open {
+macro_rules! is_open {
     ($now:literal) => {
         concat!(
             "s.ended_at IS NULL AND s.expires_at > ",
@@ -41,7 +41,7 @@ fn read(row: &mut Fields<'_>) -> Stored<Session> {
     })
 }
 
-fn read_signed_in(row: &mut Fields<'_>) -> Stored<SignedIn> {
+pub(crate) fn read_signed_in(row: &mut Fields<'_>) -> Stored<SignedIn> {
     Ok(SignedIn {
         session: read(row)?,
         username: row.text()?,
@@ -50,20 +50,33 @@ fn read_signed_in(row: &mut Fields<'_>) -> Stored<SignedIn> {
     })
 }
 
-/// The secret's digest is compared here and not in constant time: it is a hash of 256 random
-/// bits, so that nobody can walk towards it byte by byte.
-const SITUATION: &str = concat!(
-    "SELECT ",
-    columns!(),
-    ", a.username, COALESCE(k.granted, ''), COALESCE(k.refused, ''),
-        CASE WHEN EXISTS (SELECT 1 FROM session_clients l
-                          WHERE l.session = s.id AND l.client = $4) THEN 1 ELSE 0 END
-     FROM sessions s
-     JOIN accounts a ON a.id = s.account
-     LEFT JOIN consents k ON k.account = s.account AND k.client = $4
-     WHERE s.id = $1 AND s.secret_digest = $2 AND ",
-    open!("$3")
-);
+/// Who is signed in, for [`read_signed_in`]. The secret's digest is compared here and not in
+/// constant time: it is a hash of 256 random bits, so that nobody can walk towards it byte by byte.
+macro_rules! signed_in {
+    ($id:literal, $secret_digest:literal, $now:literal, $client:literal) => {
+        concat!(
+            "SELECT ",
+            $crate::sessions::columns!(),
+            ", a.username, COALESCE(k.granted, ''), COALESCE(k.refused, ''),
+                CASE WHEN EXISTS (SELECT 1 FROM session_clients l
+                                  WHERE l.session = s.id AND l.client = ",
+            $client,
+            ") THEN 1 ELSE 0 END
+             FROM sessions s
+             JOIN accounts a ON a.id = s.account
+             LEFT JOIN consents k ON k.account = s.account AND k.client = ",
+            $client,
+            " WHERE s.id = ",
+            $id,
+            " AND s.secret_digest = ",
+            $secret_digest,
+            " AND ",
+            $crate::sessions::is_open!($now)
+        )
+    };
+}
+
+pub(crate) use {columns, is_open, signed_in};
 
 pub(crate) async fn situation(
     db: &mut impl Statements,
@@ -72,7 +85,8 @@ pub(crate) async fn situation(
     now: Timestamp,
 ) -> Stored<Situation> {
     let params = params![&handle.id, &handle.secret_digest, now, client];
-    let signed_in = db.row(SITUATION, params, read_signed_in).await?;
+    let sql = signed_in!("$1", "$2", "$3", "$4");
+    let signed_in = db.row(sql, params, read_signed_in).await?;
     Ok(Situation { signed_in })
 }
 
@@ -80,7 +94,7 @@ const OF_ACCOUNT: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM sessions s JOIN accounts a ON a.id = s.account WHERE s.account = $1 AND ",
-    open!("$2"),
+    is_open!("$2"),
     " ORDER BY s.created_at DESC, s.id"
 );
 

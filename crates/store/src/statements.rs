@@ -176,8 +176,12 @@ impl<'r> Fields<'r> {
     }
 
     pub(crate) fn maybe_int(&mut self) -> Stored<Option<i64>> {
+        self.maybe_number()
+    }
+
+    pub(crate) fn maybe_number<T: TryFrom<i64>>(&mut self) -> Stored<Option<T>> {
         self.next(|value| match value {
-            Value::Int(number) => Some(Some(number)),
+            Value::Int(number) => T::try_from(number).ok().map(Some),
             Value::Null => Some(None),
             _ => None,
         })

@@ -50,7 +50,7 @@ impl Store for Database {
         client: Option<&ClientId>,
         now: Timestamp,
     ) -> Stored<Situation> {
-        self.read(async |db| sessions::situation(db, handle, client, now).await).await
+        self.find_situation(handle, client, now).await
     }
 
     async fn credentials(&self, username: &str) -> Stored<Option<Credentials>> {
@@ -58,7 +58,7 @@ impl Store for Database {
     }
 
     async fn account(&self, id: &AccountId) -> Stored<Option<Account>> {
-        self.read(async |db| accounts::find(db, id).await).await
+        self.find_account(id).await
     }
 
     async fn grant(
@@ -67,7 +67,7 @@ impl Store for Database {
         jti: Option<&str>,
         now: Timestamp,
     ) -> Stored<Option<GrantNow>> {
-        self.read(async |db| grants::find(db, id, jti, now).await).await
+        self.find_grant(id, jti, now).await
     }
 
     async fn token_revoked(&self, jti: &str) -> Stored<bool> {
@@ -99,7 +99,7 @@ impl Store for Database {
     }
 
     async fn rotate(&self, rotation: Rotation) -> Stored<Rotated> {
-        self.write_statement(async move |db| grants::rotate(db, rotation).await).await
+        self.rotate_if_unmoved(rotation).await
     }
 
     async fn touch_grant(&self, id: &GrantId, now: Timestamp) -> Stored<()> {

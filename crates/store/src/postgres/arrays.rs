@@ -16,44 +16,31 @@ pub(crate) enum Kind {
 }
 
 /// The values of one column.
-pub(crate) enum Array<'a> {
-    Ints(Vec<Option<i64>>),
-    Texts(Vec<Option<&'a str>>),
-    Bytes(Vec<Option<&'a [u8]>>),
+pub(crate) struct Array<'a> {
+    kind: Kind,
+    values: Vec<Value<'a>>,
 }
 
-impl<'a> Array<'a> {
-    pub(crate) fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Int => Self::Ints(Vec::new()),
-            Kind::Text => Self::Texts(Vec::new()),
-            Kind::Bytes => Self::Bytes(Vec::new()),
+/// Rows as columns, which are of these kinds.
+pub(crate) fn columns<'a, const N: usize>(
+    kinds: [Kind; N],
+    rows: impl IntoIterator<Item = [Value<'a>; N]>,
+) -> [Array<'a>; N] {
+    let mut columns = kinds.map(|kind| Array { kind, values: Vec::new() });
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.values.push(value);
         }
     }
+    columns
+}
 
-    /// Adds a value; one of another kind counts as none.
-    pub(crate) fn push(&mut self, value: Value<'a>) {
-        match self {
-            Self::Ints(all) => all.push(match value {
-                Value::Int(number) => Some(number),
-                _ => None,
-            }),
-            Self::Texts(all) => all.push(match value {
-                Value::Text(text) => Some(text),
-                _ => None,
-            }),
-            Self::Bytes(all) => all.push(match value {
-                Value::Bytes(bytes) => Some(bytes),
-                _ => None,
-            }),
-        }
-    }
-
+impl Array<'_> {
     pub(crate) fn kind(&self) -> Type {
-        match self {
-            Self::Ints(_) => Type::INT8_ARRAY,
-            Self::Texts(_) => Type::TEXT_ARRAY,
-            Self::Bytes(_) => Type::BYTEA_ARRAY,
+        match self.kind {
+            Kind::Int => Type::INT8_ARRAY,
+            Kind::Text => Type::TEXT_ARRAY,
+            Kind::Bytes => Type::BYTEA_ARRAY,
         }
     }
 }
@@ -64,15 +51,11 @@ impl ToSql for Array<'_> {
         kind: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self {
-            Self::Ints(all) => all.to_sql(kind, out),
-            Self::Texts(all) => all.to_sql(kind, out),
-            Self::Bytes(all) => all.to_sql(kind, out),
-        }
+        self.values.to_sql(kind, out)
     }
 
     fn accepts(kind: &Type) -> bool {
-        matches!(*kind, Type::INT8_ARRAY | Type::TEXT_ARRAY | Type::BYTEA_ARRAY)
+        <Vec<Value<'_>> as ToSql>::accepts(kind)
     }
 
     tokio_postgres::types::to_sql_checked!();

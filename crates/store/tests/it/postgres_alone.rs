@@ -195,15 +195,19 @@ async fn a_read_whose_connection_breaks_is_asked_again_on_another() {
             store.ping().await.expect("there");
         }
         proxy.lose_answers();
+        // What goes together, and what goes alone.
         let asked: Vec<_> = (0..20)
             .map(|_| {
-                let store = store.clone();
-                tokio::spawn(async move { store.account(&fixtures::account(1).id).await })
+                let (store, account) = (store.clone(), fixtures::account(1));
+                tokio::spawn(async move {
+                    tokio::join!(store.account(&account.id), store.credentials(&account.username))
+                })
             })
             .collect();
         for asked in asked {
-            let found = asked.await.expect("no panic").expect("an answer");
-            assert!(found.is_some(), "{round}");
+            let (together, alone) = asked.await.expect("no panic");
+            assert!(together.expect("an answer").is_some(), "{round}");
+            assert!(alone.expect("an answer").is_some(), "{round}");
         }
     }
 }
