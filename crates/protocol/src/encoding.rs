@@ -96,6 +96,12 @@ fn is_unreserved(byte: u8) -> bool {
 /// no two hexadecimal digits follow stands for itself, as browsers have it.
 pub fn form_decode(encoded: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(encoded.len());
+    form_decode_onto(encoded, &mut bytes);
+    String::from_utf8(bytes).ok()
+}
+
+/// The same, text or not, written behind what is in `bytes`.
+pub(crate) fn form_decode_onto(encoded: &[u8], bytes: &mut Vec<u8>) {
     let mut rest = encoded;
     // What stands for itself is copied in runs.
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
@@ -115,7 +121,6 @@ pub fn form_decode(encoded: &[u8]) -> Option<String> {
         };
     }
     bytes.extend_from_slice(rest);
-    String::from_utf8(bytes).ok()
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {

@@ -1,6 +1,8 @@
 //! Request parameters as they arrive: form encoded, unchecked, possibly repeated.
 
-use crate::encoding::{form_decode, percent_encode};
+use std::ops::Range;
+
+use crate::encoding::{form_decode_onto, percent_encode};
 
 /// More parameters than this are no honest request.
 const PARAMETERS_AT_MOST: usize = 100;
@@ -11,7 +13,10 @@ const PARAMETERS_AT_MOST: usize = 100;
 /// parameter can still be told to a client that the others identify.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Params {
-    pairs: Vec<(String, Option<String>)>,
+    /// All names and values, decoded, one after another and with nothing between them.
+    text: String,
+    /// Where in it they are.
+    places: Vec<(Range<usize>, Option<Range<usize>>)>,
 }
 
 /// What is wrong with a parameter.
@@ -49,34 +54,67 @@ impl ParamError {
 impl Params {
     /// Takes apart `application/x-www-form-urlencoded` text.
     pub fn parse(encoded: &[u8]) -> Result<Self, ParamError> {
-        let mut pairs = Vec::new();
+        let (text, places) = (String::with_capacity(encoded.len()), Vec::with_capacity(16));
+        let (mut params, mut decoded) = (Self { text, places }, Vec::with_capacity(encoded.len()));
         for piece in encoded.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty()) {
-            if pairs.len() == PARAMETERS_AT_MOST {
+            if params.places.len() == PARAMETERS_AT_MOST {
                 return Err(ParamError::TooMany);
             }
             let (name, value) = match piece.iter().position(|&byte| byte == b'=') {
                 Some(at) => (&piece[..at], &piece[at + 1..]),
                 None => (piece, &b""[..]),
             };
+            decoded.clear();
+            form_decode_onto(name, &mut decoded);
+            let name_ends = decoded.len();
+            form_decode_onto(value, &mut decoded);
+            let (name, value) = decoded.split_at(name_ends);
             // A name that is no text is none that we know.
-            if let Some(name) = form_decode(name) {
-                pairs.push((name, form_decode(value)));
+            if let Ok(name) = str::from_utf8(name) {
+                params.push(name, str::from_utf8(value).ok());
             }
         }
-        Ok(Self { pairs })
+        Ok(params)
+    }
+
+    fn push(&mut self, name: &str, value: Option<&str>) {
+        let name = self.keep(name);
+        let value = value.map(|value| self.keep(value));
+        self.places.push((name, value));
+    }
+
+    fn keep(&mut self, text: &str) -> Range<usize> {
+        let from = self.text.len();
+        self.text.push_str(text);
+        from..self.text.len()
+    }
+
+    /// The values of the parameters of that name.
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Option<&'a str>> + Clone {
+        let bytes = self.text.as_bytes();
+        // Of most names the lengths differ already.
+        let found = self.places.iter().filter(move |(place, _)| {
+            place.len() == name.len() && bytes[place.clone()] == *name.as_bytes()
+        });
+        found.map(|(_, value)| value.as_ref().map(|value| &self.text[value.clone()]))
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {
+        let text = |place: &Range<usize>| &self.text[place.clone()];
+        self.places.iter().map(move |(name, value)| (text(name), value.as_ref().map(text)))
     }
 
     /// The value of a parameter that may come once; nothing where it is absent or empty.
     pub fn optional(&self, name: &'static str) -> Result<Option<&str>, ParamError> {
-        let mut found = self.pairs.iter().filter(|(key, _)| key == name);
+        let mut found = self.named(name);
         let value = found.next();
         if found.next().is_some() {
             return Err(ParamError::Repeated(name));
         }
         match value {
             None => Ok(None),
-            Some((_, None)) => Err(ParamError::NotUtf8(name)),
-            Some((_, Some(value))) => Ok(Some(value.as_str()).filter(|value| !value.is_empty())),
+            Some(None) => Err(ParamError::NotUtf8(name)),
+            Some(Some(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
         }
     }
 
@@ -106,40 +144,44 @@ impl Params {
 
     /// All values of a parameter that may be repeated (`resource`, RFC 8707 section 2).
     pub fn all(&self, name: &'static str) -> Result<Vec<&str>, ParamError> {
-        let values = self.pairs.iter().filter(|(key, _)| key == name);
-        let text = |value: &'_ Option<String>| value.is_some();
-        if values.clone().any(|(_, value)| !text(value)) {
+        let values = self.named(name);
+        if values.clone().any(|value| value.is_none()) {
             return Err(ParamError::NotUtf8(name));
         }
-        Ok(values.filter_map(|(_, value)| value.as_deref()).filter(|v| !v.is_empty()).collect())
+        Ok(values.flatten().filter(|value| !value.is_empty()).collect())
     }
 
     /// Whether the parameter came at all, well formed or not.
     pub fn has(&self, name: &str) -> bool {
-        self.pairs.iter().any(|(key, _)| key == name)
+        self.named(name).next().is_some()
     }
 
     /// The same parameters without those of these names.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
-        let kept = self.pairs.iter().filter(|(key, _)| !names.contains(&key.as_str()));
-        Self { pairs: kept.cloned().collect() }
+        let mut kept = Self::default();
+        for (name, value) in self.pairs().filter(|(key, _)| !names.contains(key)) {
+            kept.push(name, value);
+        }
+        kept
     }
 
     /// The same parameters and one more.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.pairs.push((name.to_owned(), Some(value.to_owned())));
+        self.push(name, Some(value));
         self
     }
 
     /// The same parameters, and those of `other` that have none of these names and none of those
     /// that are here already.
     pub fn filled_from(mut self, other: &Self, but: &[&str]) -> Result<Self, ParamError> {
-        let rest = other.without(but);
-        let new = rest.pairs.into_iter().filter(|(key, _)| !self.has(key)).collect::<Vec<_>>();
-        self.pairs.extend(new);
-        if self.pairs.len() > PARAMETERS_AT_MOST {
+        let own: Vec<String> = self.pairs().map(|(name, _)| name.to_owned()).collect();
+        let is_new = |name: &str| !but.contains(&name) && !own.iter().any(|own| own == name);
+        for (name, value) in other.pairs().filter(|(name, _)| is_new(name)) {
+            self.push(name, value);
+        }
+        if self.places.len() > PARAMETERS_AT_MOST {
             return Err(ParamError::TooMany);
         }
         Ok(self)
@@ -148,7 +190,7 @@ impl Params {
     /// The same parameters, form encoded; those that were no text are left out.
     pub fn encode(&self) -> String {
         let mut out = String::new();
-        for (name, value) in &self.pairs {
+        for (name, value) in self.pairs() {
             let Some(value) = value else { continue };
             append(&mut out, name, value);
         }
@@ -156,10 +198,13 @@ impl Params {
     }
 }
 
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Params {
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Params {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), Some(value.into())));
-        Self { pairs: pairs.collect() }
+        let mut params = Self::default();
+        for (name, value) in pairs {
+            params.push(name.as_ref(), Some(value.as_ref()));
+        }
+        params
     }
 }
 
@@ -184,7 +229,7 @@ pub fn with_query(uri: &str, pairs: &[(&str, &str)]) -> String {
         Some((_, existing)) if existing.ends_with('&') => "",
         Some(_) => "&",
     };
-    format!("{uri}{joint}{query}")
+    [uri, joint, &query].concat()
 }
 
 #[cfg(test)]
