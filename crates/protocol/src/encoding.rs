@@ -11,6 +11,11 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The same, written behind what is in `out`.
+pub(crate) fn base64url_onto(bytes: impl AsRef<[u8]>, out: &mut String) {
+    URL_SAFE_NO_PAD.encode_string(bytes, out);
+}
+
 /// The bytes that `text` stands for; nothing unless it is the one text for them: no padding, no
 /// other alphabet, no stray bits at the end.
 pub fn from_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::jwk::{p256_jwk, rsa_jwk};
 use super::{Algorithm, JoseError, Jwk};
-use crate::encoding::base64url;
+use crate::encoding::{base64url, base64url_onto};
 
 mod private;
 
@@ -36,6 +37,9 @@ pub struct GeneratedKey {
     /// The key itself.
     pub key: SigningKey,
 }
+
+/// Bytes that claims seldom exceed.
+const USUAL_CLAIMS: usize = 512;
 
 #[derive(Serialize)]
 struct HeaderToSign<'a> {
@@ -147,15 +151,17 @@ impl SigningKey {
         claims: &impl Serialize,
     ) -> Result<String, JoseError> {
         let json = |e: serde_json::Error| JoseError::Claims(e.to_string());
-        let header = serde_json::to_vec(&header).map_err(json)?;
-        let payload = serde_json::to_vec(claims).map_err(json)?;
-        let mut token = base64url(header);
-        token.reserve(payload.len() * 4 / 3 + 350);
+        let mut part = Vec::with_capacity(USUAL_CLAIMS);
+        let mut token = String::with_capacity(2 * USUAL_CLAIMS);
+        serde_json::to_writer(&mut part, &header).map_err(json)?;
+        base64url_onto(&part, &mut token);
+        part.clear();
+        serde_json::to_writer(&mut part, claims).map_err(json)?;
         token.push('.');
-        token.push_str(&base64url(payload));
+        base64url_onto(&part, &mut token);
         let signature = self.signature(token.as_bytes())?;
         token.push('.');
-        token.push_str(&base64url(signature));
+        base64url_onto(signature, &mut token);
         Ok(token)
     }
 
@@ -163,7 +169,11 @@ impl SigningKey {
         let failed = |_| JoseError::Key("signing failed");
         let random = SystemRandom::new();
         match &self.pair {
-            Pair::Ecdsa(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
+            Pair::Ecdsa(pair) => {
+                // Half as much work around the signature as with the library's own digest.
+                let digest = digest::digest(&digest::SHA256, message);
+                Ok(pair.sign_digest(&digest).map_err(failed)?.as_ref().to_vec())
+            }
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
