@@ -74,7 +74,7 @@ macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident, $limits:expr, $allowed:expr, $section:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -194,7 +194,7 @@ impl TryFrom<&str> for CodeVerifier {
 
 /// A set of scope tokens in the order in which they were first named (RFC 6749 section 3.3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct Scope(String);
 
 /// A scope parameter longer than this is refused, in bytes.
@@ -228,20 +228,24 @@ impl Scope {
 
     /// The tokens for which `keep` says yes.
     pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let kept: Vec<&str> = self.iter().filter(|token| keep(token)).collect();
-        Self(kept.join(" "))
+        let mut kept = Self(String::with_capacity(self.0.len()));
+        self.iter().filter(|token| keep(token)).for_each(|token| kept.push(token));
+        kept
     }
 
     /// The tokens of both.
     pub fn union(&self, other: &Self) -> Self {
-        let mut all = self.0.clone();
-        for token in other.iter().filter(|token| !self.contains(token)) {
-            if !all.is_empty() {
-                all.push(' ');
-            }
-            all.push_str(token);
+        let mut all = self.clone();
+        other.iter().filter(|token| !self.contains(token)).for_each(|token| all.push(token));
+        all
+    }
+
+    /// Adds a token that is not in it.
+    fn push(&mut self, token: &str) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
         }
-        Self(all)
+        self.0.push_str(token);
     }
 
     /// Whether there is no token in it.
@@ -260,13 +264,13 @@ impl TryFrom<&str> for Scope {
     fn try_from(text: &str) -> Result<Self, ValueError> {
         let token = |c| matches!(c, ' ' | '!' | '#'..='[' | ']'..='~');
         check(text, 0..=SCOPE_AT_MOST, token, "RFC 6749 section 3.3")?;
-        let mut tokens: Vec<&str> = Vec::new();
+        let mut scope = Self(String::with_capacity(text.len()));
         for token in text.split(' ').filter(|token| !token.is_empty()) {
-            if !tokens.contains(&token) {
-                tokens.push(token);
+            if !scope.contains(token) {
+                scope.push(token);
             }
         }
-        Ok(Self(tokens.join(" ")))
+        Ok(scope)
     }
 }
 
@@ -292,7 +296,7 @@ impl fmt::Display for Scope {
 /// An authorization server's identifier: an https URL without query and fragment (RFC 8414
 /// section 2), or an http one on loopback, which makes a *development issuer*.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct Issuer(String);
 
 impl Issuer {
