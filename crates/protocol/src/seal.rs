@@ -30,6 +30,8 @@ pub use written::NotMasterKeys;
 const VERSION: u8 = 1;
 const HEADER: usize = 1 + 1 + 2;
 const NONCE: usize = 12;
+/// Bytes that a plain form seldom exceeds.
+const USUAL_LENGTH: usize = 256;
 /// Longer texts are refused unread, in characters.
 const SEALED_AT_MOST: usize = 16 * 1024;
 
@@ -125,7 +127,8 @@ impl Seals {
         now: Timestamp,
         nonce: [u8; NONCE],
     ) -> Sealed<T> {
-        let plain = postcard::to_allocvec(value).expect("a sealable value has a plain form");
+        let plain = postcard::to_extend(value, Vec::with_capacity(USUAL_LENGTH))
+            .expect("a sealable value has a plain form");
         Sealed::from_text(base64url(self.seal_bytes(T::PURPOSE, plain, epoch, now, nonce)))
     }
 
@@ -160,9 +163,11 @@ impl Seals {
         out.extend(nonce);
         let mut text = plain;
         let aad = self.authenticated(purpose, epoch);
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
+        let tag = key
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
             .expect("a text of bounded length can be sealed");
         out.extend(text);
+        out.extend(tag.as_ref());
         out
     }
 
