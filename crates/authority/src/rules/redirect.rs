@@ -207,7 +207,9 @@ pub struct Reply {
 impl ReplyTo {
     /// An answer with a code.
     pub fn code(self, code: String, issuer: &Issuer) -> Reply {
-        self.reply(vec![("code", code)], issuer)
+        let mut params = Vec::with_capacity(3);
+        params.push(("code", code));
+        self.reply(params, issuer)
     }
 
     /// An answer with an error.
@@ -245,6 +247,11 @@ const ADDRESS_AT_MOST: usize = 3500;
 /// Whether an answer fits the address that would carry it. A form has no such bound.
 pub fn fits(reply: &Reply) -> Result<(), ProtocolError> {
     if matches!(reply.to.mode, ResponseMode::FormPost | ResponseMode::FormPostJwt) {
+        return Ok(());
+    }
+    // Encoded, a byte takes three at most: what is far below the bound is not encoded for this.
+    let plain: usize = reply.params.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if reply.to.redirect_uri.len() + 3 * plain <= ADDRESS_AT_MOST {
         return Ok(());
     }
     let pairs: Vec<_> = reply.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
