@@ -23,6 +23,8 @@ pub(crate) struct Face {
     pub(crate) slow_bodies: Semaphore,
     /// Whose turn it is among pages.
     pub(crate) turns: Turns,
+    /// Longest body that is taken.
+    pub(crate) body_bytes: usize,
     /// The metadata document, made once.
     pub(crate) metadata: axum::body::Bytes,
 }
@@ -45,6 +47,7 @@ impl Face {
             incidents: Incidents::start(Arc::clone(&authority)),
             slow_bodies: Semaphore::new((settings.limits.concurrent_requests / 2).max(1)),
             turns: Turns::here(),
+            body_bytes: settings.limits.body_bytes,
             metadata: metadata.into(),
             pages,
             authority,

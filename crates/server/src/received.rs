@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -62,9 +62,7 @@ impl FromRequestParts<SharedFace> for FromBrowser {
             token: cookies.browser,
             known: cookies.known,
             network: network(face, parts),
-            user_agent: text(headers, header::USER_AGENT)
-                .map(|agent| agent.chars().take(USER_AGENT_AT_MOST).collect())
-                .unwrap_or_default(),
+            user_agent: cut(text(headers, header::USER_AGENT).unwrap_or_default()).to_owned(),
         };
         Ok(Self {
             browser,
@@ -76,6 +74,12 @@ impl FromRequestParts<SharedFace> for FromBrowser {
                 .map(str::to_owned),
         })
     }
+}
+
+/// The first [`USER_AGENT_AT_MOST`] characters.
+fn cut(agent: &str) -> &str {
+    let ends = agent.char_indices().nth(USER_AGENT_AT_MOST);
+    ends.map_or(agent, |(at, _)| &agent[..at])
 }
 
 /// The network that a request comes from.
@@ -149,7 +153,8 @@ pub(crate) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
 
 /// A body, within the bounds on size and time. An honest one comes with its head; of those that do
 /// not, so many may be waited for that they leave room for the others.
-pub(crate) async fn body(request: Request, face: &SharedFace) -> Result<Bytes, FormError> {
+pub(crate) async fn body(mut request: Request, face: &SharedFace) -> Result<Bytes, FormError> {
+    DefaultBodyLimit::max(face.body_bytes).apply(&mut request);
     let mut read = pin!(Bytes::from_request(request, face));
     let at_once = poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await;
     let body = match at_once {

@@ -1,7 +1,6 @@
 //! Every address that we answer, in one table.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 
@@ -53,15 +52,20 @@ pub(crate) fn routers(face: SharedFace, limits: FaceLimits) -> Routers {
         .route("/jwks", get(metadata::keys))
         .method_not_allowed_fallback(errors::json_method_not_allowed);
 
-    let for_browsers = for_browsers.layer(from_fn_with_state(of_browsers, limits::bound));
-    let for_clients = for_clients.layer(from_fn_with_state(of_clients, limits::bound));
+    // One layer and not two: each is a box around the request and one around its answer.
+    let bound = |places| {
+        (limits::catch_panic(SharedFace::clone(&face)), from_fn_with_state(places, limits::bound))
+    };
+    let for_browsers = for_browsers.layer(bound(of_browsers));
+    let for_clients = for_clients.layer(bound(of_clients));
     let with_certificates = below(&base, for_clients.clone());
-    let work = for_browsers.merge(for_clients);
-    let work = work.route("/assets/{name}", get(assets::get));
-    let all = below(&base, work).route(&oauth_metadata, get(metadata::document));
+    let assets = Router::new().route("/assets/{name}", get(assets::get));
+    let assets = assets.layer(limits::catch_panic(SharedFace::clone(&face)));
+    let work = for_browsers.merge(for_clients).merge(assets);
+    let metadata = Router::new().route(&oauth_metadata, get(metadata::document));
     Routers {
-        all: complete(all, SharedFace::clone(&face), limits),
-        with_certificates: complete(with_certificates, face, limits),
+        all: complete(below(&base, work), metadata, SharedFace::clone(&face)),
+        with_certificates: complete(with_certificates, Router::new(), face),
     }
 }
 
@@ -70,12 +74,12 @@ fn below(base: &str, work: Router<SharedFace>) -> Router<SharedFace> {
     if base.is_empty() { work } else { Router::new().nest(base, work) }
 }
 
-fn complete(routes: Router<SharedFace>, face: SharedFace, limits: FaceLimits) -> Router {
-    routes
+/// With what is at the host's own paths (`more` of it) and whatever is nowhere.
+fn complete(work: Router<SharedFace>, more: Router<SharedFace>, face: SharedFace) -> Router {
+    let at_host = more
         .route("/healthz", any(health::alive))
         .route("/readyz", any(health::ready))
         .fallback(errors::not_found)
-        .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(limits::catch_panic(SharedFace::clone(&face)))
-        .with_state(face)
+        .layer(limits::catch_panic(SharedFace::clone(&face)));
+    work.merge(at_host).with_state(face)
 }

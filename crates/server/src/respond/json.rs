@@ -16,10 +16,16 @@ use crate::headers;
 /// Seconds after which a client may try again when something was away.
 const RETRY_AFTER: u64 = 2;
 
+/// Bytes that an answer seldom exceeds: two tokens.
+const USUAL_LENGTH: usize = 2048;
+
 /// An answer that is not to be kept.
 pub(crate) fn private(status: StatusCode, body: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    let mut response = Response::new(Body::from(body));
+    let mut json = Vec::with_capacity(USUAL_LENGTH);
+    if serde_json::to_writer(&mut json, body).is_err() {
+        json.clear();
+    }
+    let mut response = Response::new(Body::from(json));
     *response.status_mut() = status;
     headers::private_json(response.headers_mut());
     response
