@@ -138,16 +138,8 @@ impl Database {
             Backend::Sqlite(sqlite) => {
                 sqlite.read(async move |db| ask(&mut Db::Sqlite(db.again())).await)
             }
-            Backend::Postgres(postgres) => {
-                let mut reading = postgres.reading().await?;
-                loop {
-                    let mut db = Db::Postgres(reading.db());
-                    let answer = Box::pin(timeout_at(reading.end(), ask.clone()(&mut db))).await;
-                    if let Some(answer) = reading.judge(answer).await {
-                        return answer;
-                    }
-                }
-            }
+            // Apart, so that a future on SQLite is not as large as one on PostgreSQL.
+            Backend::Postgres(postgres) => Box::pin(read_postgres(postgres, ask)).await,
         }
     }
 
@@ -260,17 +252,37 @@ impl Database {
                     _ => sqlite.write(act).await,
                 }
             }
-            Backend::Postgres(postgres) => {
-                let mut tries = postgres.tries(manner)?;
-                loop {
-                    let attempt = tries.next().await?;
-                    let mut db = Db::Postgres(attempt.db());
-                    let answer = Box::pin(timeout_at(tries.end(), act(&mut db))).await;
-                    if let Some(answer) = tries.judge(attempt, answer).await {
-                        return answer;
-                    }
-                }
-            }
+            Backend::Postgres(postgres) => Box::pin(write_postgres(postgres, manner, act)).await,
+        }
+    }
+}
+
+async fn read_postgres<T>(
+    postgres: &Postgres,
+    ask: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Clone,
+) -> Stored<T> {
+    let mut reading = postgres.reading().await?;
+    loop {
+        let mut db = Db::Postgres(reading.db());
+        let answer = timeout_at(reading.end(), ask.clone()(&mut db)).await;
+        if let Some(answer) = reading.judge(answer).await {
+            return answer;
+        }
+    }
+}
+
+async fn write_postgres<T: Send + 'static>(
+    postgres: &Postgres,
+    manner: Manner,
+    act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + Sync + 'static,
+) -> Stored<T> {
+    let mut tries = postgres.tries(manner)?;
+    loop {
+        let attempt = tries.next().await?;
+        let mut db = Db::Postgres(attempt.db());
+        let answer = timeout_at(tries.end(), act(&mut db)).await;
+        if let Some(answer) = tries.judge(attempt, answer).await {
+            return answer;
         }
     }
 }
