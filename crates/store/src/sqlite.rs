@@ -104,7 +104,7 @@ impl Sqlite {
 
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        act: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         self.writer.write(act).await
     }

@@ -59,16 +59,17 @@ impl Writer {
         Ok(Self { queue, waiting, under_way, patience, room, thread })
     }
 
-    /// Runs the operation in a transaction; it is on disk when this returns.
+    /// Runs the operation in a transaction; it is on disk when this returns. Where the batch is
+    /// undone for another's sake it is run twice.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        act: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send + 'static,
+        act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
         if self.under_way.for_longer_than(self.patience) {
             return Err(StoreError::Unavailable("the disk takes too long".into()));
         }
         let (reply, answer) = oneshot::channel();
-        let member = Box::new(Write { act: Some(act), outcome: None, reply });
+        let member = Box::new(Write { act, outcome: None, reply });
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.queue.try_send(Message::Write(member)).map_err(|refused| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -136,22 +137,21 @@ impl Drop for Writer {
 
 /// One operation of a batch.
 trait Member: Send {
-    /// Does it, and keeps what came of it. False: it failed.
+    /// Does it, and keeps what came of it, in place of what came before. False: it failed.
     fn run(&mut self, db: &mut Db<'_>) -> bool;
     /// Tells the caller. `lost`: the batch did not get to the disk.
     fn answer(self: Box<Self>, lost: Option<&StoreError>);
 }
 
 struct Write<T, F> {
-    act: Option<F>,
+    act: F,
     outcome: Option<Stored<T>>,
     reply: oneshot::Sender<Stored<T>>,
 }
 
-impl<T: Send, F: AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send> Member for Write<T, F> {
+impl<T: Send, F: AsyncFn(&mut Db<'_>) -> Stored<T> + Send> Member for Write<T, F> {
     fn run(&mut self, db: &mut Db<'_>) -> bool {
-        let Some(act) = self.act.take() else { return false };
-        self.outcome.insert(at_once(act(db))).is_ok()
+        self.outcome.insert(at_once((self.act)(db))).is_ok()
     }
 
     fn answer(self: Box<Self>, lost: Option<&StoreError>) {
@@ -322,13 +322,17 @@ fn words(error: rusqlite::Error) -> String {
 }
 
 /// All of the batch in one transaction.
+///
+/// Members seldom fail. So they are run one after another first, and only if one fails, all of
+/// them again with a savepoint around each: those cost two statements and copies of pages.
 fn write(connection: &mut Connection, batch: &mut [Box<dyn Member>]) -> Result<(), Lost> {
     run(connection, "BEGIN IMMEDIATE").map_err(Lost::Nothing)?;
-    if let [alone] = batch {
-        if !alone.run(&mut Db::new(connection)) {
-            return roll_back(connection);
+    if !batch.iter_mut().all(|member| member.run(&mut Db::new(connection))) {
+        roll_back(connection)?;
+        if batch.len() == 1 {
+            return Ok(());
         }
-    } else {
+        run(connection, "BEGIN IMMEDIATE").map_err(Lost::Nothing)?;
         for member in batch {
             in_savepoint(connection, member.as_mut())?;
         }
@@ -362,7 +366,7 @@ fn in_savepoint(connection: &mut Connection, member: &mut dyn Member) -> Result<
     goes_on(connection, "RELEASE member")
 }
 
-/// The end of a lone member that failed: it keeps its own error.
+/// Ends the transaction, unless SQLite did so by itself.
 fn roll_back(connection: &Connection) -> Result<(), Lost> {
     if connection.is_autocommit() {
         return Ok(());

@@ -59,18 +59,18 @@ fn queued<F: Future>(write: F) -> Pin<Box<F>> {
 /// Runs the operation in the middle of a batch with ten plain ones.
 async fn beside_others<T: Send + 'static>(
     writer: &Writer,
-    act: impl AsyncFnOnce(&mut Db<'_>) -> Stored<T> + Send + 'static,
+    act: impl AsyncFn(&mut Db<'_>) -> Stored<T> + Send + 'static,
 ) -> (Vec<Stored<()>>, Stored<T>) {
     let plain = |id| queued(writer.write(async move |db: &mut Db<'_>| add(db, id).await));
     // Holds the thread until all of them wait.
-    let (begun, has_begun) = channel();
+    let (begun, has_begun) = channel::<()>();
     let (go, may_go) = channel::<()>();
     let gate = queued(writer.write(async move |_: &mut Db<'_>| {
-        drop(begun);
+        let _ = begun.send(());
         let _ = may_go.recv();
         Ok(())
     }));
-    let _: Result<(), _> = has_begun.recv();
+    let _ = has_begun.recv();
     let mut others: Vec<_> = (0..5).map(plain).collect();
     let act = queued(writer.write(act));
     others.extend((5..10).map(plain));
@@ -183,7 +183,7 @@ async fn a_write_behind_a_commit_that_hangs_is_refused_at_once_and_the_next_one_
     let (begun, has_begun) = channel::<()>();
     let (go, may_go) = channel::<()>();
     let hangs = queued(writer.write(async move |_: &mut Db<'_>| {
-        drop(begun);
+        let _ = begun.send(());
         let _ = may_go.recv();
         Ok(())
     }));
@@ -210,7 +210,7 @@ async fn more_writes_than_the_queue_holds_are_refused_at_once_and_the_rest_is_wr
     let (begun, has_begun) = channel::<()>();
     let (go, may_go) = channel::<()>();
     let gate = queued(writer.write(async move |_: &mut Db<'_>| {
-        drop(begun);
+        let _ = begun.send(());
         let _ = may_go.recv();
         Ok(())
     }));
