@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// SQLite and the cryptographic library take their memory from it too.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     keystile::command_line::run()
 }
