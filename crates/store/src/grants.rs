@@ -44,16 +44,17 @@ macro_rules! alive {
 pub(crate) use alive;
 
 /// Redeems what is in `from`, which names the columns of `g` that [`alive!`] asks for. `values` are
-/// those of the columns from `sid` on; `last` ends the `SELECT`. Answers with rows for
-/// [`read_redeemed`].
+/// those of the columns from `sid` on; `last` ends the `SELECT`. `in_epoch` says whether the code's
+/// epoch counts.
 ///
 /// One statement, so that parallel redemptions cannot miss each other: whoever comes second sees
 /// the first one's `redemption` and has revoked the grant by the time it sees it. The epoch is
 /// asked here too: a code may have been opened just before a promotion and come here just after.
-macro_rules! redeeming {
+macro_rules! bearing {
     (
         id: $id:literal, redemption: $redemption:literal, created_at: $created_at:literal,
-        epoch: $epoch:literal, values: $values:literal, from: $from:literal, last: $last:literal
+        in_epoch: ($($in_epoch:literal),*), values: $values:literal, from: $from:literal,
+        last: $last:literal
     ) => {
         concat!(
             "INSERT INTO grants (id, redemption, created_at, rotated_at, last_used, generation,
@@ -76,34 +77,64 @@ macro_rules! redeeming {
             " FROM ",
             $from,
             " WHERE (",
-            $epoch,
-            " IS NULL OR ",
-            $epoch,
-            " = (SELECT e.value FROM meta e WHERE e.name = 'epoch')
-                OR EXISTS (SELECT 1 FROM grants o WHERE o.id = ",
-            $id,
-            " AND o.redemption = ",
-            $redemption,
-            " LIMIT 1 OFFSET 0)) AND ",
+            $($in_epoch,)*
+            ") AND ",
             $crate::grants::alive!($created_at),
             $last,
             " ON CONFLICT (id) DO UPDATE
               SET revoked_at = CASE WHEN grants.redemption = excluded.redemption
                                       OR grants.approval IS DISTINCT FROM excluded.approval
                                THEN grants.revoked_at
-                               ELSE COALESCE(grants.revoked_at, excluded.created_at) END
-              RETURNING id, redemption, revoked_at, approval"
+                               ELSE COALESCE(grants.revoked_at, excluded.created_at) END"
+        )
+    };
+}
+
+pub(crate) use bearing;
+
+/// The same, and what was written before in an epoch that is over by now. Answers with rows for
+/// [`read_redeemed`].
+macro_rules! redeeming {
+    (
+        id: $id:literal, redemption: $redemption:literal, created_at: $created_at:literal,
+        epoch: $epoch:literal, values: $values:literal, from: $from:literal, last: $last:literal
+    ) => {
+        concat!(
+            $crate::grants::bearing!(
+                id: $id,
+                redemption: $redemption,
+                created_at: $created_at,
+                in_epoch: (
+                    $epoch,
+                    " IS NULL OR ",
+                    $epoch,
+                    " = (SELECT e.value FROM meta e WHERE e.name = 'epoch')
+                      OR EXISTS (SELECT 1 FROM grants o WHERE o.id = ",
+                    $id,
+                    " AND o.redemption = ",
+                    $redemption,
+                    " LIMIT 1 OFFSET 0)"
+                ),
+                values: $values,
+                from: $from,
+                last: $last
+            ),
+            " RETURNING id, redemption, revoked_at, approval"
         )
     };
 }
 
 pub(crate) use redeeming;
 
-const REDEEM: &str = redeeming!(
+/// It reads no grants and returns nothing: for either SQLite would fill a temporary table.
+const BEAR: &str = bearing!(
     id: "$1",
     redemption: "$2",
     created_at: "$13",
-    epoch: "CAST($22 AS BIGINT)",
+    in_epoch: (
+        "CAST($22 AS BIGINT) IS NULL
+         OR $22 = (SELECT e.value FROM meta e WHERE e.name = 'epoch')"
+    ),
     values: "$6, $8, $9, $10, $11, $14, $15, $16, $17, $18, $19, $20, $21",
     from: "(SELECT $3 AS account, $4 AS client,
                    (SELECT r.registration FROM clients r WHERE r.id = $4) AS registration,
@@ -116,9 +147,7 @@ pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored
     if let Some(kind) = used_once::add(db, &new.once, &new.redemption).await? {
         return Ok(Redeemed::UsedBefore(kind));
     }
-    let row = NewGrant::new(new)?;
-    let found = db.row(REDEEM, &row.values(), read_redeemed).await?;
-    let redeemed = redeemed(new, found.as_ref());
+    let redeemed = redeemed(new, find_or_bear(db, new).await?.as_ref());
     match redeemed {
         Redeemed::Ended => revoke_born_dead(db, new).await?,
         Redeemed::Done if new.first_in_session => {
@@ -127,6 +156,24 @@ pub(crate) async fn redeem(db: &mut impl Statements, new: &Redemption) -> Stored
         _ => {}
     }
     Ok(redeemed)
+}
+
+const FIND_BORN: &str = "SELECT id, redemption, revoked_at, approval FROM grants WHERE id = $1";
+
+/// The row of the grant, which another redemption may have written; nothing if it is born dead.
+async fn find_or_bear(db: &mut impl Statements, new: &Redemption) -> Stored<Option<Found>> {
+    let row = NewGrant::new(new)?;
+    let mut values = row.values();
+    let lives = db.execute(BEAR, &values).await? > 0;
+    let found = db.row(FIND_BORN, params![&new.grant], read_redeemed).await?;
+    if lives || found.as_ref().is_none_or(|found| found.redemption != new.redemption) {
+        return Ok(found.filter(|_| lives));
+    }
+    // It was written by this very redemption, while its epoch was.
+    let [.., epoch] = &mut values;
+    *epoch = Value::Null;
+    let lives = db.execute(BEAR, &values).await? > 0;
+    Ok(found.filter(|_| lives))
 }
 
 /// What was not born, since it would be dead, revokes what the same code gave before.
@@ -183,7 +230,7 @@ impl<'r> NewGrant<'r> {
         })
     }
 
-    /// The parameters of [`REDEEM`].
+    /// The parameters of [`BEAR`].
     pub(crate) fn values(&self) -> [Value<'_>; 22] {
         let Self { new, resources, methods, claims, details } = self;
         let epoch = new.epoch.map(|epoch| i64::try_from(epoch).unwrap_or(i64::MAX));
