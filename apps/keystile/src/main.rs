@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// SQLite and the cryptographic library take their memory from it too.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
