@@ -203,7 +203,7 @@ async fn seed_1_6_no_byte_of_a_token_reaches_the_browser_of_the_noticeboard() {
     let to_browser = Wire::listen(outer[0], inner[0]).await;
     let to_api = Wire::listen(outer[1], inner[1]).await;
 
-    watched(&proof, (20, 20), use_the_noticeboard(&app)).await;
+    watched(&proof, (12, 20), use_the_noticeboard(&app)).await;
 
     let mut tokens = std::collections::BTreeSet::new();
     for conversation in to_api.heard() {
