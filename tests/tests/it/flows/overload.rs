@@ -81,8 +81,10 @@ async fn threads_that_hash_passwords_stand_back_for_all_others() {
     let (hashing, others): (Vec<_>, Vec<_>) =
         server.threads().into_iter().partition(|(name, _)| name == "password-hash");
     assert!(!hashing.is_empty() && !others.is_empty());
-    assert!(hashing.iter().all(|(_, niceness)| *niceness >= 10), "{hashing:?}");
-    assert!(others.iter().all(|(_, niceness)| *niceness == 0), "{others:?}");
+    // The tests may stand back themselves.
+    let usual = others[0].1;
+    assert!(others.iter().all(|(_, niceness)| *niceness == usual), "{others:?}");
+    assert!(hashing.iter().all(|(_, niceness)| *niceness >= 10.max(usual + 1)), "{hashing:?}");
 }
 
 #[tokio::test]
