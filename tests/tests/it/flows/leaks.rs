@@ -1,6 +1,6 @@
 //! Whole apps under the leak proof of the client crate: the demo and the examples (`bff.rs` has one
-//! more), with everything that a user can do there. They run in the test's process, so that the proof knows their secrets
-//! and sees their log.
+//! more), with everything that a user can do there. They run in the test's process, so that the
+//! proof knows their secrets and sees their log.
 
 use std::future::Future;
 use std::time::Duration;
